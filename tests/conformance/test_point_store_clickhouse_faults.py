@@ -151,6 +151,29 @@ def test_an_insert_that_lands_after_it_was_given_up_never_counts(place: ClickHou
     assert_all_once(store)
 
 
+def test_when_postgresql_is_set_back_what_it_no_longer_knows_of_does_not_count(place: ClickHousePlace) -> None:
+    """By a backup, or by a standby that lacked the last commits: the numbers of blocks are given out again."""
+    with closing(place.open(Sizes(settle_s=3600, grace_s=0.0))) as store:
+        store.append(batches(1))
+        store.append(batches(2))
+    ask = cluster().ask
+    later = "(SELECT max(block) FROM points_batches)"
+    for statement in (
+        f"DELETE FROM points_blocks WHERE id = {later}",
+        f"DELETE FROM points_batches WHERE block = {later}",
+        "UPDATE points_writers SET cursor = 10",
+        "SELECT setval(pg_get_serial_sequence('points_blocks', 'id'), (SELECT max(id) FROM points_blocks))",
+    ):
+        ask(statement, database=place.facts)
+    with closing(place.open()) as store:
+        assert len(all_points(store)) == 10
+        assert [r.status for r in store.append(batches(3))] == ["duplicate"] * 2 + ["ok"] * 4
+        assert_all_once(store)
+        while store.maintain():
+            pass
+        assert_all_once(store)
+
+
 def test_two_labs_that_get_the_same_batches_apply_each_once(place: ClickHousePlace) -> None:
     wanted = batches(12, points=3)
     with closing(place.open()) as one, closing(place.open()) as other:

@@ -18,7 +18,7 @@ from ...errors import StoreError
 from ..points import Axis
 from . import facts, statements
 from .client import LONG_TIMEOUT_S, ClickHouse
-from .facts import Counted
+from .facts import Counted, Facts
 from .levels_of_builds import Sizes, count_of, finest
 from .schema import BUILT
 from .statements import AXES, LEVEL_SHIFT, NO_SHIFT, NODE_COLUMNS, listed, mapped
@@ -40,13 +40,12 @@ def of_builds(builds: list[int]) -> str:
 
 def build(clickhouse: ClickHouse, conn: Connection, number: int, source: str, sizes: Sizes) -> int:
     """Make the rows of a build. Return how many points it has. Blocks as long as that takes. Raises StoreError."""
-    settings = {"max_execution_time": LONG_TIMEOUT_S, "optimize_read_in_order": 1}
     wanted = _count(clickhouse, source)
     if wanted:
         clickhouse.do(
             f"INSERT INTO stored (build, {_POINT}) SELECT {number}, {_POINT} FROM {source}"
             " ORDER BY series, step, seq, arrival",
-            **settings,
+            LONG_TIMEOUT_S,
         )
     copied = _count(clickhouse, f"stored WHERE build = {number}")
     if copied != wanted:
@@ -62,7 +61,7 @@ def build(clickhouse: ClickHouse, conn: Connection, number: int, source: str, si
     shifts = _make_nodes(clickhouse, number, large, origins, sizes)
     its_shifts = [_mapped(shifts[axis]) for axis in AXES]
     query = statements.summaries_of("stored", f"build = {number}", number, its_shifts)
-    clickhouse.do(f"INSERT INTO summaries ({statements.ALL_COLUMNS}) {query}", **settings)
+    clickhouse.do(f"INSERT INTO summaries ({statements.ALL_COLUMNS}) {query}", LONG_TIMEOUT_S)
     return copied
 
 
@@ -108,8 +107,45 @@ def _make_nodes(
                 query = statements.nodes_as_nodes(condition, axis, mapped("series", some))
             queries.append(f"SELECT {number}, series, {i}, {level}, {_RENAMED} FROM ({query})")
         into = f"INSERT INTO nodes (build, series, axis, level, {NODE_COLUMNS})"
-        clickhouse.do(f"{into} {' UNION ALL '.join(queries)}", max_execution_time=LONG_TIMEOUT_S)
+        clickhouse.do(f"{into} {' UNION ALL '.join(queries)}", LONG_TIMEOUT_S)
     return shifts
 
 
 _RENAMED = ", ".join(("its_cell", *(f"_{i}" for i in range(7)), *(f"of_{name}" for name in statements.LAST_NAMES)))
+
+
+def drop_unknown(its_facts: Facts, clickhouse: ClickHouse) -> None:
+    """Drop rows of blocks and builds that PostgreSQL never heard of. There are none, unless it was set back: by a
+    backup, or by a standby that took over and lacked the last commits. Then their numbers are given out again.
+    """
+    # ClickHouse first: what is there now was noted before.
+    blocks = int(clickhouse.text("SELECT max(block) FROM arrived"))
+    builds = {table: _partitions(clickhouse, table) for table in BUILT}
+    with its_facts.reading() as conn:
+        last = "SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(:table, 'id') AS regclass)), 0)"
+        block, build = (int(facts.one(conn, last, table=table)) for table in ("points_blocks", "points_builds"))
+    if blocks > block:
+        clickhouse.do(f"DELETE FROM arrived WHERE block > {block}", LONG_TIMEOUT_S)
+    for table, numbers in builds.items():
+        for number in sorted(numbers):
+            if number > build:
+                clickhouse.do(f"ALTER TABLE {table} DROP PARTITION {number}")
+
+
+def drop_forgotten(its_facts: Facts, clickhouse: ClickHouse) -> None:
+    """Drop rows that came so late that nobody remembers their window or build."""
+    with its_facts.reading() as conn:
+        windows = {row[0] for row in facts.all_of(conn, "SELECT id FROM points_windows")}
+        builds = {row[0] for row in facts.all_of(conn, "SELECT id FROM points_builds")}
+    for table, known in (("arrived", windows), *((table, builds) for table in BUILT)):
+        for number in _partitions(clickhouse, table):
+            if number < max(known, default=0) and number not in known:
+                clickhouse.do(f"ALTER TABLE {table} DROP PARTITION {number}")
+
+
+def _partitions(clickhouse: ClickHouse, table: str) -> set[int]:
+    parts = clickhouse.text(
+        "SELECT arrayStringConcat(groupUniqArray(partition), ' ') FROM system.parts WHERE active AND"
+        f" database = currentDatabase() AND table = '{table}'"
+    )
+    return {int(number) for number in parts.split()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,7 +32,7 @@ _SETTINGS: Mapping[str, Any] = {
     "max_query_size": 64 << 20,  # lists of series
     "max_ast_elements": 10_000_000,
     "max_expanded_ast_elements": 10_000_000,
-    "insert_deduplicate": 1,
+    "insert_deduplicate": 0,  # by content, where a table is replicated: rows that come again may be meant
 }
 _DENIED = {164: "is allowed to read only", 497: "lacks the rights", 516: "is refused: wrong user or password"}
 _NO_DATABASE, _NO_TABLE = 81, 60
@@ -70,31 +71,32 @@ class ClickHouse:
 
     def __init__(self, address: str) -> None:
         self.address = Address(address)
-        self._client: Any = None
+        self._clients: dict[int, Any] = {}  # by how many seconds they wait for an answer
         self._lock = threading.Lock()
         self._failed: tuple[float, str] = (float("-inf"), "")
         self._closed = False
 
-    def do(self, statement: str, **settings: Any) -> None:
-        """Run a statement. Blocks until it is done. Raises StoreError."""
-        self._call("command", statement, settings=settings or None)
+    def do(self, statement: str, wait_s: int = ANSWER_TIMEOUT_S) -> None:
+        """Run a statement. Blocks until it is done, at most `wait_s`. Raises StoreError."""
+        self._call("command", statement, settings={"max_execution_time": wait_s}, wait_s=wait_s)
 
     def text(self, query: str) -> str:
         """Return one value as text. Raises StoreError."""
         return str(self._call("command", query))
 
-    def rows(self, query: str, kind: np.dtype[Any], **settings: Any) -> NDArray[Any]:
+    def rows(self, query: str, kind: np.dtype[Any]) -> NDArray[Any]:
         """Return the rows of a query, whose columns are of exactly these types. Raises StoreError."""
-        data = self._call("raw_query", query, settings=settings or None, fmt="RowBinary")
+        data = self._call("raw_query", query, fmt="RowBinary")
         return np.frombuffer(data, kind)
 
-    def insert(self, table: str, rows: NDArray[Any], **settings: Any) -> None:
+    def insert(self, table: str, rows: NDArray[Any]) -> None:
         """Insert rows whose fields are columns of the table. They are there, and durable, on return. Raises
         StoreError; then they may be there, or not, or be inserted later.
         """
-        self._call(
-            "raw_insert", table, list(rows.dtype.names or ()), rows.tobytes(), settings=settings, fmt="RowBinary"
-        )
+        names = list(rows.dtype.names or ())
+        # A token of its own: only this request, sent again by something on its way, is known by it.
+        once = {"insert_deduplicate": 1, "insert_deduplication_token": uuid.uuid4().hex}
+        self._call("raw_insert", table, names, rows.tobytes(), settings=once, fmt="RowBinary")
 
     def insert_texts(self, table: str, rows: list[list[Any]], columns: list[str]) -> None:
         """The same for a few rows of any values."""
@@ -104,39 +106,36 @@ class ClickHouse:
         """Safe twice. Later calls raise StoreError."""
         with self._lock:
             self._closed = True
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
 
-    def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
+    def _call(self, name: str, *arguments: Any, wait_s: int = ANSWER_TIMEOUT_S, **options: Any) -> Any:
+        client = self._connected(wait_s)
         from clickhouse_connect.driver.exceptions import Error
 
-        client = self._connected()
         try:
             return getattr(client, name)(*arguments, **options)
         except Error as e:
-            raise self._as_store_error(e) from e
+            raise as_store_error(self.address, e) from e
 
-    def _connected(self) -> Any:
+    def _connected(self, wait_s: int) -> Any:
         with self._lock:
             if self._closed:
                 raise StoreError("this store is closed: open another one.")
-            if self._client is None:
+            if wait_s not in self._clients:
                 since, why = self._failed
                 if time.monotonic() - since < AGAIN_S:  # or each of a hundred requests would wait for it
                     raise StoreError(why)
                 try:
-                    self._client = _connect(self.address)
+                    self._clients[wait_s] = _connect(self.address, wait_s)
                 except StoreError as e:
                     self._failed = time.monotonic(), str(e)
                     raise
-            return self._client
-
-    def _as_store_error(self, error: Any) -> StoreError:
-        return as_store_error(self.address, error)
+            return self._clients[wait_s]
 
 
-def _connect(address: Address) -> Any:
+def _connect(address: Address, wait_s: int) -> Any:
     try:
         import clickhouse_connect
         from clickhouse_connect.driver.exceptions import Error
@@ -153,7 +152,7 @@ def _connect(address: Address) -> Any:
             secure=address.secure,
             compress=False,
             connect_timeout=CONNECT_TIMEOUT_S,
-            send_receive_timeout=LONG_TIMEOUT_S,
+            send_receive_timeout=wait_s,
             autogenerate_session_id=False,  # queries of several threads at once
             client_name="hectiqlab",
             query_limit=0,

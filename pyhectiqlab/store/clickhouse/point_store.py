@@ -28,7 +28,7 @@ from ..points import (
     WorkLeft,
 )
 from ..sql.column_types import kept
-from . import facts, lines, queries, schema
+from . import building, facts, lines, queries, schema
 from .appending import Appender
 from .client import ClickHouse
 from .facts import Facts
@@ -64,6 +64,7 @@ class ClickHousePointStore:
         self.before_forgetting: Callable[[], None] = lambda: None
         try:
             schema.prepare(self._clickhouse, self._facts.prepare(), cluster)
+            building.drop_unknown(self._facts, self._clickhouse)
         except BaseException:
             self._clickhouse.close()
             self._facts.close()

@@ -57,7 +57,7 @@ class Tidier:
             self._publish()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
-            self._sweep()
+            building.drop_forgotten(self._facts, self._clickhouse)
         return done
 
     @contextmanager
@@ -203,25 +203,6 @@ class Tidier:
             texts = [f"[{','.join(map(str, numbers))}]" for numbers in state]
             self._clickhouse.do(f"INSERT INTO counted VALUES ({version}, {', '.join(texts)})")
             self._published = state
-
-    def _sweep(self) -> None:
-        """Drop rows that came so late that nobody remembers their window or build."""
-        with self._facts.reading() as conn:
-            windows = {row[0] for row in facts.all_of(conn, "SELECT id FROM points_windows")}
-            builds = {row[0] for row in facts.all_of(conn, "SELECT id FROM points_builds")}
-            last = facts.one(conn, "SELECT coalesce(max(id), 0) FROM points_builds")
-        for tables, known, before in (
-            (("arrived",), windows, min(windows)),
-            (TABLES_OF_BUILDS, builds, last),
-        ):
-            for table in tables:
-                parts = self._clickhouse.text(
-                    "SELECT arrayStringConcat(groupUniqArray(partition), ' ') FROM system.parts WHERE active AND"
-                    f" database = currentDatabase() AND table = '{table}'"
-                )
-                for partition in map(int, parts.split()):
-                    if partition < before and partition not in known:
-                        self._clickhouse.do(f"ALTER TABLE {table} DROP PARTITION {partition}")
 
 
 def _names(conn: Connection, known: int) -> list[tuple[object, ...]]:

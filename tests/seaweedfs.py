@@ -75,9 +75,16 @@ class SeaweedFs:
             for kind, key in zip(("access", "secret"), keys, strict=True):
                 (self.folder / f"{name}.{kind}").write_text(key + "\n")
         (self.folder / "data").mkdir()
-        self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
-        self.url = f"http://127.0.0.1:{self._ports['s3.port']}"
-        self.start()
+        for tries_left in (2, 1, 0):
+            self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+            self.url = f"http://127.0.0.1:{self._ports['s3.port']}"
+            try:
+                self.start()
+                break
+            except AssertionError:  # somebody else took one of the ports meanwhile
+                self.stop()
+                if not tries_left:
+                    raise
         self._bucket().create_bucket(Bucket=BUCKET)
 
     def start(self) -> None:

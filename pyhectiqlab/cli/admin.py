@@ -20,6 +20,7 @@ _COMMANDS = {
     "purge": "purge:purge",
     "retention": "retention:retention",
     "shrink": "shrink:shrink",
+    "move": "move:move",
     "user": "users:user",
     "project": "users:project",
     "audit": "users:audit",

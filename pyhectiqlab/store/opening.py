@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .embedded import EmbeddedStorage
 from .fleet import Addresses, FleetStorage
+from .moving.move import refuse_moved
 from .storage import Storage
 
 
@@ -18,8 +19,19 @@ def open_storage(place: Path | Addresses, *, upgrade: bool = True, snapshot: boo
         snapshot: copy the databases before they are migrated (upgrading.py).
 
     Both are about a folder. Raises DataDirectoryInUseError where another lab has it, NewerSchemaError, StoreError,
-    ConfigurationError.
+    ConfigurationError, also where the lab was moved elsewhere or its move to here is not whole (moving/).
     """
+    storage = open_place(place, upgrade=upgrade, snapshot=snapshot)
+    try:
+        refuse_moved(storage)
+    except BaseException:
+        storage.close()
+        raise
+    return storage
+
+
+def open_place(place: Path | Addresses, *, upgrade: bool = True, snapshot: bool = True) -> Storage:
+    """As `open_storage`, of a lab that is being moved, too."""
     if isinstance(place, Addresses):
         return FleetStorage(place)
     return EmbeddedStorage(place, upgrade, snapshot)

@@ -1,0 +1,70 @@
+"""hectiqlab admin move: a lab from a folder to engines that several labs share, or back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..base.texts import counted
+from ..errors import ConfigurationError
+from .fleet_options import from_environment
+from .lab_data import data_option, opened_lab
+
+if TYPE_CHECKING:
+    from ..store.fleet import Addresses
+
+
+@click.command()
+@data_option
+@click.option(
+    "--to", metavar="PLACE", help="An empty folder; or a file with lines database, points and files below [lab]."
+)
+@click.option("--forget", is_flag=True, help="Have a lab that was moved be one again, as it was then.")
+def move(data: Path | None, to: str | None, forget: bool) -> None:
+    """Move a lab to another place: out of its folder to PostgreSQL, ClickHouse and a bucket, or back.
+
+    First call it while the lab runs: it copies the files. Then stop the lab and call it again: it copies everything
+    else, and compares all of it. Meanwhile nobody can use the lab, and trainings keep what they have to tell. A call
+    that was interrupted goes on. Links, keys and passwords stay good, if the new lab is found at the old address.
+
+    The old place keeps all that it has; no lab starts there until `--forget`.
+    """
+    if (to is None) == (not forget):
+        raise click.UsageError("Name --to PLACE, or --forget.")
+    from ..store.moving import move as moving
+    from ..store.opening import open_place
+
+    with opened_lab(data) as storage:
+        if to is None:
+            moving.forget(storage)
+            click.echo(f"{storage.place} is a lab again.")
+            return
+        target = _place(to)
+        moved = moving.move(storage, lambda: open_place(target), _progress)
+    _progress("")
+    if not moved.whole:
+        click.echo(f"{counted(moved.files, 'file')} are copied. The lab runs: stop it, then call this again.")
+        return
+    click.echo(
+        f"Moved and compared: {counted(moved.runs, 'run')}, {counted(moved.points, 'point')}, "
+        f"{counted(moved.files, 'file')}, {counted(moved.rows, 'row')}. That took {moved.seconds:.1f} s."
+    )
+    click.echo(f"Start it: hectiqlab server {f'--data {target}' if isinstance(target, Path) else f'--config {to}'}")
+
+
+def _place(to: str) -> Path | Addresses:
+    path = Path(to).absolute()
+    if not path.is_file():
+        return path
+    addresses = from_environment({"HECTIQLAB_CONFIG": str(path)})
+    if addresses is None:
+        raise ConfigurationError(f"{to} names no place: write lines database, points and files below [lab].")
+    return addresses
+
+
+def _progress(what: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{what}{' … ' * bool(what)}", nl=False, err=True)

@@ -1,0 +1,1 @@
+"""Moving a lab from one storage to another: `hectiqlab admin move`."""

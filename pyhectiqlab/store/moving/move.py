@@ -1,0 +1,217 @@
+"""Moving a whole lab: files first, which may be copied while it runs; then, once it is stopped, rows and points; then
+all of it is read on both sides and compared. Only then the new place is a lab, and the old one says where it went.
+
+Whatever ends it in between, it goes on when it is called again: the target bears a mark until all is compared, and no
+lab starts on it. The lab's id and its generation stay: links and keys are good, and clients find what they sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select, text
+
+from ...base.texts import counted
+from ...errors import ConfigurationError, StoreError
+from ..blobs import BlobStore, WrongDigestError
+from ..sql.meta_schema import blobs as blobs_table
+from ..sql.meta_schema import lab, runs
+from ..sql.meta_store import SqlMeta, SqlMetaStore
+from ..storage import Storage
+from . import points, rows
+
+MOVING = "moving from"  # value of a lab that is not whole yet: the place that it is moved from
+MOVED = "moved to"  # value of a lab that was moved: where to
+BLOCK_BYTES = 1 << 20
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Attributes:
+    whole: all was moved. Else the lab runs, and its files alone were copied.
+    seconds: for how long nobody could use the lab, counted from the look whether it runs.
+    """
+
+    whole: bool
+    rows: int
+    points: int
+    runs: int
+    files: int
+    seconds: float
+
+
+def refuse_moved(storage: Storage) -> None:
+    """Raise ConfigurationError where no lab is to run on the data: it was moved, or is moved here."""
+    with storage.meta.reading() as view:
+        to, begun = view.lab_value(MOVED), view.lab_value(MOVING)
+    if to:
+        raise ConfigurationError(
+            f"This lab was moved to {to}: start that one. If this one is to go on as it was then: "
+            "`hectiqlab admin move --forget`."
+        )
+    if begun:
+        raise ConfigurationError(
+            f"A lab is being moved here from {begun}, and is not whole: call `hectiqlab admin move` there again."
+        )
+
+
+def forget(storage: Storage) -> None:
+    """Have a lab that was moved be one again."""
+    with _meta(storage).writing() as tx:
+        tx.conn.execute(delete(lab).where(lab.c.key == MOVED))
+
+
+def move(source: Storage, open_target: Callable[[], Storage], progress: Progress) -> Moved:
+    """Move what is in one place to another, which is empty, or has what an earlier call of this brought.
+
+    Args:
+        source: opened beside a lab that may run.
+        open_target: opens the other place for this process alone.
+
+    Raises ConfigurationError where it has another lab; StoreError. Blocks until it is done.
+    """
+    with source.meta.reading() as view:
+        if view.lab_value(MOVING):
+            refuse_moved(source)
+    with contextlib.closing(open_target()) as target:
+        _begin(source, target)
+    with contextlib.closing(open_target()) as target:  # again: what it knows of itself is what the source is
+        files = _copy_files(source, target, progress)
+        began = time.monotonic()
+        if _runs(source):
+            return Moved(False, 0, 0, 0, files, 0.0)
+        _mark(source, str(target.place))
+        if _runs(source):  # it started meanwhile
+            forget(source)
+            return Moved(False, 0, 0, 0, files, 0.0)
+        files = _copy_files(source, target, progress)
+        with _meta(source).reading() as view, _meta(target).writing() as tx:
+            rows.copy(view.conn, tx.conn, lambda name: progress(f"rows of {name}"))
+        n_points = _copy_points(source, target, progress)
+        n_rows = _compare(source, target, progress)
+        _copy_lab_values(source, target, moving=False)
+        with _meta(source).reading() as view:
+            n_runs = len(_runs_of(view))
+        return Moved(True, n_rows, n_points, n_runs, files, time.monotonic() - began)
+
+
+def _meta(storage: Storage) -> SqlMetaStore:
+    meta = storage.meta
+    assert isinstance(meta, SqlMetaStore)
+    return meta
+
+
+def _begin(source: Storage, target: Storage) -> None:
+    """Mark the target as the place that the source is moved to, with the source's id."""
+    with _meta(source).reading() as view:
+        its = view.lab_value("id")
+    with _meta(target).reading() as view:
+        begun, there = view.lab_value(MOVING), view.lab_value("id")
+        if not (begun and there == its) and not rows.is_empty(view.conn):
+            raise ConfigurationError(f"{target.place} has a lab already: name a place that is empty.")
+    _copy_lab_values(source, target, moving=True)
+
+
+def _copy_lab_values(source: Storage, target: Storage, moving: bool) -> None:
+    """Make the values of the lab those of the source. `moving`: they are not all that is to come."""
+    with _meta(source).reading() as view:
+        values = {row.key: row.value for row in view.conn.execute(select(lab)) if row.key not in (MOVED, MOVING)}
+    if moving:
+        values[MOVING] = str(source.place)
+    with _meta(target).writing() as tx:
+        tx.conn.execute(delete(lab))
+        tx.conn.execute(insert(lab), [{"key": key, "value": value} for key, value in values.items()])
+
+
+def _mark(source: Storage, to: str) -> None:
+    with _meta(source).writing() as tx:
+        tx.set_lab_value(MOVED, to)
+
+
+def _runs(source: Storage) -> bool:
+    """Return whether a lab runs on the data."""
+    if source.alone:
+        return False
+    with _meta(source).reading() as view:
+        if view.conn.dialect.name != "postgresql":
+            return True
+        labs = text(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'hectiqlab peers %'"
+        )
+        return bool(view.conn.execute(labs).scalar_one())
+
+
+def _runs_of(view: SqlMeta) -> list[str]:
+    return list(view.conn.execute(select(runs.c.id).order_by(runs.c.id)).scalars())
+
+
+def _copy_files(source: Storage, target: Storage, progress: Progress) -> int:
+    """Copy files that rows name and the target lacks, and return how many there are."""
+    with _meta(source).reading() as view:
+        digests = list(view.conn.execute(select(blobs_table.c.digest).order_by(blobs_table.c.digest)).scalars())
+    there = 0
+    for n, digest in enumerate(digests):
+        progress(f"file {n + 1} of {len(digests)}")
+        there += _copy_file(source.blobs, target.blobs, digest)
+    return there
+
+
+def _copy_file(source: BlobStore, target: BlobStore, digest: str) -> bool:
+    """Copy a file, unless it is there. Return False where the source does not have it: its upload is not finished."""
+    try:
+        size = source.size(digest)
+    except KeyError:
+        return False
+    if target.has(digest) and target.size(digest) == size:
+        return True
+    with target.open_upload(f"move{digest[:32]}") as upload, source.open(digest, upload.offset) as file:
+        while data := file.read(BLOCK_BYTES):
+            upload.append(data)
+        try:
+            upload.finish(digest)
+        except WrongDigestError as e:
+            raise StoreError(f"A file is damaged where it is ({e}): see `hectiqlab admin check`.") from None
+    return True
+
+
+def _copy_points(source: Storage, target: Storage, progress: Progress) -> int:
+    total = 0
+    with _meta(source).reading() as view:
+        ids = _runs_of(view)
+        for n, run in enumerate(ids):
+            progress(f"points of run {n + 1} of {len(ids)}")
+            total += points.copy_run(points.writers_of(view, run), source.points, target.points, run)
+            while target.points.maintain():
+                pass
+    return total
+
+
+def _compare(source: Storage, target: Storage, progress: Progress) -> int:
+    """Read all of both, and return how many rows there are. Raises StoreError where they differ."""
+    with _meta(source).reading() as old, _meta(target).reading() as new:
+        progress("comparing rows")
+        wanted, moved = rows.digests(old.conn), rows.digests(new.conn)
+        for table, of_old in wanted.items():
+            if moved[table] != of_old:
+                raise StoreError(
+                    f"The rows of {table} did not arrive as they were ({of_old[0]}, {moved[table][0]}): move again."
+                )
+        ids = _runs_of(old)
+        for n, run in enumerate(ids):
+            progress(f"comparing points of run {n + 1} of {len(ids)}")
+            writers = points.writers_of(old, run)
+            before, after = (points.digest_of_run(writers, s, run) for s in (source.points, target.points))
+            if before != after:
+                raise StoreError(
+                    f"The points of the run {run} did not arrive as they were ({counted(before[0], 'point')}, "
+                    f"{counted(after[0], 'point')}): move to an empty place, and report this."
+                )
+        for digest in old.conn.execute(select(blobs_table.c.digest)).scalars():
+            if source.blobs.has(digest) and target.blobs.size(digest) != source.blobs.size(digest):
+                raise StoreError(f"The file {digest} did not arrive as it was: move again.")
+    return sum(count for count, _ in wanted.values())

@@ -1,0 +1,185 @@
+"""A lab moves out of its folder to PostgreSQL, ClickHouse and a bucket, and back, and is the same."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyhectiqlab.errors import LabError, StoreError
+from pyhectiqlab.store.fleet import Addresses
+from pyhectiqlab.store.moving import move as moving
+from pyhectiqlab.store.moving import rows
+from pyhectiqlab.store.opening import open_beside, open_place
+from pyhectiqlab.transport.file_upload import register, upload_file
+from pyhectiqlab.transport.http import LabClient
+
+from ..clickhouse import needs_clickhouse, server
+from ..commands import run_command
+from ..labs import ForkedLab
+from ..postgres import needs_postgres
+from ..seaweedfs import needs_s3, seaweedfs
+from ..server.api import Api, batch, events_batch, new_id
+from ..stores import PostgresPlace
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> ForkedLab:
+    """A lab with some of everything, stopped."""
+    folder = tmp_path_factory.mktemp("old")
+    lab = ForkedLab(folder / "data", folder / "home")
+    with lab:
+        fill(lab, folder)
+    return lab
+
+
+def fill(lab: ForkedLab, folder: Path) -> None:
+    api = Api.of(lab)
+    for n in range(3):
+        run = api.attach(f"run {n}")["run"]["id"]
+        ranks = [(rank, new_id()) for rank in (0, 0, 1)]  # two forks of one rank
+        for start in range(1, 200, 50):
+            for rank, writer in ranks:
+                api.ingest(batch(run, writer, start, start + 49, rank=rank))
+        logger = new_id()
+        api.ingest(events_batch(run, logger, 1, [("log", {"text": "a line\n"}), ("tag", {"tag": "kept"})]))
+        path = folder / f"file{n}.bin"
+        path.write_bytes(os.urandom(100_000 * n + 10))
+        with LabClient(lab.url, lab.api_key) as client:
+            sent = upload_file(client, path)
+            body = {"id": secrets.token_hex(16), "name": path.name, "digest": sent.digest, "bytes": sent.bytes}
+            register(client, body, run=run)
+    api.call("POST", "/users", 201, json={"username": "ada", "password": "correct horse 7"})
+    api.call("DELETE", f"/runs/{run}")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[tuple[Addresses, Path]]:
+    """An empty place for several labs, and a file that names it."""
+    needs_postgres(), needs_clickhouse(), needs_s3()
+    place, points = PostgresPlace(empty=True), server().make_database()
+    at = Addresses(place.url, server().url(points), seaweedfs().address())
+    config = tmp_path / "lab.conf"
+    config.write_text(f"[lab]\ndatabase = {at.database}\npoints = {at.points}\nfiles = {at.files}\n")
+    yield at, config
+    place.remove()
+    server().drop_database(points)
+
+
+def seen(lab: ForkedLab, key: str) -> dict[str, Any]:
+    """What people and programs see of a lab."""
+    api = Api(lab.url, key)
+    shown: dict[str, Any] = {"users": api.get("/users"), "handshake": api.get("/handshake")["lab_id"]}
+    for run in api.get("/runs")["items"]:
+        its = run["id"]
+        shown[its] = [
+            {name: value for name, value in run.items() if name != "duration"},  # it goes on
+            api.points(its),
+            api.get(f"/runs/{its}/events")["items"],
+            [
+                (item["name"], item["digest"], api.raw("GET", f"/artifacts/{item['uuid']}/content").content)
+                for item in api.get(f"/runs/{its}/artifacts")["items"]
+            ],
+        ]
+    return without_addresses(shown, lab.url)
+
+
+def assert_same(now: dict[str, Any], before: dict[str, Any]) -> None:
+    """Part by part: what differs is small enough to be read."""
+    assert now.keys() == before.keys()
+    for name, part in before.items():
+        for one, other in zip(part, now[name], strict=True) if isinstance(part, list) else [(part, now[name])]:
+            assert other == one, name
+
+
+def without_addresses(value: Any, url: str) -> Any:
+    if isinstance(value, dict):
+        return {name: without_addresses(part, url) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_addresses(part, url) for part in value]
+    return value.replace(url, "") if isinstance(value, str) else value
+
+
+def test_a_lab_moves_to_several_engines_and_back(old: ForkedLab, fleet: tuple[Addresses, Path], tmp_path: Path) -> None:
+    at, config = fleet
+    back = tmp_path / "back"
+    with old:
+        key = old.api_key
+        before = seen(old, key)
+        told = run_command("admin", "move", "--data", str(old.data_dir), "--to", str(config))
+        assert told.returncode == 0 and "3 files are copied. The lab runs: stop it" in told.stdout, told
+    told = run_command("admin", "move", "--data", str(old.data_dir), "--to", str(config))
+    assert told.returncode == 0 and "Moved and compared: 3 runs, 1,800 points, 3 files" in told.stdout, told
+    with pytest.raises(LabError, match=r"was moved to postgresql://.*admin move --forget"):
+        old.start()
+    arguments = ("--database", at.database, "--points", at.points, "--files", at.files)
+    with ForkedLab(None, tmp_path / "home", *arguments) as there:
+        assert_same(seen(there, key), before)
+        refused = run_command("admin", "move", "--data", str(old.data_dir), "--to", str(config))
+        assert refused.returncode == 1 and "has a lab already" in refused.stderr and refused.stderr.count("\n") == 1
+    its = {"HECTIQLAB_CONFIG": str(config)}
+    told = run_command("admin", "move", "--to", str(back), env={**os.environ, **its})
+    assert told.returncode == 0 and "Moved and compared" in told.stdout, told
+    with ForkedLab(back, tmp_path / "home2") as again:
+        assert_same(seen(again, key), before)
+    told = run_command("admin", "move", "--forget", "--data", str(old.data_dir))
+    assert told.returncode == 0, told
+    assert facts(old.data_dir) == facts(back)
+
+
+def facts(data: Path) -> Any:
+    """All rows of a lab by their digests, and its life."""
+    with closing(open_beside(data)) as storage, storage.meta.reading() as view:
+        tables = rows.digests(view.conn)  # type: ignore[attr-defined]
+        # A lab that starts changes these.
+        for changes in (
+            "users",
+            "web_sessions",
+            "login_links",
+            "api_keys",
+            "audit",
+            "sessions",
+        ):
+            del tables[changes]
+        return tables, view.lab_value("generation"), view.lab_value("id")
+
+
+@pytest.mark.parametrize("step", ["files", "rows", "points", "compare"])
+def test_a_move_that_was_interrupted_goes_on(old: ForkedLab, tmp_path: Path, step: str) -> None:
+    """From folder to folder, which takes the same steps."""
+    target = tmp_path / "there"
+    starts = {"files": "file 2", "rows": "rows of events", "points": "points of run 2", "compare": "comparing points"}
+
+    def broken(what: str) -> None:
+        if what.startswith(starts[step]):
+            raise StoreError("interrupted")
+
+    with closing(open_beside(old.data_dir)) as source:
+        with pytest.raises(StoreError, match="interrupted"):
+            moving.move(source, lambda: open_place(target), broken)
+        with pytest.raises(LabError, match="is not whole: call `hectiqlab admin move`"):
+            ForkedLab(target, tmp_path / "home").start()
+        moved = moving.move(source, lambda: open_place(target), lambda what: None)
+        assert (moved.whole, moved.runs, moved.points, moved.files) == (True, 3, 1800, 3)
+        moving.forget(source)
+    with closing(open_place(target)) as there:
+        moving.refuse_moved(there)
+        assert np.isclose(there.points.summaries("loss", [_run(there)])[_run(there)].last, 200 / 7)
+
+
+def _run(storage: Any) -> str:
+    with storage.meta.reading() as view:
+        return moving._runs_of(view)[0]
+
+
+def test_a_place_with_another_lab_is_refused(old: ForkedLab, tmp_path: Path) -> None:
+    with ForkedLab(tmp_path / "other", tmp_path / "home"):
+        pass
+    with closing(open_beside(old.data_dir)) as source, pytest.raises(LabError, match="has a lab already: name a place"):
+        moving.move(source, lambda: open_place(tmp_path / "other"), lambda what: None)

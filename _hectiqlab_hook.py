@@ -25,7 +25,10 @@ MODULES = {
     "neptune": {"neptune": "neptune"},
     "neptune_scale": {"neptune_scale": "neptune_scale"},
     "swanlab": {"swanlab": "swanlab"},
+    "transformers": {"transformers.integrations.integration_utils": "frameworks.transformers"},
+    "accelerate": {"accelerate.tracking": "frameworks.accelerate"},
 }
+ONLY_BESIDE = ("transformers", "accelerate")  # frameworks that get one more place to report to
 # Distribution → the version that the stand-in behaves as. Frameworks ask for it before they import.
 VERSIONS = {
     "wandb": {"wandb": "0.31.0"},
@@ -55,10 +58,11 @@ def install():
 def _named(variable):
     """Return the known trackers that a variable names; say which are unknown."""
     names = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
-    unknown = [name for name in names if name not in MODULES]
+    known = [name for name in MODULES if variable == "HECTIQLAB_BESIDE" or name not in ONLY_BESIDE]
+    unknown = [name for name in names if name not in known]
     if unknown:
         _say("{}: there is no stand-in for {}.".format(variable, ", ".join(unknown)))
-    return [name for name in names if name in MODULES]
+    return [name for name in names if name in known]
 
 
 def _say(text):

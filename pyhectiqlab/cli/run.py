@@ -47,7 +47,7 @@ def command(
 
     if profile is not None:
         os.environ["HECTIQLAB_PROFILE"] = profile
-    wanted = Wanted(name, project, tags, config_from_args, _checked(instead_of), _checked(beside))
+    wanted = Wanted(name, project, tags, config_from_args, _checked(instead_of), _checked(beside, beside=True))
     try:
         status = launch(command, wanted)
     except (TypeError, ValueError) as e:
@@ -55,10 +55,10 @@ def command(
     raise SystemExit(status)
 
 
-def _checked(trackers: str) -> str:
+def _checked(trackers: str, *, beside: bool = False) -> str:
     from ..launch.trackers import checked
 
     try:
-        return checked(trackers)
+        return checked(trackers, beside=beside)
     except ValueError as e:
         raise click.UsageError(str(e)) from None

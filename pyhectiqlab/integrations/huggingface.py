@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import settings
 from ..capture.values import as_float
 from ..client.saying import say_once
 from ..run import Run
@@ -35,7 +36,8 @@ class HectiqlabCallback(TrainerCallback):
     first process makes one. Afterwards `callback.run` is the Run, or None.
 
     Args:
-        name: name of the run. None: the trainer's `run_name`, else the last part of its `output_dir`.
+        name: name of the run. None: below `hectiqlab run` its run; else the trainer's `run_name`, else the last part
+            of its `output_dir`.
         project: as of `Run`.
         should_create_project: as of `Run`.
         run: log to this Run instead.
@@ -70,7 +72,8 @@ class HectiqlabCallback(TrainerCallback):
     def _run_for(self, args: Any, model: Any) -> Run:
         """Return the run, with the trainer's arguments in its config."""
         if self.run is None:
-            self.run = Run(self._named(args), self._project, self._create, self._dry)
+            joins = self._name is None and settings.get("run") is not None
+            self.run = Run(None if joins else self._named(args), self._project, self._create, self._dry)
         if not self._configured:
             self._configured = True
             config = getattr(model, "config", None)

@@ -36,6 +36,14 @@ class SwanLabRun(Run):
     def public(self) -> SwanLabRun:
         return self
 
+    @property
+    def cloud(self) -> SwanLabRun:
+        return self
+
+    @property
+    def experiment_url(self) -> str | None:
+        return self.url
+
 
 def init(
     project: str | None = None,

@@ -15,6 +15,7 @@ from ..wandb.data_types import Audio, Histogram, Image, Object3D, Table, Video
 from ..wandb.errors import Error
 from ..wandb.run import Run as _Run
 from ..wandb.settings import Settings
+from . import context_vars
 
 __version__ = "0.30.0"  # of the Trackio that this behaves as
 config: Any = Config()
@@ -50,6 +51,19 @@ class Markdown:
 
     def _hectiqlab_put(self, run: Any, key: str, step: int) -> None:
         run.add_text(self.text, key, step)
+
+
+class Trace:
+    """A conversation: its messages and metadata, kept as a text of JSON."""
+
+    def __init__(self, messages: Any = None, metadata: Any = None, **more: Any) -> None:
+        self.messages, self.metadata, self._more = messages, metadata, more
+
+    def _hectiqlab_put(self, run: Any, key: str, step: int) -> None:
+        import json
+
+        whole = {"messages": self.messages, "metadata": self.metadata, **self._more}
+        run.add_text(json.dumps(whole, indent=1, default=str, ensure_ascii=False), key, step)
 
 
 def init(
@@ -121,6 +135,7 @@ def log_gpu(*args: Any, **kwargs: Any) -> None:
 
 
 sync = inert("trackio", "sync")
+freeze = inert("trackio", "freeze")
 delete_project = inert("trackio", "delete_project")
 import_csv = inert("trackio", "import_csv")
 
@@ -140,11 +155,14 @@ __all__ = [
     "Object3D",
     "Run",
     "Table",
+    "Trace",
     "Video",
     "alert",
     "config",
+    "context_vars",
     "delete_project",
     "finish",
+    "freeze",
     "import_csv",
     "import_tf_events",
     "init",

@@ -1,0 +1,1 @@
+"""Frameworks that choose their trackers from a list of their own: they get one more, `hectiqlab`."""

@@ -1,0 +1,1 @@
+"""transformers, and TRL, which trains by it."""

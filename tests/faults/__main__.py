@@ -8,15 +8,16 @@ import sys
 import time
 
 from .chaos import Result, run_chaos
+from .fleet_kinds import fleet_kinds
 from .kinds import FLAVOURS, HARMLESS, NEED_MOUNTS, flavours, kinds
 
 ENOUGH, ENOUGH_OF_EACH = 1000, 20  # faults that ten minutes on a quiet machine with two cores shall see
 
 
-def summary(result: Result, seed: int, seconds: float) -> str:
+def summary(result: Result, seed: int, seconds: float, fleet: bool = False) -> str:
     """A table in Markdown."""
     faults = result.faults
-    names = sorted({*kinds(), *flavours()} - HARMLESS)
+    names = sorted({*(fleet_kinds() if fleet else kinds()), *flavours()} - HARMLESS)
     lines = [f"| {kind} | {faults[kind]} | {result.drawn[kind]} |" for kind in names]
     lacking = [f"{kind} {faults[kind]}" for kind in names if faults[kind] < ENOUGH_OF_EACH]
     last = (
@@ -46,10 +47,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="default: a new one, which is printed")
     parser.add_argument("--replay", type=int, nargs="+", metavar="EPISODE", help="play only these episodes of the seed")
     parser.add_argument("--deck", nargs="+", metavar="KIND", help="the faults of those, as a failure tells them")
-    parser.add_argument("--only", nargs="+", choices=[*kinds(), *FLAVOURS], help="play only these kinds of faults")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=sorted({*kinds(), *fleet_kinds(), *FLAVOURS}),
+        help="play only these kinds of faults",
+    )
     parser.add_argument("--lanes", type=int, default=3, help="episodes at once (default 3: two cores are then busy)")
     parser.add_argument("--verbose", action="store_true", help="tell each fault as it strikes")
+    parser.add_argument("--fleet", action="store_true", help="against three labs on PostgreSQL, ClickHouse and S3")
     options = parser.parse_args()
+    if options.fleet:
+        options.lanes = 1  # its engines are one of each kind
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}", flush=True)
     if missing := set(FLAVOURS) - set(flavours()):
@@ -59,9 +68,9 @@ def main() -> int:
     began = time.monotonic()
     result = run_chaos(
         options.seconds, seed, lanes=options.lanes, only=options.only, episodes=options.replay,
-        deck=options.deck, verbose=options.verbose,
+        deck=options.deck, verbose=options.verbose, fleet=options.fleet,
     )  # fmt: skip
-    print(summary(result, seed, time.monotonic() - began))
+    print(summary(result, seed, time.monotonic() - began, options.fleet))
     print(profile(result))
     return 1 if result.problems or result.lost or result.doubled else 0
 

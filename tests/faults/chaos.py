@@ -21,6 +21,8 @@ from pathlib import Path
 
 from ..nursery import Nursery
 from .audit import Audit
+from .fleet_kinds import fleet_kinds
+from .fleet_world import FleetWorld
 from .kinds import FLAVOURS, HARMLESS, flavours, kinds
 from .ledger import SLOWEST_US
 from .trainer import ENDINGS
@@ -67,9 +69,10 @@ class Schedule:
     least so far; its deck is then told when it fails, since it does not follow from the seed alone.
     """
 
-    def __init__(self, seed: int, only: list[str] | None = None) -> None:
-        self.seed = seed
-        names = [*kinds(), *(f for f in flavours() if f not in HARMLESS)]
+    def __init__(self, seed: int, only: list[str] | None = None, fleet: bool = False) -> None:
+        self.seed, self.fleet = seed, fleet
+        self.kinds = fleet_kinds() if fleet else kinds()
+        names = [*self.kinds, *(f for f in flavours() if f not in HARMLESS)]
         self.names = [name for name in names if only is None or name in only]
 
     def deck(self, episode: int, struck: Counter[str] | None = None) -> list[str]:
@@ -99,7 +102,8 @@ class Episode:
         verbose: bool = False,
     ) -> None:  # fmt: skip
         self.number, self.deck, self.folder, self.verbose = number, deck, folder, verbose
-        self._nurseries = nurseries
+        self._nurseries, self._kinds = nurseries, schedule.kinds
+        self._world = FleetWorld if schedule.fleet else World
         self.rng = schedule.rng(number)
         self.result = Result(episodes=1)
         self.story: list[str] = []
@@ -120,7 +124,7 @@ class Episode:
 
     def run(self) -> Result:
         with self._timed("(begin)"):
-            world = World(self.folder, self.rng.randrange(1 << 30), nurseries=self._nurseries)
+            world = self._world(self.folder, self.rng.randrange(1 << 30), nurseries=self._nurseries)
         try:
             self._play(world)
             self._end(world)
@@ -150,7 +154,7 @@ class Episode:
                 if name in FLAVOURS:
                     struck = self._bear(world, f"f{i}", name, secure=rng.random() < 0.2)
                 else:
-                    struck = kinds()[name](world, rng)
+                    struck = self._kinds[name](world, rng)
             self.result.faults[name] += struck
             self.result.drawn[name] += 1
             self.tell(f"{name}{'' if struck else ' (struck nobody)'}")
@@ -221,14 +225,15 @@ class Episode:
 
 def run_chaos(
     seconds: float, seed: int, *, lanes: int = 3, only: list[str] | None = None, episodes: list[int] | None = None,
-    deck: list[str] | None = None, verbose: bool = False,
+    deck: list[str] | None = None, verbose: bool = False, fleet: bool = False,
 ) -> Result:  # fmt: skip
     """Plays episodes until the time is over (or those given), `lanes` at once. Prints failures as they come.
 
     Args:
         deck: the faults of those given, in place of the seed's.
+        fleet: against labs on PostgreSQL, ClickHouse and S3; `lanes` is 1 then.
     """
-    schedule = Schedule(seed, only)
+    schedule = Schedule(seed, only, fleet)
     total = Result()
     under_way: Counter[str] = Counter()
     waiting = iter(episodes if episodes is not None else range(1 << 30))

@@ -12,7 +12,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import requests
@@ -150,7 +150,8 @@ def crash_lab(world: World, rng: random.Random) -> bool:
 
 
 @contextlib.contextmanager
-def _stopped(pid: int):  # type: ignore[no-untyped-def]
+def stopped(pid: int) -> Iterator[None]:
+    """A process that is stopped inside the block."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -164,7 +165,7 @@ def stop_trainer(world: World, rng: random.Random) -> bool:
     trainer = _one(world, rng)
     if trainer is None:
         return False
-    with _stopped(trainer.pid):
+    with stopped(trainer.pid):
         time.sleep(rng.uniform(0.1, 0.8))
     return True
 
@@ -175,13 +176,13 @@ def stop_uploader(world: World, rng: random.Random) -> bool:
     holder = trainer.uploader() if trainer else None
     if holder is None:
         return False
-    with _stopped(holder.pid):
+    with stopped(holder.pid):
         time.sleep(rng.choice((0.1, 0.5, 1.5)))
     return True
 
 
 def stop_lab(world: World, rng: random.Random) -> bool:
-    with _stopped(world.lab.pid):
+    with stopped(world.lab.pid):
         time.sleep(rng.uniform(0.1, 1.2))
     return True
 

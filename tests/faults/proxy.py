@@ -15,6 +15,7 @@ import struct
 import subprocess
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,10 @@ class Proxy:
     certificates (right, wrong).
     """
 
-    def __init__(self, lab_port: int, seed: int, certificates: tuple[Path, Path] | None = None) -> None:
-        self.lab_port = lab_port
+    def __init__(self, ports: int | Sequence[int], seed: int, certificates: tuple[Path, Path] | None = None) -> None:
+        """`ports`: where the labs listen. Each request goes to the next of them that can be reached."""
+        self.ports = [ports] if isinstance(ports, int) else list(ports)
+        self._turn = 0
         self.fault = ""
         self.hits = 0
         self._rng = random.Random(seed)
@@ -166,6 +169,9 @@ class Proxy:
             return _reset(writer)  # established before: such a fault meets who connects
         self.hits += bool(kind)
         size = _length(head)
+        if b"\r\nexpect: 100-continue" in head.lower():
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:"))
         if kind == "reset_request" and size:
             await reader.readexactly(self._rng.randrange(size))
             return _reset(writer)
@@ -215,10 +221,10 @@ class Proxy:
 
     async def _ask_lab(self, head: bytes, body: bytes) -> bytes:
         """The lab's whole reply; b"" where it gave none."""
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.lab_port)
-        except OSError:
+        connected = await self._connected()
+        if connected is None:
             return b""
+        reader, writer = connected
         self._writers.add(writer)
         try:
             writer.write(head + body)
@@ -230,6 +236,13 @@ class Proxy:
             return b""
         finally:
             writer.transport.abort()  # not `close`, which waits for a lab that may be stopped to read the rest
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in self.ports:
+            self._turn += 1
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", self.ports[self._turn % len(self.ports)])
+        return None
 
 
 def _held_port() -> socket.socket:

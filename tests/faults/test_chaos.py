@@ -8,6 +8,8 @@ from collections import Counter
 import pytest
 
 from .chaos import Schedule, run_chaos
+from .fleet_kinds import fleet_kinds
+from .fleet_world import needs_engines
 from .kinds import FLAVOURS, HARMLESS, flavours, kinds
 
 SEED = 20261123
@@ -46,3 +48,15 @@ def test_kinds_that_struck_least_come_next() -> None:
         assert deck == Schedule(1).deck(episode, struck) and len(set(deck)) == len(deck)
         struck.update(name for name in deck if name != "dns" or episode % 2)  # one that often finds nobody
     assert max(struck.values()) - min(struck.values()) <= 2
+
+
+@pytest.mark.slow  # some two minutes; tests/fleet keeps the promises one by one
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_fleet_loses_and_doubles_nothing_whatever_strikes() -> None:
+    needs_engines()
+    own = [name for name in fleet_kinds() if name not in kinds()]
+    result = run_chaos(0, SEED, episodes=[0], deck=own, fleet=True, lanes=1)
+    assert not result.problems, "\n".join(result.problems)
+    assert (result.lost, result.doubled) == (0, 0)
+    assert result.events > 1000 and sum(result.faults.values()) >= len(own) // 2

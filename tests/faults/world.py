@@ -127,22 +127,26 @@ class World:
         self._own = nurseries is None
         self._trainers, self._labs = nurseries or start_nurseries()
         self.sick = Words(folder / "sick").words
-        lab_env = {**(lab_env or {}), VARIABLE: str(folder / "sick")}
-        self.lab = ForkedLab(
-            folder / "lab", folder / "labhome", "--lost-after", str(LOST_AFTER_S), env=lab_env, its_nursery=self._labs
-        )
-        self.lab.start()
+        self._started = self._asked = 0
+        self.labs = self._make_labs({**(lab_env or {}), VARIABLE: str(folder / "sick")})
+        self.lab = self.labs[0]
+        for lab in self.labs:
+            lab.start()
         certificates = certificates_in(folder.parent)
         self.certificate = certificates[0] if certificates else None
-        self.proxy = Proxy(self.lab.port, seed, certificates)
+        self.proxy = Proxy([lab.port for lab in self.labs], seed, certificates)
         self.owner_key = self.lab.api_key
         self.clerk = Clerk(self.client, seed)
         self.trainers: list[Trainer] = []
         self.members: list[Trainer] = []  # processes of jobs (jobs.py), which are audited as they end
         self.problems: list[str] = []
         self.crashes: list[Path] = []  # made by uploaders that die at a crash point
-        self._started = 0
         self._prepared: dict[str, tuple[str, str]] = {}
+
+    def _make_labs(self, env: dict[str, str]) -> list[ForkedLab]:
+        """Not started yet."""
+        lost = ("--lost-after", str(LOST_AFTER_S))
+        return [ForkedLab(self.folder / "lab", self.folder / "labhome", *lost, env=env, its_nursery=self._labs)]
 
     # Processes ------------------------------------------------------------------------------------------------------
 
@@ -240,8 +244,10 @@ class World:
         path.chmod(0o600)
 
     def client(self) -> LabClient:
-        """The lab itself, not through the proxy, as its owner."""
-        return LabClient(self.lab.url, self.owner_key)
+        """A lab itself, not through the proxy, as its owner: one after the other, of those that run."""
+        self._asked += 1
+        running = [lab for lab in self.labs if lab.running] or self.labs
+        return LabClient(running[self._asked % len(running)].url, self.owner_key)
 
     def refresh(self) -> None:
         """Notes which trainers have ended."""
@@ -295,14 +301,15 @@ class World:
                     if "uid" in trainer.order:  # what root wrote there would not be believed
                         os.chown(session.path / "wake", trainer.order["uid"], trainer.order["uid"])
 
-    def start_lab(self) -> None:
+    def start_lab(self, lab: ForkedLab | None = None) -> None:
+        lab = lab or self.lab
         for _ in range(3):  # somebody else may have taken the port in the meantime, for a moment
             try:
-                self.lab.start()
+                lab.start()
                 return
             except LabError:
                 time.sleep(1)
-        self.lab.start()
+        lab.start()
 
     def forget(self, trainer: Trainer) -> None:
         """After its audit: frees what it holds."""
@@ -322,7 +329,8 @@ class World:
                 shutil.rmtree(home, ignore_errors=True)
         self.clerk.stop()
         self.proxy.close()
-        self.lab.kill()
+        for lab in self.labs:
+            lab.kill()
         if self._own:
             self._trainers.close()
             self._labs.close()

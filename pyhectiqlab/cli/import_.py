@@ -155,6 +155,34 @@ def trackio(
     _bring(profile, runs(paths, problems), problems, project, users, as_json)
 
 
+@command.command("neptune", short_help="Runs of Neptune: what neptune-exporter wrote.")
+@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.option(
+    "--files",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the exporter put files, its --files-path; without it, `files` beside DATA.",
+)
+@_runs
+def neptune(
+    profile: str | None,
+    data: Path,
+    files: Path | None,
+    project: str | None,
+    users: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Import the runs that neptune-exporter wrote to DATA, its --data-path. It needs pyarrow.
+
+    A series with decimal steps is kept at their whole parts, with the exact steps in a series neptune/step/NAME.
+    """
+    from ..importing.neptune import runs
+    from ..importing.points import Problems
+
+    problems = Problems()
+    _bring(profile, runs(data, files, problems), problems, project, users, as_json)
+
+
 def _bring(
     profile: str | None,
     runs: Iterator[Incoming],

@@ -1,0 +1,117 @@
+"""Exports of Neptune. They are made here in the format that its exporter documents: Neptune's service, which the
+exporter reads, is no more.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .conftest import Site, imported, points, unique
+
+SCHEMA = pa.schema(
+    [
+        ("project_id", pa.string()), ("run_id", pa.string()), ("attribute_path", pa.string()),
+        ("attribute_type", pa.string()), ("step", pa.decimal128(18, 6)), ("timestamp", pa.timestamp("ms", "UTC")),
+        ("int_value", pa.int64()), ("float_value", pa.float64()), ("string_value", pa.string()),
+        ("bool_value", pa.bool_()), ("datetime_value", pa.timestamp("ms", "UTC")),
+        ("string_set_value", pa.list_(pa.string())), ("file_value", pa.struct([("path", pa.string())])),
+        ("histogram_value", pa.struct([("type", pa.string()), ("edges", pa.list_(pa.float64())),
+                                       ("values", pa.list_(pa.float64()))])),
+    ]
+)  # fmt: skip
+BEGAN = 1_700_000_000.5
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(BEGAN + seconds, tz=timezone.utc)
+
+
+def one(name: str, kind: str, value: Any) -> dict[str, Any]:
+    return {"attribute_path": name, "attribute_type": kind, f"{kind}_value": value}
+
+
+def series(name: str, kind: str, step: str, value: Any, seconds: float = 0.0) -> dict[str, Any]:
+    column = {"float_series": "float", "string_series": "string", "histogram_series": "histogram"}.get(kind, "file")
+    place = {"step": Decimal(step), "timestamp": at(seconds)}
+    return {"attribute_path": name, "attribute_type": kind, f"{column}_value": value, **place}
+
+
+def export(folder: Path, run: str, *parts: list[dict[str, Any]]) -> None:
+    data = folder / "data" / "org_proj_1a2b"
+    data.mkdir(parents=True, exist_ok=True)
+    for number, rows in enumerate(parts):
+        whole = [{"project_id": "org/proj", "run_id": run, **row} for row in rows]
+        pq.write_table(pa.Table.from_pylist(whole, SCHEMA), data / f"{run}_part_{number}.parquet")
+
+
+def test_a_run_of_an_export_is_what_it_was(site: Site, tmp_path: Path) -> None:
+    files = tmp_path / "files" / "org_proj_1a2b"
+    files.mkdir(parents=True)
+    (files / "net.bin").write_bytes(b"123")
+    (files / "img.png").write_bytes(b"png")
+    export(
+        tmp_path,
+        "RUN-1",
+        [
+            one("sys/name", "string", "my run"), one("sys/creation_time", "datetime", at(0)),
+            one("sys/running_time", "float", 60.0), one("sys/failed", "bool", True),
+            one("sys/tags", "string_set", ["a", "b"]), one("sys/description", "string", "a note"),
+            one("sys/owner", "string", "ada"), one("params/lr", "float", 0.1), one("params/layers", "int", 3),
+            one("model/weights", "file", {"path": "org_proj_1a2b/net.bin"}),
+            *(series("train/loss", "float_series", str(i), 1 / (i + 1), i) for i in range(3)),
+            series("train/loss", "float_series", "2", 1 / 3, 2), series("train/loss", "float_series", "3", math.nan, 3),
+        ],
+        [
+            series("valid/acc", "float_series", "0.5", 0.25, 1),
+            series("valid/acc", "float_series", "0.500001", 0.5, 2),
+            series("valid/acc", "float_series", "-1.5", 0.75, 3), series("samples", "string_series", "1", "a text", 1),
+            series("monitoring/1a2b/stdout", "string_series", "0", "hello", 1),
+            series("monitoring/1a2b/cpu", "float_series", "0", 12.5, 4),
+            series("weights", "histogram_series", "1", {"type": "COUNTING", "edges": [0, 1, 2], "values": [3, 4]}, 1),
+            series("images", "file_series", "7", {"path": "org_proj_1a2b/img.png"}, 7),
+        ],
+    )  # fmt: skip
+    project = unique("neptune")
+    (told,) = imported(site, "neptune", str(tmp_path), "-p", project)
+    name = f"{project}/my run"
+    run = site.find(name)
+    assert [p[:2] for p in points(site, name, "train/loss")][:4] == [(0, 1.0), (1, 0.5), (2, 1 / 3), (2, 1 / 3)]
+    assert math.isnan(points(site, name, "train/loss")[4][1])
+    assert points(site, name, "valid/acc") == [(0, 0.25, BEGAN + 1), (0, 0.5, BEGAN + 2), (-2, 0.75, BEGAN + 3)]
+    assert [value for _, value, _ in points(site, name, "neptune/step/valid/acc")] == [0.5, 0.500001, -1.5]
+    assert points(site, name, "system/cpu") == [(4, 12.5, BEGAN + 4)]
+    assert (run["state"], run["created"], run["ended"]) == ("failed", BEGAN, BEGAN + 60)
+    assert (run["note"], [tag["name"] for tag in run["tags"]]) == ("a note", ["a", "b"])
+    assert run["config"]["params"] == {"lr": 0.1, "layers": 3} and run["config"]["neptune"]["run_id"] == "RUN-1"
+    with site.client() as lab:
+        media = {item["name"]: item["kind"] for item in lab.pages(f"/runs/{run['id']}/media")}
+        assert media == {"samples": "text", "weights": "histogram", "images": "image"}
+        names = {item["name"]: item["step"] for item in lab.pages(f"/runs/{run['id']}/artifacts")}
+        assert names == {"model%2Fweights.bin": None, "images.png": 7}
+        assert [log["text"] for log in lab.pages(f"/runs/{run['id']}/logs")] == ["hello\n"]
+    (again,) = imported(site, "neptune", str(tmp_path), "-p", project)
+    assert again["was_there"] and again["run"] == told["run"]
+
+
+def test_a_damaged_part_is_told_and_the_rest_comes(site: Site, tmp_path: Path) -> None:
+    export(
+        tmp_path,
+        "RUN-2",
+        [series("loss", "float_series", "1", 0.5), one("model", "file", {"path": "../../../secret"})],
+        [series("loss", "float_series", "2", 0.25)],
+    )
+    part = tmp_path / "data" / "org_proj_1a2b" / "RUN-2_part_1.parquet"
+    part.write_bytes(part.read_bytes()[:200])
+    project = unique("neptune")
+    done = site.cli("import", "neptune", str(tmp_path), "-p", project)
+    assert done.returncode == 1 and "RUN-2_part_1.parquet" in done.stderr and "'model' is not at" in done.stderr
+    assert [p[:2] for p in points(site, f"{project}/RUN-2", "loss")] == [(1, 0.5)]
+    done = site.cli("import", "neptune", str(tmp_path / "none"))
+    assert done.returncode == 1 and "does not exist" in done.stderr

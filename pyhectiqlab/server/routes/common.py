@@ -65,7 +65,7 @@ def run_answers(
     request: Request, lab: Lab, runs: Sequence[Run], keys: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Return runs as the lists and the page show them, with the newest values of these keys. None: of their first ones.
-    While the points cannot be read, the runs are shown without values; charts say why. Blocks on the stores.
+    While the points cannot be read, the runs are shown without values. Blocks on the stores.
     """
     base, now = base_url(request), time.time()
     last: dict[str, list[SeriesInfo]] = {}

@@ -24,7 +24,7 @@ export class UnreachableError extends Error {}
 
 export interface Listeners {
   /** After every request: did the lab answer? */
-  reached: (reached: boolean) => void;
+  reached: (reached: boolean, why?: string) => void; // `why`: what the lab itself says, where it answers
   /** The session is over (401). */
   expired: () => void;
 }
@@ -93,7 +93,7 @@ async function ask(path: string, options: RequestOptions): Promise<Response> {
   const error = await readError(response);
   // A gateway in front of a lab that is down, or a lab that is starting or stopping.
   const down = response.status === 502 || response.status === 503 || response.status === 504;
-  listeners.reached(!down);
+  listeners.reached(!down, error.code === 'store_unavailable' ? 'The lab cannot reach all of its data.' : undefined);
   if (down) throw new UnreachableError(error.message);
   if (response.status === 401 && !anonymous) listeners.expired();
   throw error;

@@ -12,6 +12,8 @@ export const user = new Store<UserAnswer | null | undefined>(undefined);
 /** What an admin of the lab should see to, a sentence each. */
 export const alerts = new Store<string[]>([]);
 export const labReached = new Store(true);
+/** Why it is not, in a sentence. */
+export const silence = new Store('');
 /** Grows each time the lab answers again after a silence: pages then ask for everything anew. */
 export const revival = new Store(0);
 
@@ -32,7 +34,7 @@ export function probe(): void {
   void whoAmI();
 }
 
-function reached(answered: boolean): void {
+function reached(answered: boolean, why = 'The lab does not answer.'): void {
   if (answered) {
     if (!labReached.value) revival.set(revival.value + 1);
     labReached.set(true);
@@ -40,6 +42,7 @@ function reached(answered: boolean): void {
     retry = null;
     return;
   }
+  silence.set(why);
   labReached.set(false);
   retry ??= setTimeout(() => {
     retry = null;

@@ -7,7 +7,7 @@ import { at } from '../base/root';
 import { tabIcon, tabText, tabTone, type States } from '../base/tabmark';
 import { visible } from '../base/visible';
 import { IS_MAC, overlay } from '../state/keyboard';
-import { alerts, labReached, logOut, user } from '../state/session';
+import { alerts, labReached, logOut, silence, user } from '../state/session';
 import { useStore } from '../state/store';
 import { Icon, Logo } from './icon';
 
@@ -89,9 +89,10 @@ function Alerts() {
 
 export function ConnectionLine() {
   const ok = useStore(labReached);
+  const why = useStore(silence);
   return (
     <div class="connection" role="status" aria-live="polite">
-      {!ok && <p>{navigator.onLine ? 'The lab does not answer.' : 'This device is offline.'} What is shown may be out of date; trying again…</p>}
+      {!ok && <p>{navigator.onLine ? why : 'This device is offline.'} What is shown may be out of date; trying again…</p>}
     </div>
   );
 }

@@ -116,25 +116,23 @@ def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summ
     newest = extreme([attempt, parts["last_step"], parts["last_seq"], parts["last_arrival"]], lowest=False)
     low = extreme([parts["low"], parts["min_step"]], lowest=True)
     high = extreme([parts["high"], ~parts["max_step"]], lowest=False)
-    answer = {}
-    for i, start in enumerate(groups):
-        finite = int(total["finite"][i])
-        its_low, its_high = float(parts["low"][low[i]]), float(parts["high"][high[i]])
-        mean = math.nan
-        if finite:
-            with np.errstate(over="ignore"):
-                mean = min(max(float(total["total"][i] / finite / levels.SUM_SCALE), its_low), its_high)
-        answer[names[run[start]]] = Summary(
-            int(total["count"][i]),
-            float(parts["last"][newest[i]]),
-            its_low if finite else math.nan,
-            its_high if finite else math.nan,
-            mean,
-            float(parts["first"][first[i]]),
-            int(total["nans"][i]),
-            int(parts["min_step"][low[i]]) if finite else None,
-            int(parts["max_step"][high[i]]) if finite else None,
-        )
+    finite = total["finite"]
+    its_low, its_high = parts["low"][low], parts["high"][high]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = total["total"] / np.maximum(finite, 1) / levels.SUM_SCALE
+        mean = np.clip(mean, its_low, its_high)  # rounding must not carry a mean past its own extremes
+    nothing = finite == 0
+    for values in (mean, its_low, its_high):
+        values[nothing] = math.nan
+    columns = (
+        total["count"], parts["last"][newest], its_low, its_high, mean, parts["first"][first], total["nans"],
+        parts["min_step"][low], parts["max_step"][high],
+    )  # fmt: skip
+    rows_of = map(Summary._make, zip(*(column.tolist() for column in columns), strict=True))
+    answer = dict(zip((names[i] for i in run[groups].tolist()), rows_of, strict=True))
+    for i in np.flatnonzero(nothing).tolist():
+        name = names[run[groups[i]]]
+        answer[name] = answer[name]._replace(min_step=None, max_step=None)
     return {run: answer[run] for run in runs if run in answer}
 
 

@@ -20,8 +20,21 @@ export function int64Column(bytes: Uint8Array, n: number): Float64Array {
   const first = given[0]!;
   const step = (given[1] ?? first) - first;
   if (![first, first + step, first + step * n].every(Number.isSafeInteger)) return int64ToFloat64(continued(bytes, n));
+  return evenColumn(first, step, n);
+}
+
+const EVEN_MAX = 64;
+const even = new Map<string, Float64Array>();
+
+/** One array for all lines that have the same, as those of one grid do. Nobody changes it. */
+function evenColumn(first: number, step: number, n: number): Float64Array {
+  const name = `${first} ${step} ${n}`;
+  const known = even.get(name);
+  if (known) return known;
+  if (even.size >= EVEN_MAX) even.clear();
   const out = new Float64Array(n).fill(first);
   if (step) for (let i = 1; i < n; i++) out[i] = first + step * i;
+  even.set(name, out);
   return out;
 }
 

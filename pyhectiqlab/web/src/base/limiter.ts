@@ -13,7 +13,7 @@ export class Throttle {
 
   constructor(
     private readonly task: () => Promise<void>,
-    private readonly interval_ms: number,
+    public interval_ms: number,
     private readonly now: () => number = () => performance.now(),
   ) {}
 

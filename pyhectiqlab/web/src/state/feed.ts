@@ -22,6 +22,7 @@ interface Panel {
 }
 
 const INTERVAL_MS = 1000;
+const LINES_MANY = 24; // in sight: live news of more are drawn half as often, which a page may take hours long
 const REQUESTS_AT_ONCE = 2; // while one answer is read and drawn, the lab makes the next
 
 /**
@@ -39,7 +40,7 @@ export class BucketFeed {
   constructor(
     private readonly fetch: FetchBuckets,
     private readonly failed: (error: unknown) => void,
-    interval_ms = INTERVAL_MS,
+    private readonly interval_ms = INTERVAL_MS,
     private readonly later: (panel: object, tell: () => void) => void = (_, tell) => tell(),
   ) {
     this.throttle = new Throttle(() => this.refresh(), interval_ms);
@@ -99,6 +100,7 @@ export class BucketFeed {
     const ticket = this.newest.begin();
     const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / (runs.length * query.attempts.length * (query.rank === 'each' ? RANKS_MAX : 1))));
     const keys = [...new Set(wanted.flatMap((panel) => panel.keys))];
+    this.throttle.interval_ms = this.interval_ms * (keys.length * runs.length > LINES_MANY ? 2 : 1);
     const byKey = new Map<string, Buckets[]>();
     const waiting = new Set(wanted);
     for (const panel of wanted) panel.stale = false; // before asking: news that come meanwhile make it stale again

@@ -34,6 +34,7 @@ def open_for(
     dry: bool = False,
     tags: Iterable[str] = (),
     note: str | None = None,
+    group: str | None = None,
     facts: Mapping[str, Any] | None = None,
     console: bool = True,
 ) -> Run:
@@ -63,6 +64,8 @@ def open_for(
         run.add_tag(str(tag))
     if note:
         run.set_note(str(note))
+    if group and not joins:
+        run.set_group(_named(group))
     known = {key: value for key, value in {**(facts or {}), "name": name, "project": project}.items() if value}
     if known:
         run.add_meta(tracker, known)

@@ -234,7 +234,7 @@ def test_config_refuses_changes_as_wandb_does(site: Site) -> None:
     script = """
     import wandb
     from wandb.sdk.lib.config_util import ConfigError
-    run = wandb.init(project="standins", name="config", config={"a": 1, "b": {"c": 2}})
+    run = wandb.init(project="standins", name="config", group="sweep", job_type="train", config={"a": 1, "b": {"c": 2}})
     assert (run.config.a, run.config["b"]["c"], run.config.get("x", 3), "a" in wandb.config) == (1, 2, 3, True)
     try:
         wandb.config.a = 2
@@ -247,6 +247,7 @@ def test_config_refuses_changes_as_wandb_does(site: Site) -> None:
     output = instead(site, "wandb", script)
     assert 'refused Attempted to change value of key "a" from 1 to 2' in output
     assert config_of(site, "config") == {"a": 2, "b": {"c": 2}, "d": 6}
+    assert site.find("config")["group"] == "sweep"
 
 
 def test_frameworks_find_it_by_its_metadata_and_modules(site: Site) -> None:
@@ -274,6 +275,94 @@ def test_frameworks_find_it_by_its_metadata_and_modules(site: Site) -> None:
     run.summary["x"] = 1
     """
     instead(site, "wandb", script)
+
+
+NANO = """
+import math, sys, wandb
+out, wandb_log, wandb_project, wandb_run_name = sys.argv[1], True, "owt", "gpt2"
+config = {"batch_size": 12, "learning_rate": 6e-4, "wandb_log": wandb_log}
+losses = {}
+wandb.init(project=wandb_project, name=wandb_run_name, config=config)
+for iter_num in range(0, 2001, 1000):
+    losses = {split: 10.0 / (1 + iter_num + at) for at, split in enumerate(("train", "val"))}
+    wandb.log({"iter": iter_num, "train/loss": losses["train"], "val/loss": losses["val"], "lr": 6e-4, "mfu": -100})
+"""
+
+
+def test_a_training_script_that_logs_its_own_counter(site: Site, tmp_path: Path) -> None:
+    """As nanoGPT's train.py with wandb_log=True calls it: init and log alone, and no finish; started twice."""
+    for _ in range(2):
+        instead(site, "wandb", NANO, str(tmp_path))
+    points = last_points(site, "gpt2")
+    assert points["iter"] == {0: 0.0, 1: 1000.0, 2: 2000.0} and points["val/loss"][2] == 10.0 / 2002
+    assert config_of(site, "gpt2")["learning_rate"] == 6e-4 and site.ended("gpt2")["state"] == "completed"
+    with site.client() as client:
+        names = [run["name"] for run in client.pages("/runs", {"project": "owt"})]
+    assert len(names) == 2 and all(name.startswith("gpt2") for name in names)
+
+
+VERL = """
+import os
+class Tracking:
+    def __init__(self, project, experiment, backends, config):
+        self.logger = {}
+        if "wandb" in backends:
+            import wandb
+            settings = wandb.Settings(https_proxy=None)
+            wandb.init(project=project, name=experiment, entity=None, config=config, settings=settings)
+            self.logger["wandb"] = wandb
+        if "mlflow" in backends:
+            import mlflow
+            mlflow.set_tracking_uri("sqlite:////tmp/none.db")
+            made = mlflow.set_experiment(project)
+            mlflow.start_run(experiment_id=made.experiment_id, run_name=experiment)
+            mlflow.log_params({"trainer/lr": 1e-6})
+            self.logger["mlflow"] = mlflow
+        if "swanlab" in backends:
+            import swanlab
+            config = {"FRAMEWORK": "verl", **config}
+            swanlab.init(project=project, experiment_name=experiment, config=config, logdir="swanlog", mode="cloud")
+            self.logger["swanlab"] = swanlab
+        if "tensorboard" in backends:
+            from torch.utils.tensorboard import SummaryWriter
+            self.logger["tensorboard"] = SummaryWriter("tensorboard_log/" + experiment)
+    def log(self, data, step):
+        for name, logger in self.logger.items():
+            if name == "tensorboard":
+                for key in data:
+                    logger.add_scalar(key, data[key], step)
+            elif name == "mlflow":
+                logger.log_metrics(metrics=data, step=step)
+            else:
+                logger.log(data, step=step)
+backends = ["wandb", "mlflow", "swanlab", "tensorboard"]
+tracking = Tracking("rl", "ppo", backends, {"trainer": {"lr": 1e-6}})
+for step in range(1, 4):
+    tracking.log({"actor/loss": 1.0 / step, "critic/score/mean": float(step)}, step)
+table = tracking.logger["wandb"].Table(columns=["step", "input_1", "output_1", "score_1"], data=[[1, "q", "a", 0.5]])
+tracking.logger["wandb"].log({"val/generations": table}, step=4)
+tracking.logger["wandb"].finish(exit_code=0)
+tracking.logger["mlflow"].end_run()
+tracking.logger["swanlab"].finish()
+tracking.logger["tensorboard"].close()
+"""
+
+
+def test_a_tracking_class_with_four_backends(site: Site, tmp_path: Path) -> None:
+    """As verl's Tracking calls wandb, mlflow, swanlab and tensorboard at once: a run for each, with the same values."""
+    pytest.importorskip("torch")
+    instead(site, "wandb,mlflow,swanlab,tensorboard", VERL, cwd=tmp_path)
+    with site.client() as client:
+        runs = [run for run in client.pages("/runs", {}) if run["name"].split("/")[-1].startswith("ppo")]
+        kept = [
+            [
+                (s, v)
+                for page in client.points(run["id"], "actor/loss")
+                for s, v in zip(page.step, page.value, strict=True)
+            ]
+            for run in runs
+        ]
+    assert kept == [[(1, 1.0), (2, 0.5), (3, 1.0 / 3)]] * 4
 
 
 def test_without_the_variable_nothing_is_hooked_and_an_unknown_name_is_said(site: Site) -> None:

@@ -76,6 +76,7 @@ def init(
         dry=mode == "disabled",
         tags=tags or (),
         note=description,
+        group=group,
         facts={"workspace": workspace, "group": group, "job_type": job_type},
     )
     step = max((info.step_max for info in view.key_infos()), default=-1) + 1 if view is not None else 0

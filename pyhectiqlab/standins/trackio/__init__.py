@@ -85,6 +85,7 @@ def init(
         name=name if view is None else view.name,
         project=project,
         continues=view is not None,
+        group=group,
         facts={"group": group, "space_id": space_id},
     )
     step = max((info.step_max for info in view.key_infos()), default=-1) + 1 if view is not None else 0

@@ -112,12 +112,12 @@ def _opened(facts: dict[str, Any], ident: str | None, dry: bool, chosen: Setting
         dry=dry,
         tags=facts["tags"],
         note=facts["notes"],
+        group=facts["group"],
         facts=also,
         console=(chosen.get("console") or os.environ.get("WANDB_CONSOLE")) not in ("off", "False"),
     )
-    for word in ("group", "job_type"):
-        if facts[word]:
-            run.add_tag(f"{word}: {facts[word]}")
+    if facts["job_type"]:
+        run.add_tag(f"job_type: {facts['job_type']}")
     return run
 
 

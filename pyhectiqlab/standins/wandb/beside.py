@@ -52,6 +52,7 @@ def _begun(run: Any, *args: Any, **kwargs: Any) -> None:
         project=run.project,
         tags=run.tags or (),
         note=run.notes,
+        group=run.group or None,
         facts=known,
         console=False,
     )

@@ -43,7 +43,7 @@ def current_run() -> Run:
 
 
 class HectiqlabCallback(Callback):
-    """Make a run of each job that Hydra starts, in a multirun one per job.
+    """Make a run of each job that Hydra starts; those of a multirun are a group.
 
         python train.py +hydra.callbacks.hectiqlab._target_=pyhectiqlab.integrations.hydra.HectiqlabCallback
 
@@ -89,6 +89,9 @@ class HectiqlabCallback(Callback):
         application = _plain(config, leave_out=("hydra",))
         default = _default_name(job.name, config.hydra.runtime.output_dir, number is not None)
         self._job.begin(application | {"hydra": record}, default)
+        if number is not None:
+            folder = str(Path(config.hydra.runtime.output_dir).parent)
+            self._job.call("set_group", self._name or _default_name(job.name, folder, False))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """End the run. The next job of a multirun does not wait until it is delivered; the end of the script does."""

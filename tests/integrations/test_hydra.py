@@ -70,6 +70,7 @@ def test_each_job_of_a_multirun_is_a_run_that_ends_as_the_job_does(site: Site, a
     assert done.returncode == 1, done.stderr  # Hydra ends with the first job that fails
     runs = [site.ended(f"{name}-{number}") for number in range(3)]
     assert [run["state"] for run in runs] == ["completed", "completed", "failed"]
+    assert [run["group"] for run in runs] == [name] * 3
     assert runs[2]["state_why"] == "ZeroDivisionError: too fast"
     assert config_of(site, f"{name}-1")["hydra"]["number"] == 1
     assert site.points(f"{name}-1", "loss") == [(0, 0.2, 0)]

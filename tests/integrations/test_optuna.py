@@ -79,6 +79,7 @@ def test_each_trial_can_be_a_run_of_its_own_with_its_state(site: Site) -> None:
     assert done.returncode == 1 and not done.stderr, done.stderr
     runs = [site.ended(f"{name}-{number}") for number in range(4)]
     assert [run["state"] for run in runs] == ["completed", "stopped", "failed", "completed"]
+    assert {run["group"] for run in runs} == {name}
     assert runs[1]["state_why"] == "the trial was pruned"
     assert [tag["name"] for tag in runs[1]["tags"]] == ["pruned"]
     assert config_of(site, f"{name}-3")["params"].keys() == {"x", "kind"}

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 TIMEOUT_MS = 20_000  # generous: only a failure waits for it
 expect.set_options(timeout=TIMEOUT_MS)
 NewPage = Callable[..., Page]
+BROWSER = pytest.StashKey[Browser]()
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -40,7 +41,10 @@ def find_chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(pytestconfig: pytest.Config) -> Browser:
+    """One for all tests of this process, those of other folders that import this, too: playwright starts once."""
+    if (running := pytestconfig.stash.get(BROWSER, None)) is not None:
+        return running
     chromium = find_chromium()
     built = (ROOT / "pyhectiqlab/server/static/index.html").is_file()
     for there, what in ((chromium, "Chromium: install chromium"), (built, "built web app: run scripts/build-web")):
@@ -49,10 +53,12 @@ def browser() -> Iterator[Browser]:
             if os.environ.get("CI") == "true":
                 pytest.fail(message)
             pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+    playwright = sync_playwright().start()
+    pytestconfig.add_cleanup(playwright.stop)
+    browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+    pytestconfig.add_cleanup(browser.close)
+    pytestconfig.stash[BROWSER] = browser
+    return browser
 
 
 @pytest.fixture(scope="session")

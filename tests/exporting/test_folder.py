@@ -56,6 +56,7 @@ def _run(lab: Any, run_id: str) -> dict[str, Any]:
         page.pop(name)
     page["config"] = repr(lab.config(run_id))  # NaN is not equal to itself
     page["events"] = [repr(without_own(event)) for events, _ in lab.events_behind(at, None) for event in events]
+    page["count"] = page["points"]
     page["keys"] = list(lab.pages(f"{at}/keys"))
     page["points"] = [
         repr((info["key"], *point))

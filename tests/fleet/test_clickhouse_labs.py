@@ -1,7 +1,5 @@
 """Two labs on PostgreSQL and ClickHouse: each reads what the other wrote, and what happens while ClickHouse is away."""
 
-# ruff: noqa: F811
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -9,14 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from playwright.sync_api import Browser
 
 from ..clickhouse import needs_clickhouse, server
 from ..server.api import batch, events_batch, new_id, packed, wait_until
 from ..server.nginx import NGINX
-from ..web.conftest import browser  # noqa: F401
-from ..web.feeder import Feeder
-from ..web.panels import Panel
 from .fleet_labs import Fleet, running
 
 
@@ -67,26 +61,3 @@ def test_while_clickhouse_is_away_points_are_refused_and_pages_work(two: Fleet) 
     assert two.api(1).steps(run) == list(range(1, 10))
     logged = events_batch(run, writer, 10, [("log", {"text": "a"})])
     assert two.api(1).statuses(logged, session="s") == [200]
-
-
-@pytest.mark.browser
-def test_a_page_says_what_is_wrong_and_goes_on_once_clickhouse_is_back(two: Fleet, browser: Browser) -> None:
-    feeder = Feeder(two.url, two.api_key)
-    run = feeder.run("away")
-    run.points({"loss": ([0, 1], [3.0, 2.0])})
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(two.labs[0].login_link or "")
-    page.get_by_role("heading", name="Projects").wait_for()
-    page.goto(f"{two.url}/runs/{run.id}")
-    Panel(page, "loss").wait()
-    server().kill()
-    try:
-        page.reload()
-        page.get_by_role("heading", name="away").first.wait_for()
-        page.get_by_text("The lab cannot reach all of its data.").wait_for()
-    finally:
-        server().start()
-    Panel(page, "loss").wait("d.curves[0].total === 2")
-    context.close()
-    feeder.close()

@@ -10,18 +10,21 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from ..web.conftest import browser, new_page, page, watch
-from ..web.feeder import Feeder
-from ..web.test_charts import (
+from ..clickhouse import server
+from ..fleet.conftest import fleet, lab
+from ..fleet.fleet_labs import Fleet
+from ..fleet.test_clickhouse_labs import two
+from .feeder import Feeder
+from .panels import Panel
+from .test_charts import (
     test_a_live_point_and_a_new_key_arrive_without_a_reload,
     test_the_curve_is_the_data_and_is_on_the_canvas,
 )
-from ..web.test_pages import (
+from .test_pages import (
     test_a_run_is_deleted_on_its_page_after_asking_and_restored_there,
     test_keys_are_made_shown_once_and_revoked,
     test_the_runs_table_shows_states_and_last_values_and_follows_them,
 )
-from .fleet_labs import Fleet
 
 pytestmark = pytest.mark.browser
 
@@ -43,3 +46,25 @@ def owner_state(browser: Browser, fleet: Fleet) -> Any:
     state = context.storage_state()
     context.close()
     return state
+
+
+def test_a_page_says_what_is_wrong_and_goes_on_once_clickhouse_is_back(two: Fleet, browser: Browser) -> None:
+    feeder = Feeder(two.url, two.api_key)
+    run = feeder.run("away")
+    run.points({"loss": ([0, 1], [3.0, 2.0])})
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(two.labs[0].login_link or "")
+    page.get_by_role("heading", name="Projects").wait_for()
+    page.goto(f"{two.url}/runs/{run.id}")
+    Panel(page, "loss").wait()
+    server().kill()
+    try:
+        page.reload()
+        page.get_by_role("heading", name="away").first.wait_for()
+        page.get_by_text("The lab cannot reach all of its data.").wait_for()
+    finally:
+        server().start()
+    Panel(page, "loss").wait("d.curves[0].total === 2")
+    context.close()
+    feeder.close()

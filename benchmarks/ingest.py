@@ -104,21 +104,26 @@ async def one_writer(lab: RealLab, name: str, args: argparse.Namespace, start: a
     return done
 
 
+async def feed(lab: RealLab, args: argparse.Namespace) -> tuple[int, float, list[float], float]:
+    """Return (points taken, seconds, seconds of each ack, seconds of the lab's CPU)."""
+    start = asyncio.Event()
+    acks: list[float] = []
+    tasks = [asyncio.create_task(one_writer(lab, f"run-{i}", args, start, acks)) for i in range(args.writers)]
+    await asyncio.sleep(args.prepare)
+    before = psutil.Process(lab.pid).cpu_times()
+    start.set()
+    began = time.perf_counter()
+    total = sum(await asyncio.gather(*tasks))
+    took = time.perf_counter() - began
+    used = psutil.Process(lab.pid).cpu_times()
+    return total, took, acks, used.user + used.system - before.user - before.system
+
+
 async def measure(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder, RealLab(Path(folder) / "data", Path(folder) / "home") as lab:
-        start = asyncio.Event()
-        acks: list[float] = []
-        tasks = [asyncio.create_task(one_writer(lab, f"run-{i}", args, start, acks)) for i in range(args.writers)]
-        await asyncio.sleep(args.prepare)
-        before = psutil.Process(lab.pid).cpu_times()
-        start.set()
-        began = time.perf_counter()
-        total = sum(await asyncio.gather(*tasks))
-        took = time.perf_counter() - began
+        total, took, acks, cpu = await feed(lab, args)
         p50, p99 = np.percentile(acks, [50, 99]) * 1e3
         size = sum(f.stat().st_size for f in (Path(folder) / "data").iterdir())
-        used = psutil.Process(lab.pid).cpu_times()
-        cpu = used.user + used.system - before.user - before.system
         print(
             f"{args.writers} writers, {args.points} points a batch over {args.keys} keys: "
             f"{total:,} points in {took:.2f} s = {total / took:,.0f} points/s; "

@@ -24,7 +24,8 @@ from pyhectiqlab.protocol.search import parse, parse_sort
 from pyhectiqlab.server.replies import reply
 from pyhectiqlab.server.routes.common import run_answers
 from pyhectiqlab.server.search import find_runs
-from pyhectiqlab.store.meta import RunPage, RunQuery
+from pyhectiqlab.store.meta import MetaStore, RunPage, RunQuery
+from pyhectiqlab.store.points import PointStore
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
@@ -66,6 +67,14 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
     if not (folder / "lab.db").exists():
         fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
     meta, points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
+    try:
+        return first_pages(meta, points)
+    finally:
+        meta.close()
+        points.close()
+
+
+def first_pages(meta: MetaStore, points: PointStore) -> list[Number]:
     lab: Any = SimpleNamespace(meta=meta, points=points, public_url="http://127.0.0.1")
     request: Any = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(lab=lab)))
 
@@ -92,8 +101,6 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
         if first.more:
             behind = replace(query, after=first.places[-1])
             numbers.append(Number(f"{what}next page", _milliseconds(lambda q=behind: page(q)), "ms", REACH_MS))
-    meta.close()
-    points.close()
     return numbers
 
 

@@ -35,6 +35,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "lc_messages": "C",
 }
+_NOT_DURABLE = {"fsync", "full_page_writes", "autovacuum"}
 _numbers = count()
 
 
@@ -59,7 +60,9 @@ def needs_postgres() -> None:
 class Cluster:
     """A server, which runs until `stop`. Its files are gone with the process that made it."""
 
-    def __init__(self) -> None:
+    def __init__(self, durable: bool = False) -> None:
+        """`durable`: what it acknowledges survives a crash of the machine, as benchmarks want it."""
+        self._settings = {name: value for name, value in _SETTINGS.items() if not (durable and name in _NOT_DURABLE)}
         programs = folder_of_programs()
         assert programs is not None
         self._programs = programs
@@ -89,7 +92,7 @@ class Cluster:
         assert done.returncode == 0, done.stderr or done.stdout
 
     def start(self) -> None:
-        options = " ".join(f"-c {name}={value!r}" for name, value in _SETTINGS.items())
+        options = " ".join(f"-c {name}={value!r}" for name, value in self._settings.items())
         options += f" -k {self.folder}"
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self.folder / "log"), "-w", "-o", options, "start")
 

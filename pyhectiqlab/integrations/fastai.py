@@ -10,7 +10,6 @@ from .common import CallbackRun, missing
 
 try:
     from fastai.callback.core import Callback
-    from fastai.learner import Recorder
 except ModuleNotFoundError as e:
     raise missing(e, "fastai") from None
 
@@ -35,7 +34,7 @@ class HectiqlabCallback(Callback):  # type: ignore[misc]
         all_ranks: every process logs, under its rank, instead of the first alone.
     """
 
-    order = Recorder.order + 1
+    order = 51  # after the Recorder, which has 50
     remove_on_fetch = True
 
     def __init__(

@@ -24,7 +24,7 @@ class _OnRank(CallbackRun):
 class HectiqlabLogger:
     """Log a training with torchtitan, or with any loop that calls `log(metrics, step)` and `close()`.
 
-        trainer.metrics_processor.logger = HectiqlabLogger("llama3-8b", project="llm", config=config.to_dict())
+        trainer.metrics_processor.logger = HectiqlabLogger("llama3-8b", project="llm", config=job_config.to_dict())
 
     Beside torchtitan's own loggers: `trainer.metrics_processor.logger.add_logger(HectiqlabLogger(...))`, where one of
     them is enabled.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .._version import __version__
 from ..store.backup import last_backup
+from ..store.engine_counts import EngineCounts
 from ..store.totals import ProjectTotals
 from .lab import Lab
 
@@ -45,6 +46,7 @@ class Gauges(Collector):
             failing.add_metric([trouble.name], float(trouble.name in now_failing))
         yield failures
         yield failing
+        yield from _engines(lab.storage.engines())
         totals = lab.totals.get()
         yield CounterMetricFamily("hectiqlab_writes_refused", "Writes that the databases refused.", lab.refusals.count)
         runs = GaugeMetricFamily("hectiqlab_runs", "Runs that are not deleted.", labels=["state"])
@@ -93,3 +95,14 @@ def _files_of_projects(projects: Sequence[ProjectTotals]) -> Metric:
         family.add_metric([project.name], project.files)
     family.add_metric([""], sum(p.files for p in largest[PROJECTS_MAX:]))
     return family
+
+
+def _engines(counts: Mapping[str, EngineCounts]) -> Iterator[Metric]:
+    calls = CounterMetricFamily("hectiqlab_engine_calls", "What the lab asked of an engine.", labels=["engine"])
+    failures = CounterMetricFamily("hectiqlab_engine_failures", "… and what could not be answered.", labels=["engine"])
+    seconds = CounterMetricFamily("hectiqlab_engine_seconds", "How long the answers took.", labels=["engine"])
+    for name, its in counts.items():
+        calls.add_metric([name], its.calls)
+        failures.add_metric([name], its.failures)
+        seconds.add_metric([name], its.seconds)
+    yield from (calls, failures, seconds)

@@ -19,6 +19,7 @@ from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
 from . import shrinking, space, upgrading
 from .blobs import BlobStore
 from .catching_up import catch_up
+from .engine_counts import EngineCounts
 from .folder.blob_store import FolderBlobStore
 from .meta import MetaStore
 from .peers import Alone, Peers
@@ -194,6 +195,9 @@ class EmbeddedStorage:
             self._ballast.take()
             self._reserve.take()
         return not self.is_saving()
+
+    def engines(self) -> Mapping[str, EngineCounts]:
+        return {}
 
     def is_saving(self) -> bool:
         return self._reserve.is_given()

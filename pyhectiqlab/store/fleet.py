@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from ..base.installing import install_advice
 from ..errors import ConfigurationError, StoreError
 from .blobs import BlobStore
+from .engine_counts import EngineCounts
 from .meta import MetaStore
 from .peers import Alone, Peers
 from .points import PointStore
@@ -128,6 +129,11 @@ class FleetStorage:
 
     def unused(self) -> Mapping[str, int]:
         return {}
+
+    def engines(self) -> Mapping[str, EngineCounts]:
+        stores = {"postgresql": self.meta, "clickhouse": self.points, "s3": self.blobs}
+        counts = {name: getattr(store, "counts", None) for name, store in stores.items()}
+        return {name: its for name, its in counts.items() if its is not None}
 
     def is_settling(self) -> bool:
         return self.points.work_left().to_remove > 0

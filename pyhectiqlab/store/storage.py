@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from .blobs import BlobStore
+from .engine_counts import EngineCounts
 from .meta import MetaStore
 from .peers import Peers
 from .points import PointStore
@@ -91,6 +92,9 @@ class Storage(Protocol):
         """Return how many bytes of `sizes` are free for new data, by name. Blocks on the disk for a moment. Raises
         StoreError.
         """
+
+    def engines(self) -> Mapping[str, EngineCounts]:
+        """Return what the lab asked of each engine that is not its own, by name; none of a folder. Never blocks."""
 
     def is_settling(self) -> bool:
         """Return whether points of deleted runs, or free pages, are still to be removed, as far as the writer does that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -38,6 +39,26 @@ def test_each_lab_reads_what_the_other_wrote_and_what_came_to_both_is_there_once
         line = two.api(lab).call("POST", "/series/buckets", json=buckets, headers={"Accept": "application/json"})
         assert sum(line["series"][0]["count"]) == 30
     assert two.api().run(run)["points"] == 30
+
+
+def test_prometheus_hears_what_each_engine_was_asked_and_what_failed(two: Fleet) -> None:
+    def counted(what: str) -> dict[str, float]:
+        lines = two.api(0).raw("GET", "/metrics").text.splitlines()
+        found = (re.fullmatch(rf'hectiqlab_engine_{what}_total{{engine="(\w+)"}} (\S+)', line) for line in lines)
+        return {match[1]: float(match[2]) for match in found if match}
+
+    run = two.api(0).attach()["run"]["id"]
+    assert two.api(0).statuses(batch(run, new_id(), 1, 5)) == [200]
+    calls, failures = counted("calls"), counted("failures")
+    assert calls.keys() == failures.keys() == counted("seconds").keys() == {"postgresql", "clickhouse"}
+    assert min(calls.values()) > 5 and failures["clickhouse"] == 0
+    server().kill()
+    try:
+        assert two.api(0).raw("GET", f"/runs/{run}/points", params={"key": "loss"}).status_code == 503
+        assert counted("failures")["clickhouse"] >= 1
+    finally:
+        server().start()
+    wait_until(lambda: two.api(0).raw("GET", f"/runs/{run}/points", params={"key": "loss"}).status_code == 200)
 
 
 def test_while_clickhouse_is_away_points_are_refused_and_pages_work(two: Fleet) -> None:

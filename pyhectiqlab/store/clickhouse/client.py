@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ...base.installing import install_advice
 from ...errors import ConfigurationError, StoreError
+from ..engine_counts import EngineCounts
 
 VERSION_MIN = (24, 8)  # older ones may know no multi-part settings of ours; tried: 26.9
 FORM = "clickhouse://USER:PASSWORD@HOST:8123/DATABASE"
@@ -75,6 +76,7 @@ class ClickHouse:
         self._lock = threading.Lock()
         self._failed: tuple[float, str] = (float("-inf"), "")
         self._closed = False
+        self.counts = EngineCounts()
 
     def do(self, statement: str, wait_s: int = ANSWER_TIMEOUT_S) -> None:
         """Run a statement. Blocks until it is done, at most `wait_s`. Raises StoreError."""
@@ -111,13 +113,14 @@ class ClickHouse:
             self._clients.clear()
 
     def _call(self, name: str, *arguments: Any, wait_s: int = ANSWER_TIMEOUT_S, **options: Any) -> Any:
-        client = self._connected(wait_s)
-        from clickhouse_connect.driver.exceptions import Error
+        with self.counts.call():
+            client = self._connected(wait_s)
+            from clickhouse_connect.driver.exceptions import Error
 
-        try:
-            return getattr(client, name)(*arguments, **options)
-        except Error as e:
-            raise as_store_error(self.address, e) from e
+            try:
+                return getattr(client, name)(*arguments, **options)
+            except Error as e:
+                raise as_store_error(self.address, e) from e
 
     def _connected(self, wait_s: int) -> Any:
         with self._lock:

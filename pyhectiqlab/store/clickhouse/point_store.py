@@ -59,6 +59,7 @@ class ClickHousePointStore:
         self, place: str, facts_place: str, sizes: Sizes = DEFAULT_SIZES, aside: bool = False, cluster: str = ""
     ) -> None:
         self._clickhouse = ClickHouse(place)
+        self.counts = self._clickhouse.counts
         self._facts = Facts(facts_place)
         self._closed = False
         self.before_forgetting: Callable[[], None] = lambda: None

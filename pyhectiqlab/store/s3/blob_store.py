@@ -37,6 +37,7 @@ class S3BlobStore:
         self.settings = settings
         self.bucket = Bucket(settings, sizes)
         self.client = self.bucket.client
+        self.counts = self.client.counts
         self._lock = threading.Lock()
         self._open: set[str] = set()
         self._hashes: OrderedDict[str, Hashed] = OrderedDict()  # upload → its parts, their hash

@@ -16,6 +16,7 @@ from botocore.config import Config
 
 from ...errors import StoreError
 from ..blobs import NoRoomError
+from ..engine_counts import EngineCounts
 from .settings import S3Settings
 
 CONNECT_TIMEOUT_S = 3.0
@@ -63,6 +64,7 @@ class S3Client:
         self.bucket = settings.bucket
         self._lock = threading.Lock()
         self._retry_at, self._why = 0.0, ""
+        self.counts = EngineCounts()
         self.s3 = self._client(settings.endpoint)
         self.signing = self._client(settings.public_endpoint) if settings.public_endpoint else self.s3
         self.encryption: dict[str, str] = {}  # arguments of calls that make objects
@@ -117,6 +119,11 @@ class S3Client:
         """Raise failures as StoreError, and what is not there as MissingError. While the server is out of reach, fail
         at once: threads that wait for it would be missing elsewhere.
         """
+        with self.counts.call(MissingError), self._as_store_error():
+            yield
+
+    @contextmanager
+    def _as_store_error(self) -> Iterator[None]:
         self._enter()
         try:
             yield

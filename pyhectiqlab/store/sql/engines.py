@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, Pendi
 from ...base import crashpoints
 from ...errors import ConfigurationError, OutcomeUnknownError, StoreError
 from .. import space
+from ..engine_counts import EngineCounts
 from . import engine_postgresql, engine_sqlite
 from .dialect import is_in_transaction
 
@@ -42,6 +43,7 @@ class Engines:
     write: Engine
     read: Engine
     log: engine_sqlite.Log | None = None
+    counts: EngineCounts | None = None  # of a server
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -164,11 +166,33 @@ def open_engines(place: Path | str, beside: bool = False, readers: int | None = 
         engines = Engines(
             engine_postgresql.for_writing(url, pool_size=1, **pool),
             engine_postgresql.for_reading(url, pool_size=readers, **pool),
+            counts=EngineCounts(),
         )
+        for engine in (engines.write, engines.read):
+            _count(engine, engines.counts)
     event.listen(engines.write, "handle_error", _spoil)
     event.listen(engines.write, "before_cursor_execute", _refuse_spoiled)
     event.listen(engines.read, "after_cursor_execute", _note_cursor)
     return engines
+
+
+def _count(engine: Engine, counts: EngineCounts | None) -> None:
+    """Count the statements of an engine."""
+    assert counts is not None
+
+    def begin(conn: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        context.hectiqlab_began = time.perf_counter()
+
+    def end(conn: Connection, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        counts.add(time.perf_counter() - context.hectiqlab_began)
+
+    def fail(error: ExceptionContext) -> None:
+        began = getattr(error.execution_context, "hectiqlab_began", None)
+        counts.add(0.0 if began is None else time.perf_counter() - began, failed=error.is_disconnect)
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", end)
+    event.listen(engine, "handle_error", fail)
 
 
 def checked_url(place: str) -> URL:

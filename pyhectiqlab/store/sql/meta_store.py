@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from ...errors import StoreError
+from ..engine_counts import EngineCounts
 from ..meta import Changes
 from . import engines
 from .meta_accounts import AccountsSql
@@ -107,6 +108,11 @@ class SqlMetaStore:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def counts(self) -> EngineCounts | None:
+        """What was asked of the server; None: there is none."""
+        return self.engines.counts
 
     def _is_current(self) -> bool:
         """Return whether the tables are there as they should be. It only reads, as the disk may be full; a database

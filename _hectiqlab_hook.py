@@ -5,11 +5,19 @@ installation, or by the sitecustomize that `hectiqlab run` puts on PYTHONPATH. U
 nothing of pyhectiqlab. It is a module of its own, of the standard library alone, as it runs in every Python below.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
+
+TYPE_CHECKING = False  # that of typing takes a millisecond to load
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from importlib.machinery import ModuleSpec
+    from typing import Any
 
 STANDINS = "pyhectiqlab.standins"
 # Tracker → the modules that it is imported by → the stand-in's module.
@@ -42,7 +50,7 @@ VERSIONS = {
 ONLY_IF_MISSING = ("tensorboard",)  # the package itself also reads event files, which the stand-in does not
 
 
-def install():
+def install() -> None:
     """Install the hook as the environment says. Never raises; safe twice."""
     try:
         instead_of, beside = (_named(name) for name in ("HECTIQLAB_INSTEAD_OF", "HECTIQLAB_BESIDE"))
@@ -55,7 +63,7 @@ def install():
         _say(f"the stand-ins are not installed: {type(e).__name__}: {e}")
 
 
-def _named(variable):
+def _named(variable: str) -> list[str]:
     """Return the known trackers that a variable names; say which are unknown."""
     names = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
     known = [name for name in MODULES if variable == "HECTIQLAB_BESIDE" or name not in ONLY_BESIDE]
@@ -65,7 +73,7 @@ def _named(variable):
     return [name for name in names if name in known]
 
 
-def _say(text):
+def _say(text: str) -> None:
     try:
         sys.stderr.write(f"hectiqlab: {text}\n")
     except Exception:
@@ -75,11 +83,11 @@ def _say(text):
 class Finder:
     """Finds the stand-ins instead of the trackers, and mirrors for trackers that go on working."""
 
-    def __init__(self, instead_of, beside):
+    def __init__(self, instead_of: Iterable[str], beside: Iterable[str]) -> None:
         self.instead_of, self.beside = list(instead_of), list(beside)
         self._looking = False
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if self._looking:
             return None
         for tracker in self.instead_of:
@@ -91,7 +99,7 @@ class Finder:
                 return self._mirrored(fullname, MODULES[tracker][fullname])
         return None
 
-    def _standin(self, fullname, module, standin):
+    def _standin(self, fullname: str, module: str, standin: str) -> ModuleSpec | None:
         if module in ONLY_IF_MISSING and self._real(module) is not None:
             return None
         target = f"{STANDINS}.{standin}{fullname[len(module) :]}"
@@ -101,10 +109,10 @@ class Finder:
                     return None
             except ImportError:
                 return None
-        spec = importlib.machinery.ModuleSpec(fullname, Alias(target), origin=target, is_package=True)
-        return spec
+        alias: Any = Alias(target)
+        return importlib.machinery.ModuleSpec(fullname, alias, origin=target, is_package=True)
 
-    def _real(self, fullname):
+    def _real(self, fullname: str) -> ModuleSpec | None:
         """Return the spec that all other finders give."""
         self._looking = True
         try:
@@ -114,28 +122,29 @@ class Finder:
         finally:
             self._looking = False
 
-    def _mirrored(self, fullname, standin):
+    def _mirrored(self, fullname: str, standin: str) -> ModuleSpec | None:
         spec = self._real(fullname)
         if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = Mirror(spec.loader, standin)
+            mirror: Any = Mirror(spec.loader, standin)
+            spec.loader = mirror
         return spec
 
-    def find_distributions(self, context=None):
+    def find_distributions(self, context: Any = None) -> Iterator[Any]:
         """Yield the metadata of stand-ins, for importlib.metadata."""
         from importlib.metadata import Distribution
 
         class Standin(Distribution):
-            def __init__(self, name, version, modules):
+            def __init__(self, name: str, version: str, modules: list[str]) -> None:
                 lines = ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", "Summary: a stand-in", "")
                 self._texts = {
                     "METADATA": "\n".join(lines),
                     "top_level.txt": "\n".join(modules),
                 }
 
-            def read_text(self, filename):
+            def read_text(self, filename: str) -> str | None:
                 return self._texts.get(filename)
 
-            def locate_file(self, path):
+            def locate_file(self, path: Any) -> Any:
                 return os.path.join(os.path.dirname(os.path.abspath(__file__)), str(path))
 
         asked = getattr(context, "name", None)
@@ -146,36 +155,36 @@ class Finder:
                     yield Standin(name, version, [m for m in MODULES[tracker] if "." not in m])
 
 
-def _normal(name):
+def _normal(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
 class Alias:
     """Loads a stand-in's module under the tracker's name: the same module object, imported once."""
 
-    def __init__(self, target):
+    def __init__(self, target: str) -> None:
         self._target = target
-        self._spec = None
+        self._spec: ModuleSpec | None = None
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> Any:
         module = importlib.import_module(self._target)
         self._spec = module.__spec__
         return module
 
-    def exec_module(self, module):
+    def exec_module(self, module: Any) -> None:
         module.__spec__ = self._spec  # the import system has put that of the tracker's name in its place
 
 
 class Mirror:
     """Loads the real module, then lets the stand-in mirror its calls. What is not said here, the real loader does."""
 
-    def __init__(self, loader, standin):
+    def __init__(self, loader: Any, standin: str) -> None:
         self._loader, self._standin = loader, standin
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> Any:
         return self._loader.create_module(spec)
 
-    def exec_module(self, module):
+    def exec_module(self, module: Any) -> None:
         self._loader.exec_module(module)
         module.__loader__ = module.__spec__.loader = self._loader
         try:
@@ -183,5 +192,5 @@ class Mirror:
         except Exception as e:
             _say(f"{module.__name__} is not mirrored: {type(e).__name__}: {e}")
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)

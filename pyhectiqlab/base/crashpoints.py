@@ -55,6 +55,8 @@ POINTS = {
     "points.merged": "builds were merged into one, which does not count yet",
     "points.purged": "points of a deleted run are gone, their series are not",
     "s3.part_sent": "a part of an upload is in the bucket, nobody was answered",
+    "s3.placing": "a blob's row is there, its bytes are parts in the bucket",
+    "s3.placed": "a blob is in the bucket under its name, nobody was answered",
     "s3.joining": "the bucket is about to join the parts of an upload, its blob is not there",
     # The lab's own upkeep.
     "upkeep.snapshot": "the databases were copied before an upgrade, the snapshot is not whole",

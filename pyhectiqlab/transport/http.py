@@ -213,7 +213,10 @@ class LabClient:
             if body.status != 302:
                 yield body
                 return
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:  # brackets that are no IPv6 address
+            parts = urlsplit("")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise answers.not_a_lab(self.url, "it keeps a file at an address that is none")
         from .deadline import deadline

@@ -40,7 +40,7 @@ def asks(lab: RealLab, hectiqlab: Hectiqlab) -> Hectiqlab:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("runz",), 2, "There is no command 'runz'. Did you mean 'runs'?"),
+        (("rnus",), 2, "There is no command 'rnus'. Did you mean 'runs'?"),
         (("download_mlmodl",), 2, "Did you mean 'download-mlmodel'?"),
         (("admin", "usr"), 2, "There is no command 'usr'. Did you mean 'user'?"),
         (("zzz",), 2, "No such command 'zzz'"),

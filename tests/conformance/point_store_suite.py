@@ -86,6 +86,9 @@ def assert_same_infos(got: Sequence[SeriesInfo], want: Sequence[SeriesInfo]) -> 
             assert found == wanted or (math.isnan(found) and math.isnan(wanted)), (name, g, w)
 
 
+ORDERS = ("growing", "shuffled", "repeated", "backward", "epochs", "late", "sparse")
+
+
 class PointStoreSuite:
     """Subclass it, and give a fixture `store`."""
 
@@ -498,7 +501,7 @@ class PointStoreSuite:
             with pytest.raises(StoreError):
                 call()
 
-    @pytest.mark.parametrize("order", ["growing", "shuffled", "repeated", "backward", "epochs", "late", "sparse"])
+    @pytest.mark.parametrize("order", ORDERS)
     def test_every_order_of_steps_gives_the_models_answers(self, store: PointStore, order: str) -> None:
         rng = np.random.default_rng(7)
         n = 600

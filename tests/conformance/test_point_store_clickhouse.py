@@ -11,7 +11,7 @@ from pyhectiqlab.store.clickhouse.point_store import ClickHousePointStore
 from pyhectiqlab.store.points import AppendResult, PointBatch, PointStore
 
 from ..clickhouse_place import TINY, ClickHousePlace
-from .point_store_suite import PointStoreSuite
+from .point_store_suite import ORDERS, PointStoreSuite
 
 
 class BuiltPointStore(ClickHousePointStore):
@@ -47,3 +47,14 @@ class TestClickHousePointStoreBuilt(PointStoreSuite):
         store = BuiltPointStore(place.url, place.facts_url, TINY)
         yield store
         store.close()
+
+    # Each takes a quarter of a minute, as every few points become a build.
+    @pytest.mark.parametrize(
+        "order",
+        [
+            *("shuffled", "late"),
+            *(pytest.param(order, marks=pytest.mark.slow) for order in ORDERS if order not in ("shuffled", "late")),
+        ],
+    )
+    def test_every_order_of_steps_gives_the_models_answers(self, store: PointStore, order: str) -> None:
+        super().test_every_order_of_steps_gives_the_models_answers(store, order)

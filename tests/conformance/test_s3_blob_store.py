@@ -225,7 +225,7 @@ def test_what_a_killed_process_acknowledged_another_goes_on_with(
     assert content(store) == DATA and seaweedfs().keys(store) == [blob_key()]
 
 
-@pytest.mark.parametrize("moment", ["s3.part_sent", "lab.blob_placing", "s3.joining", "lab.blob_placed"])
+@pytest.mark.parametrize("moment", ["s3.part_sent", "s3.placing", "s3.joining", "s3.placed"])
 def test_after_a_kill_at_any_moment_another_process_ends_the_upload(
     settings: S3Settings, tmp_path: Path, store: S3BlobStore, moment: str
 ) -> None:
@@ -236,7 +236,7 @@ def test_after_a_kill_at_any_moment_another_process_ends_the_upload(
             up.finish({DIGEST!r})
     """
     assert in_process(settings, tmp_path, script, moment) == -signal.SIGKILL
-    assert store.has(DIGEST) == (moment == "lab.blob_placed")
+    assert store.has(DIGEST) == (moment == "s3.placed")
     with store.open_upload("aa") as up:
         assert up.offset >= PART
         up.append(DATA[up.offset :])

@@ -101,6 +101,7 @@ CALLS: dict[str, tuple[Call, Callable[[], float]]] = {
     "add_shared_artifact": (lambda run, f: run.add_shared_artifact(f / "c.txt"), quick),
     "add_table": (lambda run, f: run.add_table([[1, "a"]], "table", columns=["n", "s"]), quick),
     "add_tag": (lambda run, f: run.add_tag("tag"), quick),
+    "set_group": (lambda run, f: run.set_group("group"), quick),
     "add_text": (lambda run, f: run.add_text("text", "text"), quick),
     "add_tf_model_as_artifact": (lambda run, f: run.add_tf_model_as_artifact(_Model(), "w.h5"), quick),
     "completed": (lambda run, f: run.completed(), quick),

@@ -154,7 +154,7 @@ def test_every_crash_point_is_in_the_code_and_every_one_in_the_code_is_listed() 
     folder = Path(pyhectiqlab.__file__).parent
     passed: dict[str, Any] = {}
     for path in folder.rglob("*.py"):
-        for name in re.findall(r"crashpoints\.passing\(\"([a-z._]+)\"\)", path.read_text()):
+        for name in re.findall(r"crashpoints\.passing\(\"([a-z0-9._]+)\"\)", path.read_text()):
             assert name not in passed, f"{name} is in {path} and {passed[name]}"
             passed[name] = path
     assert set(passed) == set(POINTS)

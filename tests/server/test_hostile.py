@@ -284,7 +284,7 @@ def test_hostile_buckets_are_refused(api: Api, target: tuple[str, str]) -> None:
         {"selectors": [one], "lo": 1.5},
         {"selectors": [{"run": run}]},
         {"selectors": [{**one, "rank": "all"}]},
-        {"selectors": [{**one, "attempt": 0}]},
+        {"selectors": [{**one, "attempt": -1}]},
     ]:
         answer = api.raw("POST", "/series/buckets", data=json.dumps(body), headers={"Content-Type": "application/json"})
         assert answer.status_code == 422, (body, answer.text)

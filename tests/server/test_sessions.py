@@ -21,6 +21,7 @@ from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.uploader import encode
 from pyhectiqlab.uploader.stream import Stream
 
+from ..labs import ForkedLab
 from .api import NOW_US, Api, batch, error_of, events_batch, new_id, wait_until
 
 
@@ -60,10 +61,10 @@ def test_without_a_project_it_is_the_only_one_or_default(own_lab: RealLab) -> No
     assert api.attach()["run"]["project"]["name"] == "default"
 
     own_lab.stop()
-    own_lab.data_dir = own_lab.data_dir.with_name("other")
-    api = Api.of(own_lab.start())
-    api.call("POST", "/projects", 201, json={"name": "only"})
-    assert api.attach()["run"]["project"]["name"] == "only"
+    with ForkedLab(own_lab.data_dir.with_name("other"), own_lab.home.with_name("other home")) as other_lab:
+        api = Api.of(other_lab)
+        api.call("POST", "/projects", 201, json={"name": "only"})
+        assert api.attach()["run"]["project"]["name"] == "only"
 
 
 def test_somebody_elses_run_is_read_only(api: Api, other: Api) -> None:

@@ -165,8 +165,11 @@ def _note(
     numbers are seen in their order.
     """
     sizes = [sum(len(c.step) for c in b.columns) for b in batches]
-    # Who closes the window waits for this, and sees the block then.
-    window = facts.one(conn, f"SELECT id FROM points_windows WHERE state = {OPEN} ORDER BY id DESC LIMIT 1 FOR SHARE")
+    # Who closes the window waits for this, and sees the block then. Who waited for one that was closed meanwhile gets
+    # no row, and sees the next window only in another statement.
+    now_open = f"SELECT id FROM points_windows WHERE state = {OPEN} ORDER BY id DESC LIMIT 1 FOR SHARE"
+    while (window := facts.one(conn, now_open)) is None:
+        pass
     facts.one(conn, "SELECT pg_advisory_xact_lock(hashtextextended('hectiqlab order of blocks', 0))")
     insert = (
         f"""INSERT INTO points_blocks ("window", state, points) VALUES (:window, {PENDING}, :points) RETURNING id"""

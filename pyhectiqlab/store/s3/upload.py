@@ -133,12 +133,12 @@ class S3Upload:
         if self._verified != (digest, self.offset):
             self.verify(digest)
         with self._lock:
-            crashpoints.passing("lab.blob_placing")
+            crashpoints.passing("s3.placing")
             if self._full:
                 self._join(digest)
             else:
                 self._bucket.write_blob(digest, bytes(self._waiting))
-            crashpoints.passing("lab.blob_placed")
+            crashpoints.passing("s3.placed")
             self._end()
 
     def _join(self, digest: str) -> None:

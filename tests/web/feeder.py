@@ -52,6 +52,10 @@ class FedRun:
     def event(self, kind: str, **fields: Any) -> None:
         self._send(1, events=[[0, kind, int(time.time() * 1e6), fields]])
 
+    def events(self, kind: str, fields: Sequence[Mapping[str, Any]]) -> None:
+        now = int(time.time() * 1e6)
+        self._send(len(fields), events=[[i, kind, now, dict(its)] for i, its in enumerate(fields)])
+
     def heartbeat(self, backlog: int = 0, losses: Mapping[str, int] | None = None) -> None:
         self.feeder.post(
             f"sessions/{self.session}/heartbeat",

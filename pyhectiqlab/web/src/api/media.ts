@@ -12,10 +12,23 @@ export type Step = number | null | 'newest';
 const NO_STEP = -(2n ** 63n); // as the lab keeps it, before all others
 
 export const HEAT_STEPS = 128; // columns of a heat map
+const STEPS_LEAST = 16; // that the lab thins to
 
 export async function loadGroups(run: string, q: string, signal: AbortSignal): Promise<{ items: MediaGroupAnswer[]; complete: boolean }> {
   const page = await call('GET /runs/{run_id}/media', { path: { run_id: run }, query: { q, limit: GROUPS_MAX }, signal });
   return { items: page.items, complete: page.next === null };
+}
+
+/** What a run has of histograms of exactly this name; null: none. */
+export async function histogramsOf(run: string, name: string, signal: AbortSignal): Promise<MediaGroupAnswer | null> {
+  const page = await call('GET /runs/{run_id}/media', { path: { run_id: run }, query: { kind: 'histogram', q: name, limit: GROUPS_MAX }, signal });
+  return page.items.find((group) => group.name === name) ?? null;
+}
+
+/** Names of histograms that any of these runs has. */
+export async function histogramNames(runs: readonly string[], signal: AbortSignal): Promise<string[]> {
+  const pages = await Promise.all(runs.map((run) => call('GET /runs/{run_id}/media', { path: { run_id: run }, query: { kind: 'histogram', limit: GROUPS_MAX }, signal })));
+  return [...new Set(pages.flatMap((page) => page.items.map((group) => group.name)))];
 }
 
 type Query = CallOptions<'GET /runs/{run_id}/media/items'>['query'];
@@ -43,9 +56,17 @@ export class MediaSource {
     return (await this.items({ ...until, newest: true, limit: 1 }, signal))[0] ?? null;
   }
 
-  /** Some of all steps, in their order. */
-  overSteps(signal: AbortSignal): Promise<MediaItemAnswer[]> {
-    return this.items({ steps: HEAT_STEPS, limit: LIMIT }, signal);
+  /** At most so many of all steps, or of those from lo to hi, in their order. */
+  async overSteps(signal: AbortSignal, most = HEAT_STEPS, range: { lo?: number; hi?: number } = {}): Promise<MediaItemAnswer[]> {
+    const query = { ...this.what, ...range, steps: Math.min(LIMIT, Math.max(STEPS_LEAST, most)), limit: LIMIT };
+    const items: MediaItemAnswer[] = [];
+    let after: string | null = null;
+    do {
+      const page: { items: MediaItemAnswer[]; next: string | null } = await call('GET /runs/{run_id}/media/items', { path: { run_id: this.run }, query: { ...query, after }, signal });
+      items.push(...page.items);
+      after = page.next;
+    } while (after !== null);
+    return items;
   }
 
   private async items(more: Omit<Query, 'kind' | 'name' | 'rank'>, signal: AbortSignal): Promise<MediaItemAnswer[]> {

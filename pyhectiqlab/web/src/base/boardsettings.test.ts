@@ -44,5 +44,7 @@ test('charts of one\'s own are added, changed, moved and removed; broken ones an
   expect(more.own.map(({ id, title }) => [id, title])).toEqual([['a1', 'Loss'], ['b2', '']]);
   expect(movedOwn(more, 'b2', 'a1').own.map(({ id }) => id)).toEqual(['b2', 'a1']);
   expect(withoutOwn({ ...more, panels: { 'own:a1': { size: 'M' }, lr: {} } }, 'a1')).toMatchObject({ own: [{ id: 'b2' }], panels: { lr: {} } });
+  const histogram = { id: 'h', title: '', pattern: '', histogram: 'layer 1/weights' };
+  expect(readSettings({ own: [histogram, { ...histogram, id: 'i', histogram: 3 }] }).own).toEqual([histogram]);
   expect(readSettings({ own: [LOSSES, LOSSES, { ...LOSSES, id: '../x' }, { id: 'c', title: '', pattern: '[' }, 3] }).own).toEqual([LOSSES]);
 });

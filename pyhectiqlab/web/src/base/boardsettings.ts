@@ -20,7 +20,7 @@ export interface PanelSettings {
 }
 
 /** A chart of all keys that a regular expression matches; or of a formula of metrics (`y`) over the steps, or over another one (`x`);
- * or of what the table tells of the runs (`runs`). */
+ * or of what the table tells of the runs (`runs`); or of the histograms of a name over their steps (`histogram`). */
 export interface OwnPanel {
   id: string;
   title: string;
@@ -28,6 +28,7 @@ export interface OwnPanel {
   y?: string;
   x?: string;
   runs?: RunsChart;
+  histogram?: string;
 }
 
 /** A point for each run, of two columns of the table; without `x` a bar for each. */
@@ -80,6 +81,8 @@ function readOwn(value: unknown): OwnPanel | null {
   if (!isObject(value)) return null;
   const { id, title, pattern } = value;
   if (typeof id !== 'string' || !/^[a-z0-9]{1,32}$/.test(id) || typeof title !== 'string' || typeof pattern !== 'string') return null;
+  const histogram = value['histogram'];
+  if (typeof histogram === 'string' && histogram && histogram.length <= NAME_MAX) return { id, title: title.slice(0, NAME_MAX), pattern: '', histogram };
   const runs = readRuns(value['runs']);
   if (runs) return { id, title: title.slice(0, NAME_MAX), pattern: '', runs };
   const [x, y] = [readFormula(value['x']), readFormula(value['y'])];
@@ -99,9 +102,10 @@ function readFormula(value: unknown): string | undefined {
   return typeof value === 'string' && value.trim() && value.length <= FORMULA_MAX ? value : undefined;
 }
 
-export function ownTitle({ title, pattern, x, y, runs }: OwnPanel): string {
+export function ownTitle({ title, pattern, x, y, runs, histogram }: OwnPanel): string {
   const label = (name: string) => columnLabel(parseColumn(name)!);
   if (title) return title;
+  if (histogram) return histogram;
   if (runs) return runs.x ? `${label(runs.y)} over ${label(runs.x)}` : label(runs.y);
   return x && y ? `${y} over ${x}` : (y ?? pattern);
 }

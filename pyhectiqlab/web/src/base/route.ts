@@ -23,6 +23,7 @@ export interface ChartView {
   panel: string | null; // the key shown large
   hidden: string[]; // runs switched off in the legend
   rank: number | 'each' | null; // one, a line for each, or null: all together
+  of: string | null; // the run whose histograms are drawn, as they are of one run at a time; null: the first that has some
   attempt: number | 'each' | null; // one alone, a line for each, or null: the newest telling of each step
 }
 
@@ -119,6 +120,7 @@ export const DEFAULT_VIEW: ChartView = {
   panel: null,
   hidden: [],
   rank: null,
+  of: null,
   attempt: null,
 };
 
@@ -295,6 +297,7 @@ function parseView(params: URLSearchParams, query = 'q'): ChartView {
     panel: text(params.get('panel')) || null,
     hidden: parseIds(params.get('hide')),
     rank: params.get('rank') === 'each' ? 'each' : counted(params.get('rank'), 0),
+    of: parseIds(params.get('of'))[0] ?? null,
     attempt: ['each', 'all'].includes(params.get('attempt') ?? '') ? 'each' : counted(params.get('attempt'), 1), // all: in old links
   };
 }
@@ -312,6 +315,7 @@ function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void
   if (view.panel !== null) params.set('panel', view.panel);
   if (view.hidden.length) params.set('hide', view.hidden.join(','));
   if (view.rank !== null) params.set('rank', String(view.rank));
+  if (view.of !== null) params.set('of', view.of);
   if (view.attempt !== null) params.set('attempt', String(view.attempt));
 }
 

@@ -28,7 +28,16 @@ export function sideOf(values: readonly number[], scale: Scale, [from, to]: read
     }
   if (lo > hi) [lo, hi] = [0, 1];
   if (lo === hi) [lo, hi] = [lo - (Math.abs(lo) * 0.1 || 1), hi + (Math.abs(hi) * 0.1 || 1)];
-  [lo, hi] = [lo - AIR * (hi - lo), hi + AIR * (hi - lo)];
+  return sideBetween([unby(lo - AIR * (hi - lo)), unby(hi + AIR * (hi - lo))], scale, threshold, [from, to], count);
+}
+
+/** An axis from … to these values, which the scale can draw. `threshold`: below it a symmetric log scale is linear. */
+export function sideBetween(ends: readonly [number, number], scale: Scale, threshold: number, [from, to]: readonly [number, number], count: number): Side {
+  const log = scale === 'log';
+  const fits = (v: number) => Number.isFinite(v) && (!log || v > 0);
+  const by = (v: number) => (log ? Math.log10(v) : scale === 'symlog' ? Math.asinh(v / threshold) : v);
+  const unby = (v: number) => (log ? 10 ** v : scale === 'symlog' ? Math.sinh(v) * threshold : v);
+  const [lo, hi] = [by(ends[0]), by(ends[1])];
   const at = (v: number) => (fits(v) ? from + ((by(v) - lo) / (hi - lo)) * (to - from) : NaN);
   const back = (px: number) => unby(lo + ((px - from) / (to - from)) * (hi - lo));
   if (scale === 'linear') {

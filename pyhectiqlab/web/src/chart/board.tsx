@@ -85,7 +85,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     [keys.keys, settings.order],
   );
   const [editing, setEditing] = useState<OwnPanel | null>(null);
-  const kinds = useOwnKinds(editing !== null || settings.own.some(({ x, runs }) => x || runs));
+  const kinds = useOwnKinds(editing !== null || settings.own.some(({ x, runs, histogram }) => x || runs || histogram));
   const all = useAllKeys(settings.own.length || editing ? ids : NO_IDS);
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
   // Few charts take the room there is.
@@ -96,7 +96,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
 
   const [news, setNews] = useState(0); // for charts that no feed feeds
   const newPoints = (named: readonly string[] | null) => {
-    if (settings.own.some((own) => own.x || own.runs)) setNews((n) => n + 1);
+    if (settings.own.some((own) => own.x || own.runs || (named === null && own.histogram))) setNews((n) => n + 1);
     feed.markStale(named);
     large.markStale(named);
     if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) {
@@ -110,7 +110,10 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     {
       points: (run, named) => (fetch !== fetchLines || ids.includes(run)) && newPoints(named), // of a group some are named
       state: onRunNews,
-      run: onRunNews,
+      run: (run) => {
+        if (settings.own.some((own) => own.histogram) && ids.includes(run)) setNews((n) => n + 1);
+        onRunNews();
+      },
       missed: (first) => void ((first && !live) || newPoints(null)), // nothing happens to a run that is over
     },
   );
@@ -176,12 +179,16 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => arrange.current((held) => withPanel(held, name, change)),
       onEnlarge: on === null ? () => change.current({ ...view, panel: name }, false) : null,
     };
+    if (own.histogram) {
+      const choose = (of: string) => change.current({ ...view, of }, true);
+      return kinds && <kinds.HistogramPanel key={name} histogram={own.histogram} onRun={choose} onZoom={zoom} onReset={reset} {...plain} />;
+    }
     if (own.runs) return kinds && <kinds.RunsPanel key={name} chart={own.runs} {...plain} />;
     if (own.x && own.y) return kinds && <kinds.XyPanel key={name} x={own.x} y={own.y} {...plain} />;
     return panel(name, ownTitle(own), on ?? (size === 'S' ? feed : large), height || HEIGHTS[size], on === null, null, drawn, actions, place);
   };
   const ofGroups = runs.some((run) => run.members);
-  const own = ofGroups ? settings.own.filter(({ y, runs }) => !y && !runs) : settings.own;
+  const own = ofGroups ? settings.own.filter(({ y, runs, histogram }) => !y && !runs && !histogram) : settings.own;
   const largeOwn = view.panel === null ? undefined : own.find((one) => ownName(one) === view.panel);
 
   // Kept between renders: with thousands of panels, news about the run must not touch each of them.
@@ -240,7 +247,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       {view.attempt === 'each' && attempts > ATTEMPTS_MAX && <p class="dim">The newest {ATTEMPTS_MAX} of {attempts} attempts are shown.</p>}
       {legend && runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
-      {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas and of runs are not drawn while runs are grouped.</p>}
+      {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas, of runs and of histograms are not drawn while runs are grouped.</p>}
       {own.length > 0 && !view.query && width > 0 && (
         <section class="group" aria-label="Charts of several metrics">
           <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>

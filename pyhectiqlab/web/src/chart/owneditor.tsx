@@ -1,9 +1,10 @@
 // A chart of one's own: its title, and what it draws: the keys that a pattern matches, a formula of metrics over the steps, one formula
-// over another, or a point or a bar for each run. While it is typed there is a look at what that gives, or why it gives nothing.
+// over another, a point or a bar for each run, or histograms over their steps. While it is typed there is a look at what that gives, or why it gives nothing.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { fetchPairs } from '../api/formulas';
+import { histogramNames } from '../api/media';
 import { ApiError, UnreachableError } from '../api/http';
 import { FORMULA_MAX, matching, OWN_KEYS_MAX, PATTERN_MAX, patternOf, type OwnPanel, type RunsChart } from '../base/boardsettings';
 import { formatInteger, plural } from '../base/format';
@@ -22,8 +23,8 @@ interface Props {
   onClose: () => void;
 }
 
-type Kind = 'pattern' | 'formula' | 'pairs' | 'runs';
-const KINDS = [['pattern', 'Metrics by a pattern'], ['formula', 'A formula'], ['pairs', 'One over another'], ['runs', 'Runs']] as const;
+type Kind = 'pattern' | 'formula' | 'pairs' | 'runs' | 'histogram';
+const KINDS = [['pattern', 'Metrics by a pattern'], ['formula', 'A formula'], ['pairs', 'One over another'], ['runs', 'Runs'], ['histogram', 'Histograms']] as const;
 const TRY_MS = 250;
 
 interface Trial {
@@ -34,26 +35,28 @@ interface Trial {
 
 export function OwnEditor({ panel, runs, keys, some, onSave, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [kind, setKind] = useState<Kind>(panel.runs ? 'runs' : panel.x ? 'pairs' : panel.y ? 'formula' : 'pattern');
+  const [kind, setKind] = useState<Kind>(panel.histogram ? 'histogram' : panel.runs ? 'runs' : panel.x ? 'pairs' : panel.y ? 'formula' : 'pattern');
   const [pattern, setPattern] = useState(panel.pattern);
   const [y, setY] = useState(panel.y ?? '');
   const [x, setX] = useState(panel.x ?? '');
   const [chart, setChart] = useState<RunsChart>(panel.runs ?? { y: '' });
+  const [histogram, setHistogram] = useState(panel.histogram ?? '');
   const [title, setTitle] = useState(panel.title);
   useEffect(() => {
     const d = dialog.current!;
     d.showModal();
     return () => d.close();
   }, []);
-  const formulas = kind === 'pattern' || kind === 'runs' ? [] : kind === 'formula' ? [y] : [y, x];
+  const formulas = kind === 'pattern' || kind === 'runs' || kind === 'histogram' ? [] : kind === 'formula' ? [y] : [y, x];
   const trial = useTrial(runs[0]?.members?.[0] ?? runs[0]?.id ?? null, formulas);
-  const valid = kind === 'pattern' ? patternOf(pattern) !== null : kind === 'runs' ? fits(chart.y, false) && fits(chart.x, true) && fits(chart.color, true) : formulas.every((f) => f.trim()) && trial !== null && !trial.error;
+  const valid = kind === 'histogram' ? histogram !== '' : kind === 'pattern' ? patternOf(pattern) !== null : kind === 'runs' ? fits(chart.y, false) && fits(chart.x, true) && fits(chart.color, true) : formulas.every((f) => f.trim()) && trial !== null && !trial.error;
   const save = (e: Event) => {
     e.preventDefault();
     if (!valid) return;
     const { id } = panel;
     const named = { id, title: title.trim(), pattern: '' };
-    if (kind === 'runs') onSave({ ...named, runs: { y: chart.y, ...(chart.x && { x: chart.x }), ...(chart.color && { color: chart.color }) } });
+    if (kind === 'histogram') onSave({ ...named, histogram });
+    else if (kind === 'runs') onSave({ ...named, runs: { y: chart.y, ...(chart.x && { x: chart.x }), ...(chart.color && { color: chart.color }) } });
     else onSave(kind === 'pattern' ? { ...named, pattern } : kind === 'formula' ? { ...named, y: y.trim() } : { ...named, y: y.trim(), x: x.trim() });
   };
   const formula = (label: string, value: string, set: (text: string) => void, placeholder: string) => (
@@ -72,6 +75,8 @@ export function OwnEditor({ panel, runs, keys, some, onSave, onClose }: Props) {
             Metrics, as a regular expression
             <input autofocus value={pattern} maxLength={PATTERN_MAX} placeholder="loss|accuracy" spellcheck={false} onInput={(e) => setPattern(e.currentTarget.value)} aria-invalid={pattern !== '' && patternOf(pattern) === null} />
           </label>
+        ) : kind === 'histogram' ? (
+          <HistogramField name={histogram} runs={runs} onChange={setHistogram} />
         ) : kind === 'runs' ? (
           <RunsFields chart={chart} runs={runs} onChange={setChart} />
         ) : (
@@ -83,10 +88,10 @@ export function OwnEditor({ panel, runs, keys, some, onSave, onClose }: Props) {
         )}
         <label>
           Title
-          <input value={title} placeholder={kind === 'pattern' ? pattern || 'loss|accuracy' : kind === 'runs' ? chart.y : y} onInput={(e) => setTitle(e.currentTarget.value)} />
+          <input value={title} placeholder={kind === 'pattern' ? pattern || 'loss|accuracy' : kind === 'runs' ? chart.y : kind === 'histogram' ? histogram : y} onInput={(e) => setTitle(e.currentTarget.value)} />
         </label>
         <div role="status">
-          {kind === 'runs' ? null : kind === 'pattern' ? <Matched pattern={pattern} keys={keys} some={some} /> : <Tried trial={trial} />}
+          {kind === 'runs' || kind === 'histogram' ? null : kind === 'pattern' ? <Matched pattern={pattern} keys={keys} some={some} /> : <Tried trial={trial} />}
         </div>
         <div class="own-buttons">
           <button class="button" type="button" onClick={onClose}>Cancel</button>
@@ -121,6 +126,26 @@ function RunsFields({ chart, runs, onChange }: { chart: RunsChart; runs: readonl
       {field('Colour: a third one', 'color', 'config.model.hidden')}
       <datalist id="own-columns">{names.map((name) => <option key={name} value={name} />)}</datalist>
       <p class="dim">config.PATH, or metric."KEY" with .last, .min, .max or .count. Of the runs that are drawn.</p>
+    </>
+  );
+}
+
+const RUNS_LOOKED_AT = 12;
+
+function HistogramField({ name, runs, onChange }: { name: string; runs: Props['runs']; onChange: (name: string) => void }) {
+  const ids = runs.slice(0, RUNS_LOOKED_AT).map((run) => run.id);
+  const { data } = useLoad((signal) => histogramNames(ids, signal), [ids.join()]);
+  return (
+    <>
+      <label>
+        Histograms of this name
+        <input value={name} list="own-histograms" maxLength={1024} placeholder="weights/layer1" spellcheck={false} onInput={(e) => onChange(e.currentTarget.value)} />
+      </label>
+      <datalist id="own-histograms">{data?.map((one) => <option key={one} value={one} />)}</datalist>
+      <p class="dim">
+        {data && (data.length ? `${plural(data.length, 'name')} in these runs. ` : 'These runs have no histograms: run.add_histogram(values, "weights/layer1", step) logs one. ')}
+        Over the steps, of one run at a time.
+      </p>
     </>
   );
 }

@@ -45,16 +45,20 @@ interface Props extends FramedProps {
   note: string;
   /** What is taken along; null: there is nothing yet. */
   give: () => Given | null;
+  /** Below the chart, also where there is nothing to draw. */
+  foot?: ComponentChildren;
+  /** The range of values that is drawn, where it can be chosen. */
+  drawn?: () => readonly [number, number] | null;
   children: ComponentChildren;
 }
 
-export function PanelFrame({ name, title, own, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, children }: Props) {
+export function PanelFrame({ name, title, own, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, foot, drawn, children }: Props) {
   const drag = useDragging(name, place);
   return (
     <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={state}>
       <header class="panel-head">
         <h3 {...drag.handle} title={hint}>{title}</h3>
-        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} give={give} />
+        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} give={give} {...(drawn && { drawn })} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${title}`} title="Enlarge">
             <Icon name="expand" />
@@ -67,6 +71,7 @@ export function PanelFrame({ name, title, own, place, height, settings, onSettin
         ) : (
           children
         )}
+        {foot}
         {note && <p class="panel-note" title={note}>{note}</p>}
       </div>
       {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}

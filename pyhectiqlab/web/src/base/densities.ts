@@ -1,0 +1,142 @@
+// Histograms of one name over their steps, as a chart draws them: columns along the steps, rows along the values. No DOM.
+
+import type { HistogramAnswer } from '../schema/lab';
+import type { YRange } from './boardsettings';
+import { formatValue } from './format';
+import type { Side } from './ticks';
+
+/** The histogram of one step, as it was logged. */
+export interface StepHistogram extends HistogramAnswer {
+  step: number;
+  time: number;
+  rank: number;
+  attempt: number;
+  total: number; // values in its bins
+}
+
+interface Item {
+  step: number | null;
+  time: number;
+  rank: number;
+  attempt: number;
+  histogram: HistogramAnswer | null;
+}
+
+/** Those that have a step, by ascending step; and how many have none. */
+export function stepHistograms(items: readonly Item[]): { histograms: StepHistogram[]; without: number } {
+  const some = items.filter((item) => item.histogram);
+  const histograms = some.flatMap(({ step, time, rank, attempt, histogram }): StepHistogram[] =>
+    step === null ? [] : [{ ...histogram!, step, time, rank, attempt, total: histogram!.counts.reduce((a, b) => a + b, 0) }],
+  );
+  return { histograms, without: some.length - histograms.length };
+}
+
+/** From … to of each step's column: to the middle between neighbours, and no wider than twice the usual distance. */
+export function columnsOf(steps: readonly number[]): [number, number][] {
+  const apart = steps.slice(1).map((step, i) => step - steps[i]!).sort((a, b) => a - b);
+  const usual = apart[apart.length >> 1] ?? 1;
+  return steps.map((step, i) => [
+    i ? Math.max((steps[i - 1]! + step) / 2, step - usual) : step - usual / 2,
+    i < steps.length - 1 ? Math.min((steps[i + 1]! + step) / 2, step + usual) : step + usual / 2,
+  ]);
+}
+
+const TAIL = 0.01; // of all values at either end: what 'most' leaves out
+
+/** From … to of the axis of values; null: no histogram has a value that the axis could draw. */
+export function valueRange(histograms: readonly StepHistogram[], y: YRange, log: boolean): [number, number] | null {
+  const some = histograms.filter((h) => h.counts.length > 0);
+  if (!some.length) return null;
+  let [lo, hi] = [Infinity, -Infinity];
+  for (const { edges } of some) {
+    const low = log ? edges.find((edge) => edge > 0) : edges[0];
+    const high = edges.at(-1)!;
+    if (low === undefined || (log && high <= 0)) continue;
+    [lo, hi] = [Math.min(lo, low), Math.max(hi, high)];
+  }
+  if (lo > hi) return null;
+  if (y === 'most') {
+    const ends = some.flatMap((h) => (h.total > 0 ? [[quantile(h, TAIL), quantile(h, 1 - TAIL)] as const] : []));
+    const [least, most] = [Math.min(...ends.map((e) => e[0])), Math.max(...ends.map((e) => e[1]))];
+    if (least < most && (!log || least > 0)) [lo, hi] = [least, most];
+  } else if (y !== 'all') {
+    const [low, high] = y.map((end) => (log && end !== null && end <= 0 ? null : end)) as [number | null, number | null];
+    if ((low ?? lo) < (high ?? hi)) [lo, hi] = [low ?? lo, high ?? hi];
+  }
+  if (lo === hi) return log ? [lo / 2, hi * 2] : [lo - (Math.abs(lo) * 0.1 || 0.5), hi + (Math.abs(hi) * 0.1 || 0.5)];
+  return [lo, hi];
+}
+
+/** The value below which this share of a histogram's values lies, taking those of a bin as evenly spread. */
+function quantile({ edges, counts, total }: StepHistogram, share: number): number {
+  let left = share * total;
+  for (let i = 0; i < counts.length; i++) {
+    if (left <= counts[i]! && counts[i]! > 0) return edges[i]! + (edges[i + 1]! - edges[i]!) * (left / counts[i]!);
+    left -= counts[i]!;
+  }
+  return edges.at(-1)!;
+}
+
+/** Column by column, each from the lowest row up: which share of a step's values lies in a row. The values of a bin are taken as
+ * evenly spread over it. `side`: the axis of values, which goes from `height` px, where it begins, to 0. */
+export function sharesOf(histograms: readonly StepHistogram[], side: Pick<Side, 'at' | 'back'>, height: number, rows: number): Float64Array {
+  const cells = new Float64Array(histograms.length * rows);
+  const ends = Float64Array.from({ length: rows + 1 }, (_, row) => side.back(height * (1 - row / rows)) / 2); // halves: no range is infinite
+  histograms.forEach(({ edges, counts, total }, column) => {
+    if (!total) return;
+    counts.forEach((n, i) => {
+      if (!n) return;
+      const [from, to] = [edges[i]! / 2, edges[i + 1]! / 2];
+      if (to < ends[0]! || from > ends[rows]!) return;
+      let row = rowAt(ends, from);
+      if (from === to) {
+        if (from >= ends[0]! && from <= ends[rows]!) cells[column * rows + row]! += n / total;
+        return;
+      }
+      for (; row < rows && ends[row]! < to; row++) {
+        const part = (Math.min(to, ends[row + 1]!) - Math.max(from, ends[row]!)) / (to - from);
+        if (part > 0) cells[column * rows + row]! += (n / total) * part;
+      }
+    });
+  });
+  return cells;
+}
+
+/** The row that a value lies in, or the nearest. */
+function rowAt(ends: Float64Array, value: number): number {
+  let [lo, hi] = [0, ends.length - 2];
+  while (lo < hi) {
+    const middle = (lo + hi + 1) >> 1;
+    if (ends[middle]! <= value) lo = middle;
+    else hi = middle - 1;
+  }
+  return lo;
+}
+
+/** The bin that a value lies in; -1: none. The last one has its end, too. */
+export function binAt({ edges, counts }: HistogramAnswer, value: number): number {
+  const i = edges.findIndex((edge, k) => edge <= value && (edges[k + 1]! > value || (k === counts.length - 1 && edges[k + 1] === value)));
+  return i < counts.length ? i : -1;
+}
+
+/** "345 of 1,000 values from −0.1 to 0.2" */
+export function binText(histogram: StepHistogram, bin: number): string {
+  const { edges, counts, total } = histogram;
+  if (bin < 0) return 'no bin here';
+  return `${formatValue(counts[bin]!)} of ${formatValue(total)} values from ${formatValue(edges[bin]!)} to ${formatValue(edges[bin + 1]!)}`;
+}
+
+/** Which share of all values, in percent, lies above and below a range. */
+export function shareBeyond(histograms: readonly StepHistogram[], [lo, hi]: readonly [number, number]): { above: number; below: number } {
+  let [above, below, all] = [0, 0, 0];
+  for (const { edges, counts, total } of histograms) {
+    all += total;
+    counts.forEach((n, i) => {
+      const [from, to] = [edges[i]! / 2, edges[i + 1]! / 2];
+      const size = to - from;
+      above += n * (size ? Math.min(1, Math.max(0, (to - hi / 2) / size)) : Number(from > hi / 2));
+      below += n * (size ? Math.min(1, Math.max(0, (lo / 2 - from) / size)) : Number(from < lo / 2));
+    });
+  }
+  return all ? { above: (100 * above) / all, below: (100 * below) / all } : { above: 0, below: 0 };
+}

@@ -1,0 +1,134 @@
+// A panel of the histograms of one name over their steps, of one run at a time: the one that is chosen, or the first that has some.
+
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { histogramsOf, MediaSource } from '../api/media';
+import { shareBeyond, stepHistograms, type StepHistogram } from '../base/densities';
+import { formatInteger, formatValue, plural } from '../base/format';
+import { useLoad } from '../state/load';
+import { Swatch } from '../widgets/swatch';
+import { HeatChart } from './heatchart';
+import { heatGiven, percent } from './heatfigure';
+import { strengthOf, type HeatLayout } from './heatpaint';
+import { PanelFrame, useSight, type FramedProps } from './panelframe';
+
+interface Props extends FramedProps {
+  histogram: string;
+  onRun: (run: string) => void;
+  onZoom: (lo: number, hi: number) => void;
+  onReset: () => void;
+}
+
+/** The element of a panel carries what it drew, for tests. */
+interface HeatElement extends HTMLElement {
+  drawn?: () => { run: string; histograms: readonly StepHistogram[]; layout: HeatLayout | null } | null;
+}
+
+const REFRESH_MS = 2000;
+const ASKED_MAX = 24; // runs that are asked for histograms of the name, one after the other, until one has some
+const ZOOM_MARGIN = 0.2;
+const COLUMN_PX = 64; // the width that steps are asked for grows by so much
+
+export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...frame }: Props) {
+  const { title, runs, view, news, settings } = frame;
+  const { root, visible } = useSight<HeatElement>();
+  const [width, setWidth] = useState(0);
+  const layout = useRef<HeatLayout | null>(null);
+  const [most, setMost] = useState(0);
+  useEffect(() => {
+    const observer = new ResizeObserver(() => setWidth(root.current?.clientWidth ?? 0));
+    observer.observe(root.current!);
+    return () => observer.disconnect();
+  }, []);
+  const chosen = view.of !== null && runs.some((run) => run.id === view.of) ? view.of : null;
+  const asked = (chosen === null ? runs.map((run) => run.id) : [chosen]).slice(0, ASKED_MAX);
+  const steps = Math.ceil(width / COLUMN_PX) * COLUMN_PX;
+  const zoom = view.axis === 'step' && view.lo !== null && view.hi !== null ? ([view.lo, view.hi] as const) : null;
+  const margin = zoom ? Math.ceil((zoom[1] - zoom[0]) * ZOOM_MARGIN) : 0;
+  const range = zoom ? { lo: zoom[0] - margin, hi: zoom[1] + margin } : {};
+  const { data, error, refresh } = useLoad(
+    async (signal) => {
+      if (!visible || !steps) return null;
+      for (const run of asked) {
+        const group = await histogramsOf(run, name, signal);
+        if (!group) continue;
+        const rank = typeof view.rank === 'number' && group.ranks.includes(view.rank) ? view.rank : group.ranks[0]!;
+        const items = await new MediaSource(run, group, rank).overSteps(signal, steps, range);
+        return { run, group, rank, ...stepHistograms(items) };
+      }
+      return { run: null };
+    },
+    [visible, steps, asked.join(), name, view.rank, zoom?.[0], zoom?.[1]],
+    REFRESH_MS,
+  );
+  useEffect(() => {
+    if (news) refresh();
+  }, [news]);
+  const its = data && data.run !== null ? data : null;
+  const run = its && runs.find(({ id }) => id === its.run);
+  const scale = settings.scale ?? view.scale;
+  const y = settings.y ?? 'all';
+  useEffect(() => {
+    root.current!.drawn = () => its && { run: its.run, histograms: its.histograms, layout: layout.current };
+  }, [its]);
+  const note = useMemo(() => {
+    if (!its) return '';
+    const { group, histograms, rank, without } = its;
+    const ranks = group.ranks.length;
+    return [
+      view.axis !== 'step' && 'drawn over steps',
+      ranks > 1 && `rank ${rank} of ${formatInteger(ranks)}`,
+      histograms.length + without < group.count && `${formatInteger(histograms.length)} of ${formatInteger(group.count)} histograms${ranks > 1 ? ' of all ranks' : ''} are drawn`,
+      without > 0 && `${plural(without, 'histogram')} without a step`,
+      layout.current && beyondText(histograms, layout.current),
+    ].filter(Boolean).join(' · ');
+  }, [its, most, scale, JSON.stringify(y), view.axis, zoom?.[0], zoom?.[1]]);
+  const none = chosen === null ? `${runs.length > ASKED_MAX ? `The first ${ASKED_MAX} of these runs have` : runs.length === 1 ? 'This run has' : 'These runs have'} no histogram of this name.` : 'This run has no histogram of this name.';
+  const state = !data ? 'loading' : its && run ? 'drawn' : 'empty';
+  const give = () => (its && run && its.histograms.length ? heatGiven({ title, run: run.id, runName: run.name, name, color: run.color, histograms: its.histograms, xScale: view.xScale, scale, y, zoom, asked: { rank: its.rank, steps: Math.min(1000, steps), ...range } }) : null);
+  const foot = (
+    <div class="heat-foot">
+      {runs.length > 1 && (
+        <label class="select">
+          {run && <Swatch color={run.color} dash={[]} />}
+          <select aria-label={`Run of ${title}`} value={run?.id ?? chosen ?? ''} onChange={(e) => onRun(e.currentTarget.value)}>
+            {runs.map(({ id, name: its }) => <option key={id} value={id}>{its}</option>)}
+          </select>
+        </label>
+      )}
+      {run && most > 0 && (
+        <span class="heat-scale" title="Which share of a step's values lies in a row of the picture">
+          0
+          <i style={{ background: `linear-gradient(to right, ${[0, 0.01, 0.25, 1].map((share) => `${run.color}${hex(strengthOf(share, 1))} ${100 * share}%`).join(', ')})` }} />
+          {percent(most)}
+        </span>
+      )}
+    </div>
+  );
+  return (
+    <PanelFrame {...frame} root={root} hint={name} state={state} error={error} none={none} note={note} give={give} foot={foot} drawn={() => layout.current?.values ?? null}>
+      {its && run && (
+        <HeatChart
+          label={`Histograms of ${title}, ${run.name}`}
+          histograms={its.histograms}
+          color={run.color}
+          xScale={view.axis === 'step' ? view.xScale : 'linear'}
+          scale={scale}
+          y={y}
+          zoom={zoom}
+          onLayout={(now) => ((layout.current = now), setMost(now?.most ?? 0))}
+          onZoom={(lo, hi) => view.axis === 'step' && onZoom(lo, hi)}
+          onReset={onReset}
+        />
+      )}
+    </PanelFrame>
+  );
+}
+
+const hex = (strength: number) => Math.round(255 * strength).toString(16).padStart(2, '0');
+
+/** "3.1 % of all values above · …": what the axis of values does not reach. */
+function beyondText(histograms: readonly StepHistogram[], { values }: HeatLayout): string {
+  const { above, below } = shareBeyond(histograms, values);
+  const text = (share: number, where: string) => (share > 0.005 ? `${formatValue(share, 2)} % of all values ${where}` : '');
+  return [text(above, 'above'), text(below, 'below')].filter(Boolean).join(' · ');
+}

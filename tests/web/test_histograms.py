@@ -1,0 +1,141 @@
+"""Histograms over their steps as a chart: what it draws, reads and gives is what was logged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from pyhectiqlab.protocol.media import Histogram
+from pyhectiqlab.testing.lab import RealLab
+
+from .feeder import FedRun, Feeder
+from .test_runs_charts import taken
+
+pytestmark = pytest.mark.browser
+NAME = "weights/layer 1"
+DRAWN = """panel => {
+  const d = panel.drawn && panel.drawn();
+  if (!d || !d.layout) return null;
+  const { columns, rows, shares, most, values } = d.layout;
+  return { run: d.run, histograms: d.histograms, columns, rows, shares: Array.from(shares), most, values };
+}"""
+IS_DRAWN = f"([panel, run, n]) => {{ const d = ({DRAWN})(panel); return d && d.run === run && d.histograms.length === n; }}"
+
+
+def logged(run: FedRun, steps: range, bins: int, seed: int) -> dict[int, Histogram]:
+    """Log a histogram of moving values at each step, and return them by step."""
+    rng = np.random.default_rng(seed)
+    by_step = {}
+    for step in steps:
+        edges = np.sort(rng.normal(np.sin(step / 300), 1 + step / 2000, bins + 1))
+        by_step[step] = Histogram(tuple(edges.tolist()), tuple(rng.integers(0, 50, bins).astype(float).tolist()), step % 3)
+    run.events("histogram", [{"name": NAME, "step": step, **one.fields()} for step, one in by_step.items()])
+    return by_step
+
+
+def wait_for(panel: Locator, run: str, histograms: int) -> Any:
+    panel.page.wait_for_function(IS_DRAWN, arg=[panel.element_handle(), run, histograms])
+    return panel.evaluate(DRAWN)
+
+
+def check_numbers(drawn: Any, by_step: Mapping[int, Histogram]) -> None:
+    """Compare each column with its logged histogram, and its rows with the logged counts, spread evenly over their bins."""
+    shares = np.array(drawn["shares"]).reshape(len(drawn["histograms"]), drawn["rows"])
+    rows = np.linspace(*drawn["values"], drawn["rows"] + 1)
+    for one, column in zip(drawn["histograms"], shares, strict=True):
+        its = by_step[one["step"]]
+        assert (tuple(one["edges"]), tuple(one["counts"]), one["nan"]) == (its.edges, its.counts, its.nan)
+        below = np.interp(rows, its.edges, np.concatenate(([0], np.cumsum(its.counts))))
+        np.testing.assert_allclose(column, np.diff(below) / sum(its.counts), atol=1e-9)
+
+
+def test_histograms_over_steps_are_those_that_were_logged(
+    page: Page, feeder: Feeder, lab: RealLab, tmp_path: Path
+) -> None:
+    without, other, run = (feeder.run(name, project="histograms") for name in ("without", "other", "long"))
+    for one in (without, other, run):
+        one.points({"train/loss": (range(2500), np.linspace(2, 1, 2500).tolist())})
+    by_step = logged(run, range(2500), 8, 1)
+    of_other = logged(other, range(0, 50, 10), 3, 2)
+    ids = f"{without.id},{run.id},{other.id}"
+    page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={ids}")
+    page.get_by_role("button", name="Add chart").click()
+    editor = page.get_by_role("dialog")
+    editor.get_by_role("radio", name="Histograms").click()
+    expect(editor.get_by_text("1 name in these runs")).to_be_visible()
+    editor.get_by_label("Histograms of this name").fill(NAME)
+    editor.get_by_role("button", name="Save").click()
+    panel = page.locator(".panel[data-key^='own:']")
+    expect(panel).to_have_attribute("data-state", "drawn")
+    # The first run that has some. Of many steps as many as there are pixels, at most, and the last one.
+    page.wait_for_function(f"panel => ({DRAWN})(panel)", arg=panel.element_handle())
+    drawn = panel.evaluate(DRAWN)
+    width = panel.bounding_box()["width"]  # type: ignore[index]
+    assert drawn["run"] == run.id and width / 4 < len(drawn["histograms"]) <= width + 64
+    assert drawn["histograms"][-1]["step"] == 2499
+    check_numbers(drawn, by_step)
+    expect(panel.locator(".panel-note")).to_contain_text(f"{len(drawn['histograms'])} of 2,500 histograms are drawn")
+    assert drawn["most"] == pytest.approx(max(drawn["shares"]))
+
+    # The pointer reads a bin of a step.
+    chart = panel.locator(".heat-plot")
+    canvas = chart.locator("canvas").bounding_box()
+    assert canvas is not None
+    i = len(drawn["histograms"]) // 2
+    its = drawn["histograms"][i]
+    bin_at = max(range(8), key=lambda k: its["edges"][k + 1] - its["edges"][k])
+    low, high = drawn["values"]
+    middle = (its["edges"][bin_at] + its["edges"][bin_at + 1]) / 2
+    page.mouse.move(
+        canvas["x"] + sum(drawn["columns"][i]) / 2, canvas["y"] + canvas["height"] * (high - middle) / (high - low)
+    )
+    readout = chart.get_by_role("status")
+    expect(readout).to_contain_text(f"step {its['step']:,}")
+    expect(readout).to_contain_text(f"{its['counts'][bin_at]:g} of {sum(its['counts']):g} values from")
+    expect(readout).to_contain_text("in 8 bins")
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/histograms.png")
+
+    # What is taken along.
+    rows = list(csv.DictReader(io.StringIO(taken(panel, "CSV", tmp_path).decode())))
+    assert len(rows) == 8 * len(drawn["histograms"]) and {row["run"] for row in rows} == {run.id}
+    for k, row in enumerate(rows):
+        wanted = by_step[int(row["step"])]
+        bins = wanted.edges[k % 8], wanted.edges[k % 8 + 1], wanted.counts[k % 8]
+        assert (float(row["from"]), float(row["to"]), float(row["count"])) == bins
+    svg = ET.fromstring(taken(panel, "SVG", tmp_path))
+    assert any(e.tag.endswith("image") and (e.get("href") or "").startswith("data:image/png") for e in svg.iter())
+    assert taken(panel, "PNG", tmp_path).startswith(b"\x89PNG")
+    page.keyboard.press("Escape")
+
+    # Zoomed in, all steps are there; the values have a scale of their own.
+    page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={ids}&lo=1000&hi=1049")
+    drawn = wait_for(panel, run.id, 70)  # and a fifth of the range on either side
+    check_numbers(drawn, by_step)
+    panel.get_by_label(f"Settings of {NAME}").first.click()
+    panel.get_by_label("Scale of this chart").select_option("log")
+    expect(panel.locator(".panel-note")).to_contain_text("of all values below")
+    page.keyboard.press("Escape")
+
+    # Another run is picked, in the link; its new histograms come by themselves.
+    page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={ids}")
+    panel.get_by_label(f"Run of {NAME}").select_option("other")
+    page.wait_for_url(f"**of={other.id}*")
+    wait_for(panel, other.id, 5)
+    of_other |= logged(other, range(50, 60, 10), 3, 3)
+    drawn = wait_for(panel, other.id, 6)
+    assert [h["step"] for h in drawn["histograms"]] == [0, 10, 20, 30, 40, 50]
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(readout).to_contain_text("step 50")
+    panel.get_by_label(f"Run of {NAME}").select_option("without")
+    expect(panel).to_contain_text("This run has no histogram of this name.")

@@ -67,10 +67,16 @@ class MediaQuery:
 
 class MediaView(Protocol):
     def media_groups(
-        self, run_id: str, kind: str | None, part: str, limit: int, after: Sequence[Any] | None
+        self,
+        run_id: str,
+        kind: str | None,
+        part: str,
+        limit: int,
+        after: Sequence[Any] | None,
+        name: str | None = None,
     ) -> list[MediaGroup]:
         """Return groups sorted by name, then kind: those whose name contains `part`, in any case, behind the (name,
-        kind) `after`.
+        kind) `after`. `name`: only of exactly this name.
         """
 
     def media_items(self, query: MediaQuery) -> Iterator[MediaItem]:

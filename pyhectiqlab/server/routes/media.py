@@ -29,12 +29,13 @@ def list_media(
     lab: TheLab,
     kind: Kind | None = None,
     q: Annotated[str, Query(max_length=limits.KEY_BYTES_MAX, description="Part of the name.")] = "",
+    name: Annotated[str | None, Query(max_length=limits.KEY_BYTES_MAX, description="Exactly this name.")] = None,
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
     """Each name with its kind, how many items it has, and over which steps. By name."""
     with lab.meta.reading() as view:
-        groups = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str))
+        groups = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str), name)
     return reply_list(
         ((answer(models_media.MediaGroupAnswer, group), [group.name, group.kind]) for group in groups), limit
     )

@@ -143,6 +143,8 @@ class RegistrySuite:
             assert view.media_groups(run, None, "", 2, ("B", "text")) == groups[1:3]
             assert view.media_groups(run, "text", "", 9, None) == [groups[0], groups[3]]
             assert view.media_groups(run, None, "B/", 9, None) == groups[1:]  # in any case
+            assert view.media_groups(run, None, "", 9, None, name="b") == []
+            assert {g.name for g in view.media_groups(run, None, "", 9, None, name="b/é")} == {"b/é"}
             items = list(view.media_items(MediaQuery(run, "text", "b/é")))
             assert [(i.step, i.rank, (i.fields or {}).get("text")) for i in items] == [
                 (None, 0, "none"),
@@ -179,3 +181,20 @@ class RegistrySuite:
         assert found[-1] == INT64_MAX
         if steps == 100:
             assert found[1:] == at
+        of_rank = MediaQuery(run, "text", "t", rank=0, steps=steps)  # found in another way
+        assert [item.step for item in world.read(lambda view: list(view.media_items(of_rank)))] == found
+
+    def test_a_range_of_steps_is_thinned_to_the_last_of_each_slice(self, world: World) -> None:
+        run = world.run("r")
+        at = sorted({step for start in (-90, -21, 0, 3, 40, 1000) for step in range(start, start + 17, 3)})
+        for rank in (0, 3):
+            told = [("text", {"name": "t", "text": "x", "step": step}) for step in at if step % (rank + 1) == 0]
+            world.tell(run, *told, writer=f"of {rank}", rank=rank)
+        for steps, lo, hi in ((16, None, None), (5, -100, 100), (7, -30, 30), (3, 1, 2000), (4, -95, -4), (9, None, 9)):
+            there = [s for s in at if (lo is None or s >= lo) and (hi is None or s <= hi)]
+            width = 1
+            while (there[-1] - there[0]) // width + 2 > steps:
+                width *= 2
+            wanted = sorted({int(step / width): step for step in there}.values())
+            query = MediaQuery(run, "text", "t", 0, lo, hi, steps)
+            assert [item.step for item in world.read(lambda view, q=query: list(view.media_items(q)))] == wanted

@@ -21,8 +21,8 @@ export async function loadGroups(run: string, q: string, signal: AbortSignal): P
 
 /** What a run has of histograms of exactly this name; null: none. */
 export async function histogramsOf(run: string, name: string, signal: AbortSignal): Promise<MediaGroupAnswer | null> {
-  const page = await call('GET /runs/{run_id}/media', { path: { run_id: run }, query: { kind: 'histogram', q: name, limit: GROUPS_MAX }, signal });
-  return page.items.find((group) => group.name === name) ?? null;
+  const page = await call('GET /runs/{run_id}/media', { path: { run_id: run }, query: { kind: 'histogram', name, limit: 1 }, signal });
+  return page.items[0] ?? null;
 }
 
 /** Names of histograms that any of these runs has. */

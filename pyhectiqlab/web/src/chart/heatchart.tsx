@@ -111,7 +111,7 @@ export function HeatChart({ label, histograms, color, xScale, scale, y, zoom, on
       {layout ? (
         <svg width={size[0]} height={size[1]} aria-hidden="true">
           <g class="xy-grid">
-            {layout.across.ticks.map(([v, text]) => <g key={v}><line x1={LEFT + layout.across.at(v)} x2={LEFT + layout.across.at(v)} y1={TOP} y2={TOP + height} /><text x={LEFT + layout.across.at(v)} y={TOP + height + 15} text-anchor="middle">{text}</text></g>)}
+            {layout.across.ticks.map(([v, text]) => <g key={v}><line x1={LEFT + layout.across.at(v)} x2={LEFT + layout.across.at(v)} y1={TOP} y2={TOP + height} /><text x={LEFT + layout.across.at(v)} y={TOP + height + 15} text-anchor={layout.across.at(v) > width - 16 ? 'end' : 'middle'}>{text}</text></g>)}
             {layout.up.ticks.map(([v, text]) => <g key={v}><line x1={LEFT} x2={LEFT + width} y1={TOP + layout.up.at(v)} y2={TOP + layout.up.at(v)} /><text x={LEFT - 6} y={TOP + layout.up.at(v) + 4} text-anchor="end">{text}</text></g>)}
           </g>
           {column && <rect class="heat-at" x={LEFT + Math.max(0, column[0])} width={Math.max(1, Math.min(width, column[1]) - Math.max(0, column[0]))} y={TOP} height={height} />}

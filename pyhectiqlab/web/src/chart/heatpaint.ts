@@ -38,7 +38,7 @@ export function layOut(histograms: readonly StepHistogram[], { width, height, xS
   if (xScale === 'log' && lo <= 0) lo = Math.min(first.step, hi > 0 ? hi : first.step) / 1.1;
   if (!(lo < hi)) [lo, hi] = [lo, lo + 1];
   const across = sideBetween([lo, hi], xScale, 1, [0, width], width / 90);
-  const up = sideBetween(range, scale, thresholdOf(range), [height, 0], height / 44);
+  const up = sideBetween(range, scale, thresholdOf(range), [height, 0], height / 34);
   const rows = Math.max(1, Math.round(height / ROW_PX));
   const shares = sharesOf(histograms, up, height, rows);
   const px = (v: number) => (xScale === 'log' && v <= 0 ? 0 : across.at(v));

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { histogramsOf, MediaSource } from '../api/media';
 import { shareBeyond, stepHistograms, type StepHistogram } from '../base/densities';
 import { formatInteger, formatValue, plural } from '../base/format';
+import type { MediaGroupAnswer } from '../schema/lab';
 import { useLoad } from '../state/load';
 import { Swatch } from '../widgets/swatch';
 import { HeatChart } from './heatchart';
@@ -26,6 +27,7 @@ interface HeatElement extends HTMLElement {
 const REFRESH_MS = 2000;
 const ASKED_MAX = 24; // runs that are asked for histograms of the name, one after the other, until one has some
 const ZOOM_MARGIN = 0.2;
+const COUNTED_MS = 30_000; // the lab counts all histograms of a name: not with every new one
 const COLUMN_PX = 64; // the width that steps are asked for grows by so much
 
 export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...frame }: Props) {
@@ -34,6 +36,14 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
   const [width, setWidth] = useState(0);
   const layout = useRef<HeatLayout | null>(null);
   const [most, setMost] = useState(0);
+  const counted = useRef(new Map<string, { group: MediaGroupAnswer; at: number }>()); // by run and name
+  const groupOf = async (run: string, signal: AbortSignal) => {
+    const known = counted.current.get(`${run} ${name}`);
+    if (known && performance.now() - known.at < COUNTED_MS) return known.group;
+    const group = await histogramsOf(run, name, signal);
+    if (group) counted.current.set(`${run} ${name}`, { group, at: performance.now() });
+    return group;
+  };
   useEffect(() => {
     const observer = new ResizeObserver(() => setWidth(root.current?.clientWidth ?? 0));
     observer.observe(root.current!);
@@ -49,7 +59,7 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
     async (signal) => {
       if (!visible || !steps) return null;
       for (const run of asked) {
-        const group = await histogramsOf(run, name, signal);
+        const group = await groupOf(run, signal);
         if (!group) continue;
         const rank = typeof view.rank === 'number' && group.ranks.includes(view.rank) ? view.rank : group.ranks[0]!;
         const items = await new MediaSource(run, group, rank).overSteps(signal, steps, range);

@@ -65,6 +65,7 @@ def made(lab: RealLab, feeder: Feeder, folder: Path) -> EveryPage:
         "table": f"{its}?pane=table&q=state%3Dcompleted&heat=config.%22lr%22&col=state&col=config.%22lr%22&col=note",
         "groups": f"{its}?pane=table&by=config.model.name",
         "charts": f"{its}?pane=charts&smooth=0.6",
+        "told apart": f"{its}?pane=charts&color=config.%22lr%22&dash=state&facet=config.model.name",
         "no runs": f"{its}?q=nothing-is-like-this",
         "models": f"{its}/models",
         "version": f"{its}/models/net",

@@ -104,6 +104,12 @@ def test_histograms_over_steps_are_those_that_were_logged(
     expect(readout).to_contain_text("in 8 bins")
     if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/histograms.png")
+        page.emulate_media(color_scheme="dark")
+        page.screenshot(path=f"{folder}/histograms-dark.png")
+        page.set_viewport_size({"width": 390, "height": 844})
+        chart.scroll_into_view_if_needed()
+        page.screenshot(path=f"{folder}/histograms-390.png")
+        page.set_viewport_size({"width": 1280, "height": 900})
 
     # What is taken along.
     rows = list(csv.DictReader(io.StringIO(taken(panel, "CSV", tmp_path).decode())))

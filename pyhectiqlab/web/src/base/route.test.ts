@@ -8,7 +8,7 @@ const parse = (url: string): Route => {
 };
 
 test('every page survives being written and read again', () => {
-  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: { kind: 'gaussian', width: 60_000_000 }, scale: 'symlog', xScale: 'log', lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', of: 'a', attempt: 2 } as const;
+  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: { kind: 'gaussian', width: 60_000_000 }, scale: 'symlog', xScale: 'log', lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', of: 'a', color: 'config."lr"', dash: 'group', facet: 'metric', attempt: 2 } as const;
   const routes: Route[] = [
     { page: 'projects', show: 'active' },
     { page: 'projects', show: 'deleted' },
@@ -47,6 +47,7 @@ test.each([
   '/runs/abc?lo=5',
   '/runs/abc?smooth=NaN&tab=nonsense',
   '/runs/abc?rank=-1&attempt=0',
+  '/runs/abc?color=red&dash=config.&facet=7',
   '/runs/abc?rank=every&attempt=2147483648',
 ])('nonsense falls back to the defaults: %s', (url) => {
   expect(parse(url)).toEqual({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW, logs: DEFAULT_LOGS });

@@ -24,6 +24,9 @@ export interface ChartView {
   hidden: string[]; // runs switched off in the legend
   rank: number | 'each' | null; // one, a line for each, or null: all together
   of: string | null; // the run whose histograms are drawn, as they are of one run at a time; null: the first that has some
+  color: string | null; // what the colour of a line tells: see base/assign.ts
+  dash: string | null;
+  facet: string | null; // what has charts of its own
   attempt: number | 'each' | null; // one alone, a line for each, or null: the newest telling of each step
 }
 
@@ -121,6 +124,9 @@ export const DEFAULT_VIEW: ChartView = {
   hidden: [],
   rank: null,
   of: null,
+  color: null,
+  dash: null,
+  facet: null,
   attempt: null,
 };
 
@@ -298,6 +304,9 @@ function parseView(params: URLSearchParams, query = 'q'): ChartView {
     hidden: parseIds(params.get('hide')),
     rank: params.get('rank') === 'each' ? 'each' : counted(params.get('rank'), 0),
     of: parseIds(params.get('of'))[0] ?? null,
+    color: assigned(params.get('color')),
+    dash: assigned(params.get('dash')),
+    facet: assigned(params.get('facet')),
     attempt: ['each', 'all'].includes(params.get('attempt') ?? '') ? 'each' : counted(params.get('attempt'), 1), // all: in old links
   };
 }
@@ -316,7 +325,12 @@ function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void
   if (view.hidden.length) params.set('hide', view.hidden.join(','));
   if (view.rank !== null) params.set('rank', String(view.rank));
   if (view.of !== null) params.set('of', view.of);
+  for (const name of ['color', 'dash', 'facet'] as const) if (view[name] !== null) params.set(name, view[name]);
   if (view.attempt !== null) params.set('attempt', String(view.attempt));
+}
+
+function assigned(raw: string | null): string | null {
+  return raw !== null && (['run', 'metric', 'rank'].includes(raw) || isGroup(raw)) ? raw : null;
 }
 
 function scale(raw: string | null): Scale {

@@ -3,6 +3,8 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { BUCKETS_MAX, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
+import { assignedLooks, facetsOf, takenAssign, type Assign, type RunValues } from '../base/assign';
+import type { Assigned } from '../state/assigned';
 import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
 import { matching, movedKey, movedOwn, ordered, OWN_KEYS_MAX, ownName, ownTitle, toggled, withOwn, withoutOwn, withPanel, type BoardSettings, type OwnPanel, type PanelSettings } from '../base/boardsettings';
@@ -22,9 +24,10 @@ import { lookOf } from '../base/looks';
 import { Large, Legend, LineLegend, MoreKeys, NoKeys } from './boardparts';
 import { HEIGHTS, type Place } from './arranging';
 import { Controls } from './controls';
+import { FacetBlock, LookKeys } from './assigning';
 import { lineOf } from './lines';
 import type { OwnActions } from './panelmenu';
-import { Panel, type ChartRun } from './panel';
+import { Panel, type ChartRun, type Facet } from './panel';
 import { axisScale, widened } from './series';
 import { SharedRanges } from './sharedranges';
 import type * as OwnKinds from './ownkinds';
@@ -51,8 +54,11 @@ interface Props {
   legend?: boolean;
   /** Where the runs are groups of them: their lines. */
   fetch?: FetchBuckets;
+  /** What lines are told apart by; without it only what a line itself has. */
+  assigned?: Pick<Assigned, 'assign' | 'names' | 'values' | 'keys' | 'refresh'>;
 }
 
+const FACET_HEIGHT = 170; // px
 const PANEL_WIDTH_MIN = 330;
 const GAP = 12;
 const NO_PANEL_SETTINGS: PanelSettings = {};
@@ -63,13 +69,20 @@ const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that
 
 const frames = new Frames(); // panels that are drawn anew
 
-export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true, fetch = fetchLines }: Props) {
+export function Board({ runs, ranks, attempts, live, over, view: asked, setView: setAsked, onRunNews, project, name = project ?? '', legend = true, fetch = fetchLines, assigned }: Props) {
+  const told = useTold(runs, ranks, asked, assigned);
+  const view = told.view;
+  const setView: Props['setView'] = (to, replace) => {
+    // What cannot be told apart here, or follows from what is, stays as it was asked for.
+    const [color, dash, facet] = (['color', 'dash', 'facet'] as const).map((way) => (to[way] === view[way] ? asked[way] : to[way])) as [string | null, string | null, string | null];
+    setAsked({ ...to, color, dash, facet, rank: to.rank === view.rank ? asked.rank : to.rank }, replace);
+  };
   const [settings, setSettings] = useBoardSettings(name);
   const shared = useRef(new Map<string, SharedRanges>());
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
-  const shown = useMemo(() => runs.filter((r) => !view.hidden.includes(r.id)), [runs, view.hidden.join()]);
+  const shown = useMemo(() => told.runs.filter((r) => !view.hidden.includes(r.id)), [told.runs, view.hidden.join()]);
   const ids = useMemo(() => [...new Set(runs.flatMap((r) => r.members ?? [r.id]))], [runs]);
   const keys = useKeys(ids, view.query);
 
@@ -112,6 +125,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       state: onRunNews,
       run: (run) => {
         if (settings.own.some((own) => own.histogram) && ids.includes(run)) setNews((n) => n + 1);
+        assigned?.refresh();
         onRunNews();
       },
       missed: (first) => void ((first && !live) || newPoints(null)), // nothing happens to a run that is over
@@ -129,26 +143,41 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   const reset = () => change.current({ ...view, lo: null, hi: null }, false);
   const arrange = useRef<(change: (held: BoardSettings) => BoardSettings) => void>(() => {});
   arrange.current = (change) => setSettings(change(settings));
-  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null, place: Place | null = null) => (
-    <Panel
-      key={key}
-      metric={key}
-      title={title}
-      keys={drawn}
-      own={own}
-      place={place}
-      runs={shown}
-      view={view}
-      feed={on}
-      height={height}
-      settings={settings.panels[key] ?? NO_PANEL_SETTINGS}
-      onSettings={(change) => arrange.current((held) => withPanel(held, key, change))}
-      ranges={ranges}
-      onZoom={zoom}
-      onReset={reset}
-      onEnlarge={enlarge ? () => change.current({ ...view, panel: key }, false) : null}
-    />
-  );
+  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null, place: Place | null = null) => {
+    const split = splitOf(enlarge ? key : `large ${key}`, drawn);
+    const one = (facet: Facet | undefined, runs: readonly ChartRun[]) => (
+      <Panel
+        key={facet ? `${key}\n${facet.label}` : key}
+        metric={key}
+        facet={facet}
+        title={title}
+        keys={facet?.keys ?? drawn}
+        own={own}
+        place={facet ? null : place}
+        runs={runs}
+        view={view}
+        feed={on}
+        height={facet ? Math.min(height, FACET_HEIGHT) : height}
+        settings={settings.panels[key] ?? NO_PANEL_SETTINGS}
+        onSettings={(change) => arrange.current((held) => withPanel(held, key, change))}
+        ranges={ranges ?? (split && facet ? split.ys : null)}
+        onZoom={zoom}
+        onReset={reset}
+        onEnlarge={enlarge ? () => change.current({ ...view, panel: key }, false) : null}
+      />
+    );
+    if (!split) return one(undefined, shown);
+    return <FacetBlock key={key} name={key} title={own ? title : key} total={split.total}>{split.facets.map(({ facet, runs }) => one(facet, runs))}</FacetBlock>;
+  };
+
+  const splits = useMemo(() => new Map<string, Split | null>(), [shown, told.assign, told.values, ranks]);
+  const splitOf = (name: string, keys: readonly string[]) => {
+    const held = splits.get(`${name}\n${keys.join('\n')}`);
+    if (held !== undefined) return held;
+    const split = splitInto(shown, keys, told.assign, told.values, Math.min(RANKS_MAX, ranks));
+    splits.set(`${name}\n${keys.join('\n')}`, split);
+    return split;
+  };
 
   const rangesOf = (section: string): SharedRanges | null => {
     if (!settings.shared.includes(section)) return null;
@@ -226,16 +255,17 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
           </div>
         </details>
       )),
-    [groups, shown, view, columns, feed, settings],
+    [groups, shown, view, columns, feed, settings, splits],
   );
 
   return (
     <div class="board" ref={root}>
-      <Controls view={view} setView={setView} onReset={reset} onAdd={() => setEditing({ id: newOwnId(), title: '', pattern: view.query })} ranks={ranks} attempts={attempts} />
-      {view.rank === 'each' && shown.length === 1 && (
+      <Controls view={view} setView={setView} onReset={reset} onAdd={() => setEditing({ id: newOwnId(), title: '', pattern: view.query })} ranks={ranks} attempts={attempts} assign={told.assign} names={assigned?.names ?? NO_IDS} runs={ids} />
+      <LookKeys keys={told.keys} />
+      {view.rank === 'each' && shown.length === 1 && !told.keys.length && (
         <LineLegend label="Ranks" noun="rank" items={Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => rank)} look={lookOf} choose={(rank) => setView({ ...view, rank }, true)} />
       )}
-      {view.attempt === 'each' && shown.length === 1 && (
+      {view.attempt === 'each' && shown.length === 1 && !told.keys.length && (
         <LineLegend
           label="Attempts"
           noun="attempt"
@@ -245,7 +275,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
         />
       )}
       {view.attempt === 'each' && attempts > ATTEMPTS_MAX && <p class="dim">The newest {ATTEMPTS_MAX} of {attempts} attempts are shown.</p>}
-      {legend && runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
+      {legend && runs.length > 1 && <Legend runs={told.runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
       {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas, of runs and of histograms are not drawn while runs are grouped.</p>}
       {own.length > 0 && !view.query && width > 0 && (
@@ -272,6 +302,35 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       )}
     </div>
   );
+}
+
+/** What lines are told apart by: where nobody says, what a line itself has. Told apart by rank, each rank has a line. */
+function useTold(runs: readonly ChartRun[], ranks: number, view: ChartView, given: Props['assigned']) {
+  const assign = useMemo(() => given?.assign ?? takenAssign(view, ranks, NO_IDS), [given?.assign, view.color, view.dash, view.facet, ranks]);
+  const its = useMemo(() => (given ? { runs, keys: given.keys } : assignedLooks(runs, assign, NO_VALUES, Math.min(RANKS_MAX, ranks))), [runs, given?.keys, assign, ranks]);
+  const apart = [assign.color, assign.dash, assign.facet].includes('rank') && view.rank === null;
+  const drawn = useMemo(() => ({ ...view, ...assign, rank: apart ? ('each' as const) : view.rank }), [view, assign, apart]);
+  return { ...its, assign, view: drawn, values: given?.values ?? NO_VALUES };
+}
+
+const NO_VALUES: RunValues = new Map();
+
+interface Split {
+  facets: readonly { facet: Facet; runs: readonly ChartRun[] }[];
+  total: number;
+  ys: SharedRanges;
+}
+
+/** The charts that one becomes, which share their axes; null: it stays one. */
+function splitInto(runs: readonly ChartRun[], keys: readonly string[], assign: Assign, values: RunValues, ranks: number): Split | null {
+  const split = facetsOf(runs, keys, assign, values, ranks);
+  if (!split) return null;
+  const xs = new SharedRanges();
+  const facets = split.facets.map((facet) => ({
+    facet: { ...facet, among: keys, alone: runs.length === 1, xs },
+    runs: facet.runs ? runs.filter((run) => facet.runs!.includes(run.id)) : runs,
+  }));
+  return { facets, total: split.total, ys: new SharedRanges() };
 }
 
 /** A feed for panels of this width, kept for the life of the board. */

@@ -1,10 +1,12 @@
 // What all panels of a page share; every change is a change of the URL.
 
+import type { Assign } from '../base/assign';
 import { unitOf, type Axis } from '../base/axis';
 import { SCALES, type Scale } from '../base/boardsettings';
 import type { ChartView } from '../base/route';
 import { SearchBox, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { AssignControl } from './assigning';
 import { SCALE_NAMES } from './panelmenu';
 import { describeX } from './readout';
 import { SmoothingControl } from './smoothing';
@@ -23,12 +25,16 @@ interface Props {
   /** The most that any of the runs has. */
   ranks: number;
   attempts: number;
+  /** What lines are told apart by, and what they may be. */
+  assign: Assign;
+  names: 'any' | readonly string[];
+  runs: readonly string[];
 }
 
 const SCALE_OPTIONS = SCALES.map((s) => [s, SCALE_NAMES[s]] as const);
 const OPTIONS_MAX = 1024; // more can be asked for in the URL
 
-export function Controls({ view, setView, onReset, onAdd, ranks, attempts }: Props) {
+export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assign, names, runs }: Props) {
   return (
     <div class="controls" role="toolbar" aria-label="Chart settings">
       <SearchBox
@@ -50,7 +56,7 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts }: Pro
           title="Together: the line is the mean over all ranks, the band reaches from the least value of any to the greatest"
           value={view.rank}
           options={[['', 'Together'], ['each', 'Each'], ...numbers(0, ranks, view.rank)]}
-          onChange={(rank) => setView({ ...view, rank: rank === 'each' ? rank : rank === '' ? null : Number(rank) }, true)}
+          onChange={(rank) => setView({ ...view, ...(rank === 'each' ? {} : withoutRanks(assign)), rank: rank === 'each' ? rank : rank === '' ? null : Number(rank) }, true)}
         />
       )}
       {(attempts > 1 || view.attempt !== null) && (
@@ -67,6 +73,7 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts }: Pro
       {view.axis !== 'time' && (
         <Choice label="X" name="Horizontal scale" title="Scale of the horizontal axis" value={view.xScale} options={SCALE_OPTIONS} onChange={(scale) => setView({ ...view, xScale: scale as Scale }, true)} />
       )}
+      <AssignControl assign={assign} names={names} runs={runs} ranks={ranks} onChange={(to) => setView({ ...view, ...to }, true)} />
       <button class="button" onClick={onAdd} title="A chart of several metrics">Add chart</button>
       {view.lo !== null && view.hi !== null && (
         <button class="chip" onClick={onReset} title="Show everything">
@@ -77,6 +84,11 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts }: Pro
     </div>
   );
 }
+
+const withoutRanks = ({ color, dash, facet }: Assign): Assign => {
+  const other = (name: string | null) => (name === 'rank' ? null : name);
+  return { color: other(color), dash: other(dash), facet: other(facet) };
+};
 
 /** The numbers to choose from, also the one that is chosen if there is no such rank or attempt. */
 function numbers(first: number, count: number, chosen: number | string | null): [string, string][] {

@@ -31,7 +31,7 @@ test('the Python states the grid of all lines of a key', () => {
 
 test('the figure has axes, a line that NaN breaks, the band, and a legend whose names do no harm', () => {
   const curves = [curve('<b>&'), curve('other')];
-  const data = { curves, axis: 'step', scale: 'linear', xScale: 'linear', y: 'all', shared: null, zoom: null } as const;
+  const data = { curves, axis: 'step', scale: 'linear', xScale: 'linear', y: 'all', shared: null, whole: null, zoom: null } as const;
   const svg = svgOf({ data, x: [0, 10], y: [0, 2] }, 'train/loss');
   expect(svg).toContain('&lt;b&gt;&amp;');
   expect(svg).not.toContain('<b>');

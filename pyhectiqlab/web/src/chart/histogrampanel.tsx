@@ -4,13 +4,14 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { histogramsOf, MediaSource } from '../api/media';
 import { shareBeyond, stepHistograms, type StepHistogram } from '../base/densities';
 import { formatInteger, formatValue, plural } from '../base/format';
-import type { MediaGroupAnswer } from '../schema/lab';
 import { useLoad } from '../state/load';
 import { Swatch } from '../widgets/swatch';
 import { HeatChart } from './heatchart';
 import { heatGiven, percent } from './heatfigure';
 import { strengthOf, type HeatLayout } from './heatpaint';
 import { PanelFrame, useSight, type FramedProps } from './panelframe';
+
+type Counted = NonNullable<Awaited<ReturnType<typeof histogramsOf>>>;
 
 interface Props extends FramedProps {
   histogram: string;
@@ -36,7 +37,7 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
   const [width, setWidth] = useState(0);
   const layout = useRef<HeatLayout | null>(null);
   const [most, setMost] = useState(0);
-  const counted = useRef(new Map<string, { group: MediaGroupAnswer; at: number }>()); // by run and name
+  const counted = useRef(new Map<string, { group: Counted; at: number }>()); // by run and name
   const groupOf = async (run: string, signal: AbortSignal) => {
     const known = counted.current.get(`${run} ${name}`);
     if (known && performance.now() - known.at < COUNTED_MS) return known.group;

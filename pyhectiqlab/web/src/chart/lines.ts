@@ -1,6 +1,7 @@
 // Which line of a panel is whose: its name, and what it looks like.
 
-import type { Buckets } from '../base/buckets';
+import { colorAt, dashAt, type Assign } from '../base/assign';
+import { RANKS_MAX, type Buckets } from '../base/buckets';
 import { lookOf, type Look } from '../base/looks';
 
 /**
@@ -21,4 +22,20 @@ export function lineOf(b: Pick<Buckets, 'rank' | 'attempt' | 'key'>, run: Look &
   if (!alone) return { name: [run.name, ...parts].filter(Boolean).join(' · '), look: { color: run.color, dash: run.dash.length ? run.dash : dashed } };
   const look = b.rank === null ? lookOf(b.attempt! - 1) : { ...lookOf(b.rank), ...(b.attempt === null ? {} : { dash: dashed }) };
   return { name: parts.join(' · '), look };
+}
+
+/** As lineOf, with what colour and dash are assigned to. What is assigned to runs, or to their values, is in the look of `run`. */
+export function assignedLine(b: Pick<Buckets, 'rank' | 'attempt' | 'key' | 'ranks'>, run: Look & { name: string }, alone: boolean, keys: readonly string[], { color, dash }: Pick<Assign, 'color' | 'dash'>): { name: string; look: Look } {
+  const { name, look } = lineOf(b, run, alone, keys);
+  if (color === null && dash === null) return { name, look };
+  const at = Math.max(0, keys.indexOf(b.key));
+  const rank = b.rank ?? 0;
+  const byItself = keys.length > 1 && color !== 'metric' ? dashAt(at) : b.attempt === null ? run.dash : look.dash;
+  return {
+    name,
+    look: {
+      color: color === null ? look.color : color === 'metric' ? colorAt(at, keys.length) : color === 'rank' ? colorAt(rank, Math.min(RANKS_MAX, b.ranks)) : run.color,
+      dash: dash === null ? (color === null ? look.dash : byItself) : dash === 'metric' ? dashAt(at) : dash === 'rank' ? dashAt(rank) : run.dash,
+    },
+  };
 }

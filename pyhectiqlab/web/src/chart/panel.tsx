@@ -3,6 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { BucketQuery } from '../api/columns';
 import type { Buckets } from '../base/buckets';
+import type { FacetOf } from '../base/assign';
 import type { Axis } from '../base/axis';
 import type { PanelSettings } from '../base/boardsettings';
 import { plural } from '../base/format';
@@ -25,7 +26,7 @@ import { Swatch } from '../widgets/swatch';
 import { axisScale, countOddities, describeLines, describeOddities, countAtMost, makeCurve, nearest, rangeX, rangeY } from './series';
 import { SharedRanges } from './sharedranges';
 import { countBeyond, describeBeyond, flattened, yAxis } from './yrange';
-import { lineOf } from './lines';
+import { assignedLine } from './lines';
 
 export interface ChartRun extends Look {
   id: string;
@@ -36,6 +37,7 @@ export interface ChartRun extends Look {
 
 interface Props {
   metric: string; // its name: the key, or that of a chart of one's own
+  facet?: Facet | undefined;
   title: string;
   keys: readonly string[];
   /** How to change a chart of one's own; null: it is that of a key. */
@@ -55,6 +57,13 @@ interface Props {
   onEnlarge: (() => void) | null;
 }
 
+/** Which of a metric's charts this is: it has some of its lines, and the axes of all. */
+export interface Facet extends FacetOf {
+  among: readonly string[]; // the keys of all charts
+  alone: boolean; // there is one run, in all charts
+  xs: SharedRanges;
+}
+
 /** The element of a panel carries what it drew, for tests. */
 export interface PanelElement extends HTMLElement {
   drawn?: () => Drawn | null;
@@ -72,9 +81,11 @@ interface Hover {
 const LEGEND_MAX = 12;
 const frames = new Frames(); // panels that come into sight or leave it
 const NO_RANGES = new SharedRanges();
+const NO_LOOK: Look = { color: '', dash: [] };
 
-export function Panel({ metric, title, keys, own, place, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
+export function Panel({ metric, facet, title, keys, own, place, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
   const drag = useDragging(metric, place);
+  const called = `${own ? title : metric}${facet ? ` · ${facet.label}` : ''}`;
   const root = useRef<PanelElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -104,26 +115,39 @@ export function Panel({ metric, title, keys, own, place, runs, view, feed, heigh
     return answer.series.flatMap((b) => {
       const run = byId.get(b.run);
       if (!run || !b.start.length || !keys.includes(b.key)) return []; // of the pattern before
-      const { name, look } = lineOf(b, run, runs.length === 1, keys);
+      if (facet && facet.rank !== null && b.rank !== facet.rank) return [];
+      const { name, look } = assignedLine(b, run, facet ? facet.alone : runs.length === 1, facet?.among ?? keys, view);
       return [makeCurve(b, answer.axis, name, look)];
     });
-  }, [answer, runs, keys.join('\n')]);
+  }, [answer, runs, keys.join('\n'), facet?.label, facet?.alone, facet?.among.join('\n'), view.color, view.dash]);
 
   const unit = axisScale(view.axis);
   const zoom = useMemo<[number, number] | null>(
     () => (view.lo === null || view.hi === null ? null : [view.lo * unit, view.hi * unit]),
     [view.lo, view.hi, unit],
   );
-  const seen = (curves && (zoom ?? rangeX(curves, answer!.axis))) ?? [0, 0];
+  // The axes are those of all lines: also of charts that are not in sight, and have not asked for theirs.
+  const all = useMemo(() => {
+    if (!facet || !answer) return curves;
+    return answer.series.flatMap((b) => (b.start.length && keys.includes(b.key) ? [makeCurve(b, answer.axis, '', NO_LOOK)] : []));
+  }, [facet, answer, curves]);
+  const extent = all && rangeX(all, answer!.axis);
+  const id = facet ? `${metric}\n${facet.label}` : metric;
+  useEffect(() => {
+    facet?.xs.set(id, extent);
+    return () => facet?.xs.set(id, null);
+  }, [facet?.xs, id, extent?.[0], extent?.[1]]);
+  const whole = useStore((facet?.xs ?? NO_RANGES).union);
+  const seen = (curves && (zoom ?? whole ?? extent)) ?? [0, 0];
   const empty = curves !== null && !curves.some((c) => c.x.some((x) => x >= seen[0] && x <= seen[1]));
   const shown = visible && curves !== null && !empty;
   const scale = settings.scale ?? view.scale;
   const y = settings.y ?? 'all';
-  const extremes = useMemo(() => ranges && curves && rangeY(curves, seen[0], seen[1], scale === 'log'), [ranges, curves, seen[0], seen[1], scale]);
+  const extremes = useMemo(() => ranges && all && rangeY(all, seen[0], seen[1], scale === 'log'), [ranges, all, seen[0], seen[1], scale]);
   useEffect(() => {
-    ranges?.set(metric, extremes ?? null);
-    return () => ranges?.set(metric, null);
-  }, [ranges, metric, extremes?.[0], extremes?.[1]]);
+    ranges?.set(id, extremes ?? null);
+    return () => ranges?.set(id, null);
+  }, [ranges, id, extremes?.[0], extremes?.[1]]);
   const union = useStore((ranges ?? NO_RANGES).union);
 
   // The answer may still be to the axis before: it is drawn when the one to this axis is there.
@@ -135,7 +159,7 @@ export function Panel({ metric, title, keys, own, place, runs, view, feed, heigh
       return;
     }
     if (!fits || !box.current) return;
-    const data = { curves: curves!, axis: view.axis, scale, xScale: view.xScale, y, shared: union, zoom };
+    const data = { curves: curves!, axis: view.axis, scale, xScale: view.xScale, y, shared: union, whole, zoom };
     if (plot.current) plot.current.update(data);
     else {
       plot.current = new Plot(
@@ -150,7 +174,7 @@ export function Panel({ metric, title, keys, own, place, runs, view, feed, heigh
         box.current.clientHeight,
       );
     }
-  }, [shown, fits, curves, view.axis, scale, view.xScale, JSON.stringify(y), union, zoom]);
+  }, [shown, fits, curves, view.axis, scale, view.xScale, JSON.stringify(y), union, whole, zoom]);
 
   useEffect(() => {
     root.current!.drawn = () => plot.current?.state ?? null;
@@ -208,13 +232,13 @@ export function Panel({ metric, title, keys, own, place, runs, view, feed, heigh
   }
 
   return (
-    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={metric} data-facet={facet?.label} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
-        <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{title}</h3>
+        <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{facet?.label ?? title}</h3>
         {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
-        <PanelMenu metric={own ? title : metric} own={own} place={place} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? linesGiven(plot.current.state, answer.query, own ? title : metric, !keys.some(isFormula)) : null)} />
+        <PanelMenu metric={called} own={own} place={place} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? linesGiven(plot.current.state, answer.query, called, !facet && !keys.some(isFormula)) : null)} />
         {onEnlarge && (
-          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${own ? title : metric}`} title="Enlarge">
+          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${called}`} title="Enlarge">
             <Icon name="expand" />
           </button>
         )}
@@ -225,7 +249,7 @@ export function Panel({ metric, title, keys, own, place, runs, view, feed, heigh
         ref={box}
         tabIndex={0}
         role="group"
-        aria-label={`Chart of ${own ? title : metric}. ${latest ? `${latest.where}: ${describeHead(latest)}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
+        aria-label={`Chart of ${called}. ${latest ? `${latest.where}: ${describeHead(latest)}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.point(null)}
       >

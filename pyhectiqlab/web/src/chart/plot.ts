@@ -20,6 +20,8 @@ export interface PlotData {
   y: YRange;
   /** Extremes of other panels that this one has its y range with. */
   shared: readonly [number, number] | null;
+  /** The range that is drawn where nobody zoomed in; null: that of the curves. */
+  whole: readonly [number, number] | null;
   /** The zoomed range in drawing units, or null for all of it. */
   zoom: [number, number] | null;
 }
@@ -166,8 +168,8 @@ export class Plot {
 
   private ranges(): Drawn {
     const { curves, zoom, scale, shared } = this.data;
-    if (!zoom) this.whole = rangeX(curves, this.data.axis);
-    let x = zoom ?? rangeX(curves, this.data.axis) ?? [0, 1];
+    if (!zoom) this.whole = this.data.whole ? [...this.data.whole] : rangeX(curves, this.data.axis);
+    let x: [number, number] = zoom ?? (this.data.whole ? [...this.data.whole] : (rangeX(curves, this.data.axis) ?? [0, 1]));
     if (x[0] === x[1]) x = widened(x, this.data.axis === 'step' ? 2 : 1); // one point: in the middle
     x = widened(x, 0);
     if (this.data.xScale === 'log') x = positive(x, curves);

@@ -5,6 +5,7 @@ import type { Look } from '../base/looks';
 import type { ChartView } from '../base/route';
 import { isLive, isOver } from '../base/runstate';
 import type { FetchBuckets } from '../state/feed';
+import { useAssigned, type Assigned } from '../state/assigned';
 import { Board } from './board';
 
 /** What of a run its charts need. */
@@ -17,6 +18,8 @@ export interface DrawnRun {
   /** Of a group: its runs, or some of them. */
   members?: readonly string[];
 }
+
+const NO_RUNS: DrawnRun[] = [];
 
 interface Props {
   runs: readonly DrawnRun[];
@@ -31,19 +34,24 @@ interface Props {
   legend: boolean;
   /** Where the runs are groups of them: their lines. */
   fetch?: FetchBuckets;
+  /** Its looks are in `looks`. Without it, any value of the runs may be assigned. */
+  assigned?: Assigned;
 }
 
-export function RunsBoard({ runs, looks, ...board }: Props) {
+export function RunsBoard({ runs, looks, assigned, ...board }: Props) {
+  const mine = useAssigned(assigned ? NO_RUNS : runs, looks, board.view, null);
+  const its = assigned ?? mine;
   const identity = runs.map((run) => `${run.id} ${run.name} ${run.members?.join() ?? ''}`).join('\n');
   const lines = useMemo(() => {
     const names = new Map<string, number>();
     for (const { name } of runs) names.set(name, (names.get(name) ?? 0) + 1);
-    return runs.map(({ id, name, members }) => ({ id, ...(members && { members }), name: names.get(name)! > 1 ? `${name} (${id.slice(0, 4)})` : name, ...looks.get(id)! }));
-  }, [identity, looks]);
+    return runs.map(({ id, name, members }) => ({ id, ...(members && { members }), name: names.get(name)! > 1 ? `${name} (${id.slice(0, 4)})` : name, ...its.looks.get(id)! }));
+  }, [identity, its.looks]);
   return (
     <Board
       {...board}
       runs={lines}
+      assigned={its}
       ranks={Math.max(1, ...runs.map((run) => run.ranks))}
       attempts={Math.max(1, ...runs.map((run) => run.attempt))}
       live={runs.some((run) => isLive(run.state))}

@@ -30,6 +30,7 @@ import { RunsTable } from '../parts/runstable';
 import { ViewMenu } from '../parts/viewmenu';
 import type { ProjectDetailAnswer, TableRow } from '../schema/lab';
 import { useExtremes } from '../state/extremes';
+import { useAssigned, type Assigned } from '../state/assigned';
 import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keepLayout, keptColumns, keptLayout } from '../state/keptcolumns';
 import { useDrawnGroups, type DrawnGroups } from '../state/drawngroups';
@@ -132,10 +133,14 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const opened = useOpenedView(route, id, views, chosen ?? [], drawn);
   const groupLines = useDrawnGroups(route, inOrder(groups.data?.groups ?? [], by, columns, sorts));
   const lines = route.side === 'charts' ? groupLines : null; // elsewhere runs are chosen
-  const groupLooks = useLooks((lines?.drawn ?? []).map((group) => ({ id: group.id, project: id })));
+  const ownGroupLooks = useLooks((lines?.drawn ?? []).map((group) => ({ id: group.id, project: id })));
+  const assignedGroups = useAssigned((lines?.drawn ?? []).map(({ id, name, runs }) => ({ id, name, ranks: 1, members: runs })), ownGroupLooks, route.view, by);
+  const { looks: groupLooks } = assignedGroups;
   const seenGroups = (lines?.drawn ?? []).map((group) => group.id).filter((group) => !route.view.hidden.includes(group));
   const drawLine = (group: string, on: boolean) => set({ groups: [...seenGroups.filter((other) => other !== group), ...(on ? [group] : [])].slice(0, GROUPS_MAX), solo: null, view: { ...route.view, hidden: [] } });
-  const looks = useLooks(named.map((run) => ({ id: run, project: id })));
+  const ownLooks = useLooks(named.map((run) => ({ id: run, project: id })));
+  const assigned = useAssigned(shown.data?.runs.filter((run) => named.includes(run.id)) ?? [], ownLooks, route.view, null);
+  const { looks } = assigned;
   const byRuns = lines ? { lines: 'runs' as const } : {};
   const draw = (runs: readonly string[], on: boolean) => {
     const before = lines ? [] : drawn;
@@ -225,7 +230,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
                 </p>
               </div>
               {lines ? (
-                <GroupCharts route={route} groups={lines} solo={solo} looks={groupLooks} project={id} board={opened.board} set={set} />
+                <GroupCharts route={route} groups={lines} solo={solo} looks={groupLooks} assigned={assignedGroups} project={id} board={opened.board} set={set} />
               ) : shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
                 <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
               ) : route.side === 'differences' ? (
@@ -242,6 +247,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
                 <RunsBoard
                   runs={shown.data.runs.filter((run) => (solo ? run.id === solo : named.includes(run.id)))}
                   looks={looks}
+                  assigned={assigned}
                   view={route.view}
                   setView={(view, replace) => set({ view }, replace)}
                   onRunNews={shown.refresh}
@@ -265,6 +271,7 @@ interface GroupChartsProps {
   groups: DrawnGroups;
   solo: string | null;
   looks: ReadonlyMap<string, Look>;
+  assigned: Assigned;
   project: string;
   board: string;
   set: (change: Partial<RunsRoute>, replace?: boolean) => void;
@@ -273,7 +280,7 @@ interface GroupChartsProps {
 const KEYS_OF_MAX = 100; // runs whose metrics make the charts
 
 /** The charts, with a line for each group of runs. */
-function GroupCharts({ route, groups, solo, looks, project, board, set }: GroupChartsProps) {
+function GroupCharts({ route, groups, solo, looks, assigned, project, board, set }: GroupChartsProps) {
   const { drawn, left, fetch } = groups;
   const some = new Set(sampleOf(drawn, KEYS_OF_MAX));
   if (!drawn.length) return <Empty title="No group is drawn"><p>The eye in a group's row draws its line here.</p></Empty>;
@@ -285,6 +292,7 @@ function GroupCharts({ route, groups, solo, looks, project, board, set }: GroupC
       <RunsBoard
         runs={lines.map(({ id, name, runs }) => ({ id, name, state: 'running', ranks: 1, attempt: 1, members: runs.filter((run) => some.has(run)) }))}
         looks={looks}
+        assigned={assigned}
         view={groupView(route.view)}
         setView={(view, replace) => set({ view: viewBehind(route.view, view) }, replace)}
         onRunNews={() => undefined}

@@ -76,6 +76,7 @@ def test_a_run_tells_what_it_shows_under_which_names(api: Api) -> None:
     ]
     assert groups(api, run) == told
     assert groups(api, run, kind="image") == told[3:]
+    assert groups(api, run, name="w/a") == told[2:3] and groups(api, run, name="w/") == []
     assert groups(api, run, q="W/") == told[2:] and groups(api, run, q="%") == told[:1]
     first = api.get(f"/runs/{run}/media", limit=3)
     assert groups(api, run, limit=3, after=first["next"]) == told[3:]

@@ -1,16 +1,15 @@
-// By what lines are told apart: choosing it, what colours and dashes mean, and the charts that one becomes.
+// By what lines are told apart: the button to choose it, what colours and dashes mean, and the charts that one becomes.
 
 import type { ComponentChildren } from 'preact';
-import { api } from '../api/calls';
+import { useEffect, useState } from 'preact/hooks';
 import { assignLabel, FACETS_MAX, type Assign, type Key } from '../base/assign';
 import { formatInteger, plural } from '../base/format';
-import { GROUP_FACTS } from '../base/route';
-import { columnName } from '../base/tablecolumns';
-import { useLoad } from '../state/load';
+import { Waiting } from '../widgets/basics';
 import { Popover } from '../widgets/popover';
 import { Swatch } from '../widgets/swatch';
+import type * as OwnKinds from './ownkinds';
 
-interface Props {
+export interface AssignProps {
   assign: Assign;
   names: 'any' | readonly string[];
   runs: readonly string[];
@@ -18,37 +17,21 @@ interface Props {
   onChange: (assign: Assign) => void;
 }
 
-const WAYS = [
-  ['color', 'Colour', 'as the page has it'],
-  ['dash', 'Dash', 'as the page has it'],
-  ['facet', 'Charts', 'one for each metric'],
-] as const;
+const WAYS = [['color', 'colour'], ['dash', 'dash'], ['facet', 'charts']] as const;
 
-export function AssignControl(props: Props) {
+export function AssignControl(props: AssignProps) {
   const { assign } = props;
-  const told = WAYS.flatMap(([way, label]) => (assign[way] === null ? [] : [`${label.toLowerCase()} ${assignLabel(assign[way])}`]));
+  const told = WAYS.flatMap(([way, label]) => (assign[way] === null ? [] : [`${label} ${assignLabel(assign[way])}`]));
   return <Popover text={told.length ? `Told apart: ${told.join(', ')}` : 'Tell apart'} label="What lines are told apart by">{() => <Choices {...props} />}</Popover>;
 }
 
-function Choices({ assign, names, runs, ranks, onChange }: Props) {
-  const { data } = useLoad((signal) => (names === 'any' && runs.length ? api.tableColumns({ filter: [`id=${runs.join()}`] }, signal) : Promise.resolve(null)), [names, runs.join()]);
-  const config = (data?.config ?? []).map((c) => columnName({ kind: 'config', path: c.path }));
-  const chosen = [assign.color, assign.dash, assign.facet].filter((name) => name !== null);
-  const options = [...new Set(['run', 'metric', ...(ranks > 1 ? ['rank'] : []), ...(names === 'any' ? [...GROUP_FACTS, ...config] : names), ...chosen])];
-  return (
-    <div class="assign-ways">
-      {WAYS.map(([way, label, usual]) => (
-        <label class="select" key={way}>
-          {label}
-          <select aria-label={`${label} by`} value={assign[way] ?? ''} onChange={(e) => onChange({ ...assign, [way]: e.currentTarget.value || null })}>
-            <option value="">{usual}</option>
-            {options.map((name) => <option key={name} value={name}>{assignLabel(name)}</option>)}
-          </select>
-        </label>
-      ))}
-      <p class="dim">Charts by a value stand beside each other with the same axes. By metric: those of a chart of several metrics.</p>
-    </div>
-  );
+/** Loaded when it is opened first. */
+function Choices(props: AssignProps) {
+  const [kinds, setKinds] = useState<typeof OwnKinds | null>(null);
+  useEffect(() => {
+    import('./ownkinds').then(setKinds, () => {}); // the lab is away: when it is opened again
+  }, []);
+  return kinds ? <kinds.AssignChoices {...props} /> : <Waiting />;
 }
 
 /** What looks mean, and what they do not tell apart. */

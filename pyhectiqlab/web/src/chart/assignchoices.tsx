@@ -1,0 +1,35 @@
+// Choosing what lines are told apart by.
+
+import { api } from '../api/calls';
+import { assignLabel } from '../base/assign';
+import { GROUP_FACTS } from '../base/route';
+import { columnName } from '../base/tablecolumns';
+import { useLoad } from '../state/load';
+import type { AssignProps } from './assigning';
+
+const WAYS = [
+  ['color', 'Colour', 'as the page has it'],
+  ['dash', 'Dash', 'as the page has it'],
+  ['facet', 'Charts', 'one for each metric'],
+] as const;
+
+export function AssignChoices({ assign, names, runs, ranks, onChange }: AssignProps) {
+  const { data } = useLoad((signal) => (names === 'any' && runs.length ? api.tableColumns({ filter: [`id=${runs.join()}`] }, signal) : Promise.resolve(null)), [names, runs.join()]);
+  const config = (data?.config ?? []).map((c) => columnName({ kind: 'config', path: c.path }));
+  const chosen = [assign.color, assign.dash, assign.facet].filter((name) => name !== null);
+  const options = [...new Set(['run', 'metric', ...(ranks > 1 ? ['rank'] : []), ...(names === 'any' ? [...GROUP_FACTS, ...config] : names), ...chosen])];
+  return (
+    <div class="assign-ways">
+      {WAYS.map(([way, label, usual]) => (
+        <label class="select" key={way}>
+          {label}
+          <select aria-label={`${label} by`} value={assign[way] ?? ''} onChange={(e) => onChange({ ...assign, [way]: e.currentTarget.value || null })}>
+            <option value="">{usual}</option>
+            {options.map((name) => <option key={name} value={name}>{assignLabel(name)}</option>)}
+          </select>
+        </label>
+      ))}
+      <p class="dim">Charts by a value stand beside each other with the same axes. By metric: those of a chart of several metrics.</p>
+    </div>
+  );
+}

@@ -1,4 +1,4 @@
-"""Lines told apart as one likes: colour, dash and charts by values of runs, ranks and metrics; numbers stay what they are."""
+"""Lines told apart as one likes: colour, dash and charts by values of runs, by ranks and metrics; the numbers stay."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -28,7 +29,9 @@ DRAWN = """panel => {
   const { columns, rows, shares, most, values } = d.layout;
   return { run: d.run, histograms: d.histograms, columns, rows, shares: Array.from(shares), most, values };
 }"""
-IS_DRAWN = f"([panel, run, n]) => {{ const d = ({DRAWN})(panel); return d && d.run === run && d.histograms.length === n; }}"
+IS_DRAWN = (
+    f"([panel, run, n]) => {{ const d = ({DRAWN})(panel); return d && d.run === run && d.histograms.length === n; }}"
+)
 
 
 def logged(run: FedRun, steps: range, bins: int, seed: int) -> dict[int, Histogram]:
@@ -37,7 +40,9 @@ def logged(run: FedRun, steps: range, bins: int, seed: int) -> dict[int, Histogr
     by_step = {}
     for step in steps:
         edges = np.sort(rng.normal(np.sin(step / 300), 1 + step / 2000, bins + 1))
-        by_step[step] = Histogram(tuple(edges.tolist()), tuple(rng.integers(0, 50, bins).astype(float).tolist()), step % 3)
+        by_step[step] = Histogram(
+            tuple(edges.tolist()), tuple(rng.integers(0, 50, bins).astype(float).tolist()), step % 3
+        )
     run.events("histogram", [{"name": NAME, "step": step, **one.fields()} for step, one in by_step.items()])
     return by_step
 
@@ -48,7 +53,7 @@ def wait_for(panel: Locator, run: str, histograms: int) -> Any:
 
 
 def check_numbers(drawn: Any, by_step: Mapping[int, Histogram]) -> None:
-    """Compare each column with its logged histogram, and its rows with the logged counts, spread evenly over their bins."""
+    """Compare each column with its logged histogram, and rows with the counts, spread evenly over their bins."""
     shares = np.array(drawn["shares"]).reshape(len(drawn["histograms"]), drawn["rows"])
     rows = np.linspace(*drawn["values"], drawn["rows"] + 1)
     for one, column in zip(drawn["histograms"], shares, strict=True):
@@ -59,7 +64,7 @@ def check_numbers(drawn: Any, by_step: Mapping[int, Histogram]) -> None:
 
 
 def test_histograms_over_steps_are_those_that_were_logged(
-    page: Page, feeder: Feeder, lab: RealLab, tmp_path: Path
+    page: Page, feeder: Feeder, lab: RealLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without, other, run = (feeder.run(name, project="histograms") for name in ("without", "other", "long"))
     for one in (without, other, run):
@@ -67,6 +72,7 @@ def test_histograms_over_steps_are_those_that_were_logged(
     by_step = logged(run, range(2500), 8, 1)
     of_other = logged(other, range(0, 50, 10), 3, 2)
     ids = f"{without.id},{run.id},{other.id}"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={ids}")
     page.get_by_role("button", name="Add chart").click()
     editor = page.get_by_role("dialog")
@@ -114,6 +120,15 @@ def test_histograms_over_steps_are_those_that_were_logged(
         wanted = by_step[int(row["step"])]
         bins = wanted.edges[k % 8], wanted.edges[k % 8 + 1], wanted.counts[k % 8]
         assert (float(row["from"]), float(row["to"]), float(row["count"])) == bins
+    panel.get_by_role("button", name="Copy as Python").click()
+    expect(panel.get_by_role("button", name="Copied")).to_be_visible()
+    monkeypatch.setenv("HECTIQLAB_URL", lab.url)
+    monkeypatch.setenv("HECTIQLAB_API_KEY", lab.api_key)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(page.evaluate("navigator.clipboard.readText()"), {})
+    told = [line.partition(" ") for line in printed.getvalue().splitlines()]
+    assert [int(step) for step, _, _ in told] == [h["step"] for h in drawn["histograms"]]
+    assert all(rest == f"{list(by_step[int(s)].edges)} {list(by_step[int(s)].counts)}" for s, _, rest in told)
     svg = ET.fromstring(taken(panel, "SVG", tmp_path))
     assert any(e.tag.endswith("image") and (e.get("href") or "").startswith("data:image/png") for e in svg.iter())
     assert taken(panel, "PNG", tmp_path).startswith(b"\x89PNG")

@@ -27,8 +27,8 @@ def _step(step: int) -> int | None:
 
 
 def _last_of_slices(of_name: Conditions, low: int, high: int, width: int) -> Select[Any]:
-    """Return the last step of each slice, of one rank: the index finds each from the one before, however many steps there
-    are. The slices are those of a division towards zero.
+    """Return the last step of each slice, of one rank. The index finds each from the one before, however many steps
+    there are. The slices are those of a division towards zero.
     """
     slices = select(literal(high, BigInteger).label("step")).cte("slices", recursive=True)
     number = slices.c.step // width
@@ -139,7 +139,8 @@ class MediaSql(Share):
         else:
             last = _last_of_slices(of_name, low, high, width)
         chosen = last if query.lo is not None else union_all(select(literal(NO_STEP, BigInteger)), last)
-        return [*of_name, media.c.step.in_(chosen)]  # all in the range: without it the index is searched for each of them
+        # All of them are in the range. Were it among the conditions, too, SQLite would read all of it.
+        return [*of_name, media.c.step.in_(chosen)]
 
     def _fields_bytes(self, rows: Sequence[Any]) -> int:
         size = func.length(events.c.fields)

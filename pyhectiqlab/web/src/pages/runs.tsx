@@ -260,7 +260,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
           ) : null}
         />
       )}
-      {edited && <RunEdit key={edited.id} run={edited} look={looks.get(edited.id)} known={tagNames(data, null)} actions={actions} onClose={() => setEdited(null)} />}
+      {edited && <RunEdit key={edited.id} run={edited} look={ownLooks.get(edited.id)} known={tagNames(data, null)} actions={actions} onClose={() => setEdited(null)} />}
       <SharedArtifacts project={id} />
     </>
   );

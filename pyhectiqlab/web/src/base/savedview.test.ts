@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { NO_SETTINGS, withOwn } from './boardsettings';
 import { changesOf, firstOf, isBare, linkOf, readDocument, routeOf, writeDocument, type SavedState } from './savedview';
 
-const LINK = 'q=lr<1&sort=name&sort=-points&col=state&col=config."lr"&heat=config."lr"&by=tag&pane=charts&runs=a,b&metrics=loss&x=relative&y=log';
+const LINK = 'q=lr<1&sort=name&sort=-points&col=state&col=config."lr"&heat=config."lr"&by=tag&pane=charts&runs=a,b&metrics=loss&x=relative&y=log&color=config."lr"&facet=group';
 const STATE: SavedState = {
   link: linkOf(routeOf('p', LINK, null)),
   board: withOwn({ ...NO_SETTINGS, panels: { loss: { size: 'L' }, acc: { scale: 'log' } }, folded: ['system', 'grad'] }, { id: 'x1', title: '', pattern: 'loss|acc' }),
@@ -12,7 +12,7 @@ const STATE: SavedState = {
 
 test('a view survives being written and read again', () => {
   const document: unknown = JSON.parse(JSON.stringify(writeDocument(STATE, true)));
-  expect(document).toMatchObject({ search: 'lr<1', columns: ['state', 'config."lr"'], sort: ['name', '-points'], groups: ['tag'], runs: 'a,b', charts: { metrics: 'loss', x: 'relative', y: 'log' }, split: 30, first: true });
+  expect(document).toMatchObject({ search: 'lr<1', columns: ['state', 'config."lr"'], sort: ['name', '-points'], groups: ['tag'], runs: 'a,b', charts: { metrics: 'loss', x: 'relative', y: 'log', color: 'config."lr"', facet: 'group' }, split: 30, first: true });
   expect(readDocument(document)).toEqual({ ...STATE, looks: { a: [3, ''], b: [10, '#ff0000'] } });
   expect(writeDocument({ link: '', board: NO_SETTINGS, looks: {}, split: null }, false)).toEqual({});
 });

@@ -1,13 +1,11 @@
 // By what lines are told apart: the button to choose it, what colours and dashes mean, and the charts that one becomes.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
 import { assignLabel, FACETS_MAX, type Assign, type Key } from '../base/assign';
 import { formatInteger, plural } from '../base/format';
-import { Waiting } from '../widgets/basics';
+import { later } from '../widgets/later';
 import { Popover } from '../widgets/popover';
 import { Swatch } from '../widgets/swatch';
-import type * as OwnKinds from './ownkinds';
 
 export interface AssignProps {
   assign: Assign;
@@ -25,14 +23,7 @@ export function AssignControl(props: AssignProps) {
   return <Popover text={told.length ? `Told apart: ${told.join(', ')}` : 'Tell apart'} label="What lines are told apart by">{() => <Choices {...props} />}</Popover>;
 }
 
-/** Loaded when it is opened first. */
-function Choices(props: AssignProps) {
-  const [kinds, setKinds] = useState<typeof OwnKinds | null>(null);
-  useEffect(() => {
-    import('./ownkinds').then(setKinds, () => {}); // the lab is away: when it is opened again
-  }, []);
-  return kinds ? <kinds.AssignChoices {...props} /> : <Waiting />;
-}
+const Choices = later<AssignProps>(() => import('./ownkinds').then((its) => its.AssignChoices));
 
 /** What looks mean, and what they do not tell apart. */
 export function LookKeys({ keys }: { keys: readonly Key[] }) {

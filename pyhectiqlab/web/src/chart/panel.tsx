@@ -137,7 +137,8 @@ export function Panel({ metric, facet, title, keys, own, place, runs, view, feed
     facet?.xs.set(id, extent);
     return () => facet?.xs.set(id, null);
   }, [facet?.xs, id, extent?.[0], extent?.[1]]);
-  const whole = useStore((facet?.xs ?? NO_RANGES).union);
+  const told = useStore((facet?.xs ?? NO_RANGES).union);
+  const whole = told ?? (facet ? extent : null);
   const seen = (curves && (zoom ?? whole ?? extent)) ?? [0, 0];
   const empty = curves !== null && !curves.some((c) => c.x.some((x) => x >= seen[0] && x <= seen[1]));
   const shown = visible && curves !== null && !empty;
@@ -148,7 +149,8 @@ export function Panel({ metric, facet, title, keys, own, place, runs, view, feed
     ranges?.set(id, extremes ?? null);
     return () => ranges?.set(id, null);
   }, [ranges, id, extremes?.[0], extremes?.[1]]);
-  const union = useStore((ranges ?? NO_RANGES).union);
+  const held = useStore((ranges ?? NO_RANGES).union);
+  const union = held ?? (facet && extremes ? extremes : null); // before it is told to the others
 
   // The answer may still be to the axis before: it is drawn when the one to this axis is there.
   const fits = answer !== null && answer.axis === view.axis;

@@ -16,7 +16,6 @@ import { ALL_STATES } from '../base/runstate';
 import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/tablecolumns';
 import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
-import { Differences } from '../parts/differences';
 import { ColumnPicker } from '../parts/columnpicker';
 import { FilterBar } from '../parts/filterbar';
 import { FirstRun } from '../parts/firstrun';
@@ -46,8 +45,11 @@ import { useSavedViews, type SavedViews } from '../state/savedviews';
 import { useShownRuns, type ShownRuns } from '../state/shownruns';
 import { firstRows, useTableRows } from '../state/tablerows';
 import { Empty, Segments, Waiting } from '../widgets/basics';
+import { later } from '../widgets/later';
 import { Shell } from '../widgets/shell';
 import { Split } from '../widgets/split';
+
+const Differences = later(() => import('../parts/differences').then((its) => its.Differences));
 
 const REFRESH_MS = 2000;
 const COLUMNS_REFRESH_MS = 10_000;

@@ -1,0 +1,20 @@
+// Parts of a page that few readers need: each is loaded when it is there first.
+
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { revival } from '../state/session';
+import { useStore } from '../state/store';
+import { Waiting } from './basics';
+
+/** The part that `load` gives. While the lab is away it waits. */
+export function later<P extends object>(load: () => Promise<ComponentType<P>>): (props: P) => preact.JSX.Element {
+  let loaded: ComponentType<P> | null = null;
+  return function Later(props: P) {
+    const [Part, setPart] = useState<ComponentType<P> | null>(() => loaded);
+    const life = useStore(revival);
+    useEffect(() => {
+      if (!Part) load().then((part) => setPart(() => (loaded = part)), () => {});
+    }, [life]);
+    return Part ? <Part {...props} /> : <Waiting />;
+  };
+}

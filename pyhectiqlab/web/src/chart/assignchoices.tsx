@@ -1,11 +1,18 @@
 // Choosing what lines are told apart by.
 
 import { api } from '../api/calls';
-import { assignLabel } from '../base/assign';
+import { assignLabel, type Assign } from '../base/assign';
 import { GROUP_FACTS } from '../base/route';
 import { columnName } from '../base/tablecolumns';
 import { useLoad } from '../state/load';
-import type { AssignProps } from './assigning';
+
+export interface AssignProps {
+  assign: Assign;
+  names: 'any' | readonly string[];
+  runs: readonly string[];
+  ranks: number;
+  onChange: (assign: Assign) => void;
+}
 
 const WAYS = [
   ['color', 'Colour', 'as the page has it'],

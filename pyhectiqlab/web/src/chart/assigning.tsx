@@ -6,14 +6,7 @@ import { formatInteger, plural } from '../base/format';
 import { later } from '../widgets/later';
 import { Popover } from '../widgets/popover';
 import { Swatch } from '../widgets/swatch';
-
-export interface AssignProps {
-  assign: Assign;
-  names: 'any' | readonly string[];
-  runs: readonly string[];
-  ranks: number;
-  onChange: (assign: Assign) => void;
-}
+import type { AssignProps } from './assignchoices';
 
 const WAYS = [['color', 'colour'], ['dash', 'dash'], ['facet', 'charts']] as const;
 

@@ -1,7 +1,7 @@
 // By what lines are told apart: the button to choose it, what colours and dashes mean, and the charts that one becomes.
 
 import type { ComponentChildren } from 'preact';
-import { assignLabel, FACETS_MAX, type Assign, type Key } from '../base/assign';
+import { assignLabel, FACETS_MAX, type Key } from '../base/assign';
 import { formatInteger, plural } from '../base/format';
 import { later } from '../widgets/later';
 import { Popover } from '../widgets/popover';

@@ -3,7 +3,6 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { BUCKETS_MAX, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
-import { assignedLooks, facetsOf, takenAssign, type Assign, type RunValues } from '../base/assign';
 import type { Assigned } from '../state/assigned';
 import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
@@ -25,6 +24,7 @@ import { Large, Legend, LineLegend, MoreKeys, NoKeys } from './boardparts';
 import { HEIGHTS, type Place } from './arranging';
 import { Controls } from './controls';
 import { FacetBlock, LookKeys } from './assigning';
+import { splitInto, useTold, type Split } from './facets';
 import { lineOf } from './lines';
 import type { OwnActions } from './panelmenu';
 import { Panel, type ChartRun, type Facet } from './panel';
@@ -302,35 +302,6 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       )}
     </div>
   );
-}
-
-/** What lines are told apart by: where nobody says, what a line itself has. Told apart by rank, each rank has a line. */
-function useTold(runs: readonly ChartRun[], ranks: number, view: ChartView, given: Props['assigned']) {
-  const assign = useMemo(() => given?.assign ?? takenAssign(view, ranks, NO_IDS), [given?.assign, view.color, view.dash, view.facet, ranks]);
-  const its = useMemo(() => (given ? { runs, keys: given.keys } : assignedLooks(runs, assign, NO_VALUES, Math.min(RANKS_MAX, ranks))), [runs, given?.keys, assign, ranks]);
-  const apart = [assign.color, assign.dash, assign.facet].includes('rank') && view.rank === null;
-  const drawn = useMemo(() => ({ ...view, ...assign, rank: apart ? ('each' as const) : view.rank }), [view, assign, apart]);
-  return { ...its, assign, view: drawn, values: given?.values ?? NO_VALUES };
-}
-
-const NO_VALUES: RunValues = new Map();
-
-interface Split {
-  facets: readonly { facet: Facet; runs: readonly ChartRun[] }[];
-  total: number;
-  ys: SharedRanges;
-}
-
-/** The charts that one becomes, which share their axes; null: it stays one. */
-function splitInto(runs: readonly ChartRun[], keys: readonly string[], assign: Assign, values: RunValues, ranks: number): Split | null {
-  const split = facetsOf(runs, keys, assign, values, ranks);
-  if (!split) return null;
-  const xs = new SharedRanges();
-  const facets = split.facets.map((facet) => ({
-    facet: { ...facet, among: keys, alone: runs.length === 1, xs },
-    runs: facet.runs ? runs.filter((run) => facet.runs!.includes(run.id)) : runs,
-  }));
-  return { facets, total: split.total, ys: new SharedRanges() };
 }
 
 /** A feed for panels of this width, kept for the life of the board. */

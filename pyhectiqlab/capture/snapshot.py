@@ -7,7 +7,7 @@ How it is kept, in this order of preference:
 original, but writing to the original in place, as `torch.save` to the same path does, changes it. So its identity
 (inode, size and time of the last change) is compared when it is read; 4. the path itself, with the same identity, where
 no link can be made (another file system): if the original is removed or changed before it is uploaded, it is not
-stored, which is reported.
+stored, which is reported. A file that its maker removes soon is copied instead, whatever its size.
 
 So what is uploaded is the file as it was at the call, or nothing.
 """
@@ -36,6 +36,7 @@ _FICLONE = 0x40049409
 Identity = tuple[int, int, int]  # inode, bytes, time of the last change in ns. No device: it differs by mount and host
 
 COPY, REFLINK, LINK, REFERENCE = "copy", "reflink", "link", "reference"
+FOLDER = "folder"  # of files that nobody else writes to, each a copy, a reflink or a link
 OWN = frozenset({COPY, REFLINK})  # bytes of ours alone
 
 
@@ -84,12 +85,13 @@ def identity_of(about: os.stat_result) -> Identity:
     return about.st_ino, about.st_size, about.st_mtime_ns
 
 
-def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
+def take(source: Source, target: Path, *, may_copy: bool = True, stays: bool = True) -> Held:
     """Keep `source` as it is now at `target`, or refer to it. Blocks for as long as it takes to copy 8 MiB, or 20 ms.
 
     Args:
         target: a path that does not exist yet.
         may_copy: False: take no more room on the disk than a link.
+        stays: False: the file is removed soon. Where it cannot be linked, it is copied, which may take longer.
 
     Raises ChangedError where the file changes faster than it can be copied; OSError where it cannot be read.
     """
@@ -103,7 +105,29 @@ def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
     identity = _settled(source)
     if _link(source, target):
         return Held(LINK, target, identity[1], identity)
+    if not stays:
+        _copy(source, target)
+        return own(COPY, target)
     return Held(REFERENCE, Path(os.path.realpath(source.path)), identity[1], identity)
+
+
+def take_folder(source: Path, target: Path) -> Held:
+    """Keep all files below a folder, into which nobody writes, at `target`. Links are not followed. Blocks for as long
+    as it takes to copy what can be neither cloned nor linked.
+
+    Raises OSError; then there may be a part of them.
+    """
+    size = 0
+    target.mkdir(mode=0o700)
+    for folder, _, names in os.walk(source):
+        there = target / os.path.relpath(folder, source)
+        there.mkdir(mode=0o700, exist_ok=True)
+        for name in names:
+            with Source(Path(folder, name)) as file:
+                if not _link(file, there / name) and not _reflink(file.fd, there / name):
+                    _copy(file, there / name)
+                size += file.stat.st_size
+    return Held(FOLDER, target, size, identity_of(os.lstat(target)))
 
 
 def own(how: str, path: Path) -> Held:

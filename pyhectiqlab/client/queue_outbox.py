@@ -127,6 +127,10 @@ class QueueOutbox:
     def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
         return self._asked(self.uploads.put_made(self._own_writer(), upload, make))
 
+    def folder(self, upload: Upload, source: Path) -> str | None:
+        """Ask for the upload of a version. None: see Uploads.put_folder."""
+        return self._asked(self.uploads.put_folder(self._own_writer(), upload, source))
+
     def _own_writer(self) -> str:
         """Return the writer of this process; a forked child becomes one first. Raises RunClosedError."""
         if self.closed:

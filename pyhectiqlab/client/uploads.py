@@ -16,7 +16,7 @@ from ..base.lazyclass import dataclass, field
 from ..capture import snapshot
 from ..capture.snapshot import ChangedError, Held, Source
 from ..errors import ConfigurationError
-from ..spool import FileRequest, SessionDir, places, read_json, write_json
+from ..spool import FileRequest, SessionDir, places, read_json, remove, write_json
 
 SCAN_SHARE = 16  # the folder is measured again once a sixteenth of the budget was added
 
@@ -26,7 +26,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 @dataclass(frozen=True)
 class Upload:
-    """What to register. See spool.FileRequest for the fields."""
+    """What to register. See spool.FileRequest for the fields. `stays`: see capture.snapshot.take."""
 
     name: str
     step: int | None = None
@@ -34,6 +34,7 @@ class Upload:
     target: str = "run"
     meta: dict[str, Any] = field(default_factory=dict)
     answer: bool = False
+    stays: bool = True
 
 
 class Uploads:
@@ -60,7 +61,7 @@ class Uploads:
         try:
             self._make_folder()
             room = self._has_room(min(source.stat.st_size, snapshot.COPY_BYTES_MAX))
-            held = snapshot.take(source, self._dir.file_path(ident, "data"), may_copy=room)
+            held = snapshot.take(source, self._dir.file_path(ident, "data"), may_copy=room, stays=upload.stays)
             return self._ask(ident, writer, upload, held, os.path.abspath(source.path))
         except ChangedError as e:
             self._lose(upload, "file_changed", str(e))
@@ -87,6 +88,20 @@ class Uploads:
         except OSError as e:
             self._lose(upload, "spool_full" if e.errno in _FULL else "file_unreadable", f"it cannot be packed: {e}")
         data.unlink(missing_ok=True)
+        return None
+
+    def put_folder(self, writer: str, upload: Upload, source: Path) -> str | None:
+        """As `put`, for all files below a folder into which nobody writes. Return None, and report nothing, if the
+        spool has no room for them.
+        """
+        ident = os.urandom(16).hex()
+        data = self._dir.file_path(ident, "data")
+        try:
+            self._make_folder()
+            if self._has_room(_bytes_in(source, alone=False)):
+                return self._ask(ident, writer, upload, snapshot.take_folder(source, data))
+        except (OSError, ChangedError):
+            remove(data)
         return None
 
     def scratch(self) -> Path:
@@ -121,7 +136,7 @@ class Uploads:
             write_json(self._dir.file_path(ident), request.as_dict())
         except OSError:
             if ours:
-                held.path.unlink(missing_ok=True)
+                remove(held.path)
             raise
         self._waiting[ident] = request
         return ident
@@ -204,12 +219,17 @@ def progress(folder: SessionDir, requests: dict[str, FileRequest]) -> list[dict[
     ]
 
 
-def _bytes_in(folder: Path) -> int:
-    """Return the bytes on disk that are there because of us: a link whose original still exists costs nothing."""
+def _bytes_in(folder: str | Path, *, alone: bool = True) -> int:
+    """Return the bytes of the files in a folder and below it. `alone`: only of those that are there because of us: a
+    link whose original still exists costs nothing.
+    """
     total = 0
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    total += _bytes_in(entry.path, alone=alone)
+                    continue
                 stat = entry.stat(follow_symlinks=False)
-                total += stat.st_size if stat.st_nlink == 1 else 0
+                total += stat.st_size if stat.st_nlink == 1 or not alone else 0
     return total

@@ -81,8 +81,8 @@ class FileRequest:
     Attributes:
         id: 32 hex digits.
         writer: the writer whose run (or its project) it goes to.
-        target: "run" or "project".
-        name, step, kind, meta: as the lab keeps them.
+        target: "run" or "project"; "models" or "datasets" for the next version of the one that `name` names.
+        name, step, kind, meta: as the lab keeps them. Of a version, `meta` has its short_description and aliases.
         source: where the bytes are; relative to the folder `files`, or absolute.
         held: how the bytes are kept: one of capture/snapshot.py.
         size: bytes.

@@ -8,7 +8,8 @@
       queues/<writer>.q         only where no memory can be mapped
       journal/                  by the uploader: journal/FORMAT.md
       files/<id>.json           by the producing process: a file to upload; then only by the uploader
-      files/<id>.data           the snapshot of that file, where one could be made (capture/snapshot.py)
+      files/<id>.data           the snapshot of that file, where one could be made (capture/snapshot.py); a folder
+                                with the files of a model or dataset
       files/<id>.failed.json    by the uploader, in place of the request: why it is not at the lab
       files/<id>.answer.json    by the uploader, for a process that waits; which removes it
       console/                  what C libraries and child processes print: consolefiles.py
@@ -75,13 +76,16 @@ def _read_writers(folder: Path, prefix: str) -> Iterator[Writer]:
                 yield Writer.from_dict(raw)
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder. `shutil.rmtree` would cost `import pyhectiqlab` two milliseconds. Raises nothing."""
-    for path, _, files in os.walk(folder, topdown=False):
+def remove(path: Path) -> None:
+    """Remove a file, or a folder. `shutil.rmtree` would cost `import pyhectiqlab` two milliseconds. Raises nothing."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        return
+    for folder, _, files in os.walk(path, topdown=False):
         with contextlib.suppress(OSError):
             for name in files:
-                os.unlink(os.path.join(path, name))
-            os.rmdir(path)
+                os.unlink(os.path.join(folder, name))
+            os.rmdir(folder)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class SessionDir:
             fields = {"version": VERSION, "owner": owner.as_dict(), "started": started}
             write_json(session.path / "session.json", fields)
         except OSError:
-            _remove(session.path)
+            remove(session.path)
             raise
         return session
 

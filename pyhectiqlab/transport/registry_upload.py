@@ -114,6 +114,9 @@ def upload_version(
     new: NewVersion,
     *,
     run: str | None = None,
+    ident: str | None = None,
+    created: float | None = None,
+    hashed: Progress = no_progress,
     progress: Progress = no_progress,
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
@@ -121,8 +124,10 @@ def upload_version(
     """Send what the lab lacks of the files, then name them as a version. Return the version as the lab describes it; if
     it is there already with these very files, return that one.
 
-    `progress` is called with the bytes of all files together. Raises OSError; LabRequestError; before anything is sent,
-    a ConflictError of code "version_exists" where the version is there with other files. Blocks until it is there.
+    `ident`, 32 hex digits: whoever repeats a call with it gets the version that the first one made. `progress` is
+    called with the bytes of all files together, `hashed` with those of one of them that are hashed. Raises OSError;
+    LabRequestError; before anything is sent, a ConflictError of code "version_exists" where the version is there with
+    other files. Blocks until it is there.
     """
     project_at = retried(lambda _: project_path(client, project), tries, sleep)
     where = f"{project_at}/{new.kind}/{quoted(new.name)}/versions"
@@ -138,15 +143,15 @@ def upload_version(
                 status=409,
                 code="version_exists",
             )
-    files = _send(client, project, new, progress, tries, sleep)
+    files = _send(client, project, new, hashed, progress, tries, sleep)
     body = {
-        "id": secrets.token_hex(16),
+        "id": ident or secrets.token_hex(16),
         "version": new.version,
         "files": files,
         "short_description": new.short_description,
         "description": new.description,
         "run": run,
-        "created": time.time(),
+        "created": time.time() if created is None else created,
     }
     answer = retried(lambda _: client.post(where, body), tries, sleep)
     if not isinstance(answer, dict) or not isinstance(answer.get("version"), str):
@@ -158,6 +163,7 @@ def _send(
     client: LabClient,
     project: str,
     new: NewVersion,
+    hashed: Progress,
     progress: Progress,
     tries: int,
     sleep: Callable[[float], object],
@@ -174,7 +180,8 @@ def _send(
                 done[path] = n
                 progress(total)
 
-        sent = upload_file(client, new.files[path], project=project, progress=so_far, tries=tries, sleep=sleep)
+        file = new.files[path]
+        sent = upload_file(client, file, project=project, hashed=hashed, progress=so_far, tries=tries, sleep=sleep)
         return {"path": path, "digest": sent.digest, "bytes": sent.bytes}
 
     pool = ThreadPoolExecutor(SENT_AT_ONCE, "hectiqlab-version")

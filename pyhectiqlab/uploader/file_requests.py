@@ -15,7 +15,8 @@ from typing import Any
 
 from ..base import crashpoints
 from ..capture import ownership
-from ..spool import FileRequest, write_json
+from ..capture.snapshot import FOLDER
+from ..spool import FileRequest, remove, write_json
 from . import quarantine
 from .stream import Stream
 from .streams import Streams
@@ -155,7 +156,8 @@ class FileRequests:
     def finish(self, request: FileRequest, answer: dict[str, Any]) -> None:
         """Put a request away whose file the lab has. Whoever waits gets the answer."""
         self._answer(request, answer)
-        self._session.note_delivered(self._waiting.get(request.id, request))  # with its digest
+        if request.held != FOLDER:
+            self._session.note_delivered(self._waiting.get(request.id, request))  # with its digest
         with self._lock:
             with contextlib.suppress(OSError):
                 os.replace(self._session.file_path(request.id), self._session.file_path(request.id, "done"))
@@ -203,5 +205,4 @@ class FileRequests:
     def _remove(self, ident: str, *, but_the_word: bool = False) -> None:
         """Remove its files. The snapshot goes first, so that no crash leaves a snapshot without a request."""
         for what in ("data", "json") if but_the_word else ("data", "json", "done"):
-            with contextlib.suppress(OSError):
-                self._session.file_path(ident, what).unlink(missing_ok=True)
+            remove(self._session.file_path(ident, what))

@@ -164,6 +164,8 @@ class FileThread:
 
     def _upload(self, request: FileRequest, stream: Stream, lab: LabConnection[LabClient]) -> dict[str, Any]:
         """Hash the file (once in its life), send what the lab lacks, register it. Return the lab's answer."""
+        if request.held == snapshot.FOLDER:
+            return self._upload_version(request, stream, lab)
         with snapshot.reopened(self._source(request), request.size, request.identity, request.held) as fd:
             request = self._with_digest(request, fd)
             client = lab.client
@@ -185,6 +187,15 @@ class FileThread:
         if request.target == "project":
             return register(client, body, project=run["project"]["id"])
         return register(client, body, run=run["id"])
+
+    def _upload_version(self, request: FileRequest, stream: Stream, lab: LabConnection[LabClient]) -> dict[str, Any]:
+        from .versions import send_version  # few scripts need it, and its threads
+
+        assert stream.info.run is not None
+        run, folder = stream.info.run["run"], self._session.file_path(request.id, "data")
+        return send_version(
+            lab.client, request, folder, run, lambda _: self._check_stop(), self._progress(request, lab)
+        )
 
     def _source(self, request: FileRequest) -> Path:
         """Return the file with its bytes: the snapshot of its id, or the user's own file. Raises ChangedError for any
@@ -212,14 +223,7 @@ class FileThread:
 
     def _send(self, request: FileRequest, stream: Stream, fd: int, lab: LabConnection[LabClient]) -> None:
         assert stream.info.run is not None
-        project = stream.info.run["run"]["project"]["id"]
-
-        def progress(sent: int) -> None:
-            if self._requests.note_sent(request, sent):
-                lab.succeeded()
-            self.listener(request, sent)
-            self._check_stop()
-
+        project, progress = stream.info.run["run"]["project"]["id"], self._progress(request, lab)
         try:
             send_file(lab.client, fd, request.size, request.digest, project=project, progress=progress, tries=1)
         except LabRequestError as e:
@@ -227,6 +231,15 @@ class FileThread:
                 snapshot.check(fd, request.size, request.identity, request.held)
                 self._requests.keep(request.changed(digest=""))  # written to without a trace: hashed again
             raise
+
+    def _progress(self, request: FileRequest, lab: LabConnection[LabClient]) -> Callable[[int], None]:
+        def progress(sent: int) -> None:
+            if self._requests.note_sent(request, sent):
+                lab.succeeded()
+            self.listener(request, sent)
+            self._check_stop()
+
+        return progress
 
     def _check_stop(self) -> None:
         if self.loop.stopping:

@@ -121,11 +121,12 @@ class ArtifactVerbs:
         target: str = "run",
         meta: dict[str, Any] | None = None,
         answer: bool = False,
+        stays: bool = True,
     ) -> dict[str, Any] | None:
         path = _path(filepath)
         with Source(Path(path)) as source:
             upload = Upload(
-                artifact_name(name or os.path.basename(path)), _step(step), kind, target, meta or {}, answer
+                artifact_name(name or os.path.basename(path)), _step(step), kind, target, meta or {}, answer, stays
             )
             ident = self._put(upload, source)
         return self._answer(upload, ident) if answer else None

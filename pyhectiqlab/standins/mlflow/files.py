@@ -21,12 +21,13 @@ def log_file(run: Run, path: Any, folder: str | None = None) -> None:
 
 
 @harmless
-def log_folder(run: Run, path: Any, folder: str | None = None) -> None:
+def log_folder(run: Run, path: Any, folder: str | None = None, *, stays: bool = True) -> None:
+    """Store the files below a folder. `stays`: False for a folder that is removed soon."""
     root = Path(path)
     for file in sorted(root.rglob("*")):
         if file.is_file():
             below = file.relative_to(root).as_posix()
-            run._add_file(file, name=file_name(f"{folder}/{below}" if folder else below, file.suffix))
+            run._add_file(file, name=file_name(f"{folder}/{below}" if folder else below, file.suffix), stays=stays)
 
 
 @harmless
@@ -34,7 +35,7 @@ def log_text(run: Run, text: str, name: str) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=Path(name).suffix) as file:
         file.write(text)
         file.flush()
-        run._add_file(file.name, name=file_name(name, Path(name).suffix))
+        run._add_file(file.name, name=file_name(name, Path(name).suffix), stays=False)
 
 
 @harmless
@@ -87,4 +88,4 @@ def log_model(run: Run, model: Any, folder: str) -> None:
 
             with open(os.path.join(root, "model.pkl"), "wb") as file:
                 pickle.dump(model, file)
-        log_folder(run, root, folder)
+        log_folder(run, root, folder, stays=False)

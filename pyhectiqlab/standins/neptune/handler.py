@@ -153,7 +153,7 @@ class Handler:
         with tempfile.NamedTemporaryFile(suffix=ending) as kept:
             kept.write(file.content)
             kept.flush()
-            self._run._add_file(kept.name, name=file_name(self._path, ending), step=step)
+            self._run._add_file(kept.name, name=file_name(self._path, ending), step=step, stays=False)
 
     def remove(self, *args: Any, **kwargs: Any) -> None:
         cannot("neptune", f"{self._path}.remove()")

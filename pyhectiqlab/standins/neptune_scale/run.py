@@ -120,7 +120,9 @@ class Run:
             with tempfile.NamedTemporaryFile(suffix=Path(path).suffix or ".bin") as kept:
                 kept.write(source)
                 kept.flush()
-                self._run._add_file(kept.name, name=file_name(path, Path(path).suffix or ".bin"), step=step)
+                self._run._add_file(
+                    kept.name, name=file_name(path, Path(path).suffix or ".bin"), step=step, stays=False
+                )
         else:
             self._run._add_file(source, name=file_name(path, Path(os.fspath(source)).suffix), step=step)
 

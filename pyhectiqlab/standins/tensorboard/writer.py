@@ -319,7 +319,7 @@ class SummaryWriter:
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
             file.write(wave_file(array, sample_rate))
             file.flush()
-            self._run._add_file(file.name, name=file_name(self._key(tag), ".wav"), step=_step(global_step))
+            self._run._add_file(file.name, name=file_name(self._key(tag), ".wav"), step=_step(global_step), stays=False)
 
     @harmless
     def add_text(self, tag: str, text_string: Any, global_step: Any = None, walltime: float | None = None) -> None:

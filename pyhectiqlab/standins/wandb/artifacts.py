@@ -7,16 +7,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ...base.loops import aside
-from ...protocol.media import file_name
-from ...run import Run
-from ..quiet import cannot, harmless
+from ..quiet import cannot
 
-REGISTERED = {"model": "mlmodel", "dataset": "dataset"}
+WAIT_S = 600.0
 
 
 class Artifact:
@@ -37,6 +34,7 @@ class Artifact:
         self.version: str | None = None
         self._folder: str | None = None
         self._references: list[str] = []
+        self._answer: Callable[[float], dict[str, Any] | None] | None = None  # waits for what the lab says of it
 
     # What is in it ----------------------------------------------------------------------------------------------
 
@@ -139,7 +137,14 @@ class Artifact:
         return str(path)
 
     def wait(self, timeout: int | None = None) -> Artifact:
+        """Wait until the lab has it, ten minutes at most; then its version is known, if it is a model or dataset."""
+        self._note_version(WAIT_S if timeout is None else timeout)
         return self
+
+    def _note_version(self, timeout: float) -> None:
+        answer = self._answer(timeout) if self._answer is not None else None
+        if answer is not None:
+            self.version, self._answer = answer.get("version"), None
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
         cannot("wandb", "Artifact.save()", "log it with run.log_artifact")
@@ -166,41 +171,6 @@ class Entry:
 def _take(source: Any, place: Path) -> None:
     """Keep a file as it is now: as a link where nobody writes into it later, else as a copy."""
     shutil.copyfile(source, place)
-
-
-class Uploads:
-    """The artifacts that one run has on their way; versions of the registry are sent by threads."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._threads: list[Any] = []
-
-    def log(self, artifact: Artifact, aliases: Sequence[str]) -> None:
-        artifact.aliases = list(aliases) or ["latest"]
-        kind = REGISTERED.get(artifact.type)
-        if artifact.metadata or artifact._references:
-            self._run.add_meta(f"artifact {artifact.name}", {**artifact.metadata, "references": artifact._references})
-        if kind and artifact._files() and self._run.mode == "online":
-            self._threads.append(aside("artifact", lambda: self._register(kind, artifact)))
-            return
-        for path in artifact._files():
-            below = path.relative_to(artifact._folder or "/").as_posix()
-            self._run._add_file(path, name=file_name(f"{artifact.name}/{below}", path.suffix), kind="file")
-
-    @harmless
-    def _register(self, kind: str, artifact: Artifact) -> None:
-        name = registered_name(artifact.name)
-        add = getattr(self._run, f"add_{kind}")
-        version = add(artifact._folder, name, short_description=(artifact.description or None))
-        artifact.version = version.get("version")
-        for alias in artifact.aliases:
-            if alias != "latest" and artifact.version and (known := alias_of(alias)):
-                getattr(self._run, f"set_{kind}_alias")(name, known, artifact.version)
-
-    def wait(self) -> None:
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
 
 
 def registered_name(name: str) -> str:

@@ -47,10 +47,10 @@ def put_caption(run: Run, key: str, caption: Any, step: int) -> None:
         run.add_text(str(caption), f"{key}/caption", step)
 
 
-def put_file(run: Run, key: str, path: Any, step: int, ending: str = "") -> None:
-    """Store a file as an artifact of the run that is named after its key."""
+def put_file(run: Run, key: str, path: Any, step: int, *, stays: bool = True) -> None:
+    """Store a file as an artifact of the run that is named after its key. `stays`: False where it is removed soon."""
     path = os.fspath(path)
-    run._add_file(path, name=file_name(key, ending or Path(path).suffix or ".bin"), step=step)
+    run._add_file(path, name=file_name(key, Path(path).suffix or ".bin"), step=step, stays=stays)
 
 
 class Image(WBValue):
@@ -138,7 +138,7 @@ class _FileMedia(WBValue):
     _caption: Any = None
 
     def _hectiqlab_put(self, run: Run, key: str, step: int) -> None:
-        put_file(run, key, self._path, step)
+        put_file(run, key, self._path, step, stays=not self._own)
         put_caption(run, key, self._caption, step)
 
     def __del__(self) -> None:

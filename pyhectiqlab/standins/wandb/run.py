@@ -18,12 +18,13 @@ from ...protocol.media import file_name
 from ...run import Run as LabRun
 from ..quiet import cannot, harmless
 from ..values import flattened
-from .artifacts import Artifact, Uploads
+from .artifacts import Artifact
 from .config import Config
 from .errors import UsageError
 from .rows import Definition, Rows
 from .settings import Settings
 from .summary import Summary, plain
+from .uploads import Uploads
 from .used import Used
 from .watching import Watches
 
@@ -209,7 +210,8 @@ class Run:
         for path in sorted(globs.glob(os.fspath(glob_str))):
             if os.path.isfile(path):
                 name = os.path.relpath(path, root) if root else os.path.basename(path)
-                self._run._add_file(path, name=file_name(name, Path(path).suffix))
+                stays = self._files is None or not Path(path).resolve().is_relative_to(Path(self._files).resolve())
+                self._run._add_file(path, name=file_name(name, Path(path).suffix), stays=stays)
                 saved.append(path)
         return saved
 
@@ -292,13 +294,13 @@ class Run:
 
         self._watches.unwatch()
         self._rows.commit()
-        self._uploads.wait()
         if exit_code:
             self._run._close(Ending(states.FAILED, f"finish(exit_code={exit_code})", int(exit_code)))
         else:
             self._run.close()
         if self._files is not None:
             shutil.rmtree(self._files, ignore_errors=True)
+        self._uploads.note_versions()
         _state.ended(self)
 
     join = finish

@@ -1,0 +1,138 @@
+"""What stand-ins were given survives: scripts that never finish a run, and processes that are killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.errors import NotFoundError
+
+from ..process.conftest import eventually
+from .conftest import HOOK, Site, instead
+
+LOGGED = """
+import os, signal, sys, wandb
+from pathlib import Path
+name, end, folder = sys.argv[1:]
+run = wandb.init(project="standins", name=name)
+for kind in ("model", "dataset"):
+    artifact = wandb.Artifact(f"{name}-{kind}", type=kind, description="d" * 5000, metadata={"k": 1})
+    for number in range(3):
+        path = Path(folder, f"{number}.bin")
+        path.write_bytes(bytes([number]) * 300_000)
+        artifact.add_file(str(path), name=f"below/{number}.bin")
+        path.unlink()
+    run.log_artifact(artifact, aliases=["epoch_3", "latest"])
+"""
+
+
+def version(site: Site, kind: str, name: str) -> dict[str, Any]:
+    """The version of a model or dataset that has the alias, with what is in it; once the lab has it."""
+    with site.client() as client:
+
+        def there() -> dict[str, Any] | None:
+            try:
+                found: dict[str, Any] = client.get(f"/projects/standins/{kind}/{name}/versions/epoch_3")
+            except NotFoundError:
+                return None
+            return found
+
+        one: dict[str, Any] = eventually(there, what=f"version of {name}")
+        assert len(list(client.pages(f"/projects/standins/{kind}/{name}/versions", {}))) == 1
+    return one
+
+
+def check_versions(site: Site, name: str) -> None:
+    for kind in ("model", "dataset"):
+        found = version(site, f"{kind}s", f"{name}-{kind}")
+        assert (found["version"], found["aliases"], found["bytes"]) == ("1.0.0", ["epoch_3"], 900_000)
+        assert [f["path"] for f in found["contents"]] == [f"below/{n}.bin" for n in range(3)]
+
+
+def died(site: Site, ending: str, *arguments: str, **env: str) -> None:
+    """Run LOGGED to a violent end."""
+    variables = {**site.env, "PYTHONPATH": HOOK, "HECTIQLAB_INSTEAD_OF": "wandb", **env}
+    command = [sys.executable, "-c", LOGGED + textwrap.dedent(ending), *arguments]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_models_and_datasets_survive_a_script_that_never_finishes_its_run(site: Site, tmp_path: Path) -> None:
+    """W&B's log_artifact of a model, without finish(): it is in the lab when the script has ended."""
+    end = "artifact.wait(); print('version', artifact.version)"
+    output = instead(site, "wandb", LOGGED + end, "unfinished", "x", str(tmp_path))
+    assert "version 1.0.0" in output
+    check_versions(site, "unfinished")
+    assert site.ended("unfinished")["state"] == "completed"
+
+
+def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, tmp_path: Path) -> None:
+    """log_artifact of a model, then a kill: whatever dies behind the call, the model gets to the lab."""
+    died(site, "os.kill(os.getpid(), signal.SIGKILL)", "killed", "x", str(tmp_path))
+    check_versions(site, "killed")
+    both = """
+    os.kill(run.status().uploader_pid, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    died(site, both, "both-killed", "x", str(tmp_path))
+    done = site.cli("sync")
+    assert done.returncode == 0, done.stderr
+    check_versions(site, "both-killed")
+    assert [path for s in site.sessions() for path in (s / "files").glob("*.data")] == []
+
+
+def test_models_and_datasets_of_an_offline_run_come_by_sync(site: Site, tmp_path: Path) -> None:
+    """WANDB_MODE is not ours, HECTIQLAB_MODE=offline is: models and datasets are versions after `hectiqlab sync`."""
+    instead(site, "wandb", LOGGED + "run.finish()", "offline", "x", str(tmp_path), HECTIQLAB_MODE="offline")
+    done = site.cli("sync")
+    assert done.returncode == 0 and "2 files" in done.stdout + done.stderr, done.stdout + done.stderr
+    check_versions(site, "offline")
+
+
+@pytest.mark.skipif(
+    os.stat("/dev/shm").st_dev == os.stat(tempfile.gettempdir()).st_dev, reason="needs two file systems"
+)
+def test_large_temporary_files_are_kept_on_another_file_system(site: Site) -> None:
+    """Artifacts, wandb.save of files in run.dir, MLflow's log_text and log_model: also where /tmp is another disk."""
+    script = """
+    import os, wandb, mlflow
+    big = "x" * (9 << 20)
+    run = wandb.init(project="standins", name="elsewhere")
+    path = os.path.join(run.dir, "saved.txt")
+    with open(path, "w") as f:
+        f.write(big)
+    run.save(path)
+    artifact = wandb.Artifact("results", type="evaluation")
+    with artifact.new_file("large.txt") as f:
+        f.write(big)
+    run.log_artifact(artifact)
+    del artifact
+    run.log({"page": wandb.Html(big)})
+    run.finish()
+    with mlflow.start_run(run_name="elsewhere-too"):
+        mlflow.log_text(big, "text.txt")
+        mlflow.sklearn.log_model(big, "model")
+    """
+    folder = tempfile.mkdtemp(dir="/dev/shm", prefix="hectiqlab-test-")
+    try:
+        instead(site, "wandb,mlflow", script, HECTIQLAB_MODE="offline", TMPDIR=folder)
+        assert [p for p in Path(folder).iterdir() if p.name.startswith("hectiqlab")] == []
+    finally:
+        shutil.rmtree(folder)
+    done = site.cli("sync")
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = {}
+    with site.client() as client:
+        for name in ("elsewhere", "elsewhere-too"):
+            for item in client.pages(f"/runs/{site.find(name)['id']}/artifacts", {}):
+                kept[item["name"]] = item["bytes"] >> 20
+    assert kept == dict.fromkeys(("saved.txt", "results%2Flarge.txt", "page.html", "text.txt", "model%2Fmodel.pkl"), 9)

@@ -122,6 +122,14 @@ _TABLE = (
     Setting("project", "HECTIQLAB_PROJECT", None, "name or id", _text, "The project of a Run that names none"),
     Setting("run", "HECTIQLAB_RUN", None, "name", _text, "The name of a Run that names none; `hectiqlab run` sets it"),
     Setting(
+        "launch",
+        "HECTIQLAB_LAUNCH",
+        None,
+        "name",
+        _text,
+        "The `hectiqlab run` that a process is below, which sets it; together with HECTIQLAB_RUN",
+    ),
+    Setting(
         "instead_of",
         "HECTIQLAB_INSTEAD_OF",
         None,

@@ -19,10 +19,11 @@ from ..base.lazyclass import dataclass, replace
 from ..base.texts import clean
 from ..capture.interactive import cell
 from ..capture.launcher import Place, job
-from ..capture.process import host
+from ..capture.process import host, this_process
 from ..capture.script import name_of, script
 from ..errors import ConfigurationError, ConflictError, LabRequestError
 from ..profile import Profile, key_mark, resolve, same_address
+from ..protocol.states import LAUNCH
 from ..spool import SessionDir
 from . import sessions
 from .binding import Binding
@@ -142,6 +143,12 @@ def _request(
     session: Session | None, name: str, project: str | None, create_project: bool, here: Place
 ) -> dict[str, Any]:
     began_as = script()
+    script_name, main = name_of(began_as), began_as.pid == os.getpid()
+    launch = settings.get("launch")
+    if launch == LAUNCH + name_of(this_process()):  # this is `hectiqlab run`
+        script_name, main = launch, True
+    elif launch is not None and name == settings.get("run"):
+        script_name, main = launch, False
     return {
         "name": name,
         "project": project,
@@ -156,8 +163,8 @@ def _request(
         "client_time": time.time(),
         "started": time.time(),
         "client_version": __version__,
-        "script": name_of(began_as),
-        "main": began_as.pid == os.getpid(),
+        "script": script_name,
+        "main": main,
         "opening": _opening(session, name, project, here) if session else 0,
     }
 

@@ -18,6 +18,8 @@ from ..base.loops import aside
 from ..capture.argv import command_line
 from ..capture.ending import Ending
 from ..capture.logs import Recorder
+from ..capture.process import this_process
+from ..capture.script import name_of
 from ..client.opening import KEPT, OFFLINE
 from ..client.saying import say, say_once
 from ..protocol import states
@@ -53,6 +55,7 @@ def launch(command: Sequence[str], wanted: Wanted) -> int:
         exists = os.path.exists(command[0])
         say(f"{command[0]!r} {'may not be executed' if exists else 'is no program that can be found'}.")
         return NOT_EXECUTABLE if exists else NOT_FOUND
+    os.environ[settings.TABLE["launch"].variable] = states.LAUNCH + name_of(this_process())  # also for the program
     run = Run(wanted.name, wanted.project, should_create_project=wanted.project is not None)
     _describe(run, command, wanted)
     recorder = Recorder.of(run._outbox, say_once)

@@ -43,6 +43,7 @@ _BAD = frozenset({FAILED, KILLED})
 _REQUESTS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})  # to end: launchers send them to the others
 _SAID_BY = {"state": SCRIPT_STATES, "end": FINAL_STATES}  # kind of an event → the states that it may say
 SAID_SO = "the script said so"
+LAUNCH = "launch/"  # begins the name of a script that is all of what runs below one `hectiqlab run`
 _QUIET = (ENDED, STOPPED, COMPLETED)  # ends that are not bad, the one that counts most first
 
 

@@ -151,10 +151,10 @@ class SessionDir:
         with contextlib.suppress(OSError), os.scandir(spool) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):  # somebody else's, in a spool that several share
-                    if entry.is_dir(follow_symlinks=False) and os.path.lexists(f"{entry.path}/session.json"):
-                        about = entry.stat(follow_symlinks=False)
-                        if ownership.is_ours(about, Path(entry.path)):
-                            seen.append((about.st_mtime, entry.name))
+                    if entry.is_dir(follow_symlinks=False):
+                        began = os.lstat(f"{entry.path}/session.json").st_mtime_ns  # written once
+                        if ownership.is_ours(entry.stat(follow_symlinks=False), Path(entry.path)):
+                            seen.append((began, entry.name))
         return [cls(spool / name) for _, name in sorted(seen)]
 
     def problem(self) -> str:

@@ -73,6 +73,64 @@ def test_python_processes_below_it_join_the_run_as_ranks(site: Site, tmp_path: P
     assert sorted(site.points("joined", "rank")) == [(1, 0.0, 0), (1, 1.0, 1)]
 
 
+SEVERAL = """
+import os, sys
+from pyhectiqlab import Run
+with Run() as run:
+    run.add_metrics(sys.argv[1], float(os.environ.get("RANK", 0)), step=1)
+sys.exit(int(sys.argv[2]))
+"""
+
+
+def programs(script: Path, *codes: int) -> str:
+    """Start two ranks of a program, and when they have ended two of the next one."""
+    script.write_text(SEVERAL)
+    one = "for r in 0 1; do RANK=$r WORLD_SIZE=2 {python} {script} {key} {code} & done; wait; "
+    text = [one.format(python=sys.executable, script=script, key=f"k{n}", code=c) for n, c in enumerate(codes)]
+    return "".join(text)
+
+
+def test_programs_after_each_other_are_one_attempt_on_every_rank(site: Site, tmp_path: Path) -> None:
+    text = programs(tmp_path / "train.py", 0, 0)
+    done = site.cli("run", "--name", "after-each-other", "--", "sh", "-c", text)
+    assert done.returncode == 0, done.stderr
+    run = site.ended("after-each-other")
+    assert (run["state"], run["attempt"]) == ("completed", 1)
+    for key in ("k0", "k1"):
+        assert sorted(site.points("after-each-other", key)) == [(1, 0.0, 0), (1, 1.0, 1)]
+
+
+AWAY = {"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "x"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "first", "env"), [("offline", "command", {"HECTIQLAB_MODE": "offline"}), ("kept", "programs", AWAY)]
+)
+def test_without_the_lab_command_and_programs_are_one_run_and_attempt_after_a_sync(
+    site: Site, tmp_path: Path, mode: str, first: str, env: dict[str, str]
+) -> None:
+    name = f"{mode}-{first}"
+    text = programs(tmp_path / "train.py", 0, 3)
+    script = text + f"{sys.executable} {tmp_path / 'train.py'} last 1"
+    done = site.cli("run", "--name", name, "-p", f"new-{name}", "--", "sh", "-c", script, **env)
+    assert done.returncode == 1, done.stderr
+    sessions = sorted(site.sessions(), key=lambda s: (s / "session.json").stat().st_mtime_ns)
+    assert len(sessions) == 6
+    wanted = [s.name for s in (sessions if first == "command" else sessions[::-1])]
+    where = ["--to", site.lab.url] if mode == "kept" else []
+    done = site.cli("sync", *where) if first == "command" else site.cli("sync", *wanted, "--create-project", *where)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = site.ended(name)
+    assert (run["attempt"], run["state"], run["state_why"]) == (1, "failed", "exit status 1")
+    assert {s["attempt"] for s in run["sessions"]} == {1} and len(run["sessions"]) == 6
+    assert [s["sets_state"] for s in run["sessions"] if s["rank"] == 0].count(True) == 1
+    assert [sorted(site.points(name, key)) for key in ("k0", "k1", "last")] == [
+        [(1, 0.0, 0), (1, 1.0, 1)],
+        [(1, 0.0, 0), (1, 1.0, 1)],
+        [(1, 0.0, 0)],
+    ]
+
+
 def test_python_packages_and_git_are_those_of_the_program(site: Site, tmp_path: Path) -> None:
     script = tmp_path / "repo" / "train.py"
     script.parent.mkdir()

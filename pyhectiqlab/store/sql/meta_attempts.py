@@ -8,7 +8,9 @@ process that opened it has closed it or has ended, or when one of its processes 
   nothing, and nobody can join an attempt of which only such a helper lives;
 * the processes of one script, which multiprocessing or a fork started. Each sets states, like a rank of its own, until
   the script's own process opens the run: then that one speaks for all of them. A child that ended well does not end the
-  attempt, because the script goes on.
+  attempt, because the script goes on;
+* all processes below one `hectiqlab run`, in whatever order the lab hears of them, until a launcher among them restarts
+  its job. The command speaks for those of its own rank.
 
 A pure function over rows of `sessions`.
 """
@@ -50,12 +52,13 @@ def membership(request: AttachRequest, known: Sequence[Any], live: Collection[An
     own = _own(request, known, live)
     if own is not None:
         return Membership(own.attempt, own.sets_state, held_by=() if own.sets_state else _here(request, own, live))
-    attempt = _attempt(request, known, live)
+    attempt = _of_launch(request, known) or _attempt(request, known, live)
     speakers = [s for s in known if s.sets_state and (s.attempt, s.rank) == (attempt, request.rank)]
     living = [s for s in speakers if s in live and not _was_closed(request, s)]
     sets_state = all(_same_script(request, s) for s in living) and (request.main or not any(s.main for s in speakers))
-    if not sets_state and living:
-        return Membership(attempt, False, held_by=_here(request, living[0], live))
+    is_spoken_for = not request.main and any(s.main and _same_launch(request, s) for s in speakers)
+    if is_spoken_for or (not sets_state and living):
+        return Membership(attempt, False, held_by=_here(request, living[0], live) if living else ())
     return Membership(attempt, True, sets_state and request.main and bool(speakers))
 
 
@@ -100,6 +103,24 @@ def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]
         return newest
     peers = any(s.attempt == newest for s in living)
     return newest if peers and not there else newest + 1
+
+
+def _of_launch(request: AttachRequest, known: Sequence[Any]) -> int:
+    """Return the attempt of a process below `hectiqlab run`, or of that command. 0: it is the first of them, or no such
+    process. The counts of a launcher below tell its restarts apart; the command may have the count of another launcher.
+    """
+    mates = [s for s in known if _same_launch(request, s)]
+    if not mates or request.main:
+        return min((s.attempt for s in mates), default=0)
+    below = [s for s in mates if not s.main]
+    same_life = [int(s.attempt) for s in below if s.restart == request.restart]
+    if not same_life and request.restart is not None and any(s.restart is not None for s in below):
+        return 1 + max(int(s.attempt) for s in known)
+    return max(same_life or (int(s.attempt) for s in mates))
+
+
+def _same_launch(request: AttachRequest, s: Any) -> bool:
+    return request.script.startswith(states.LAUNCH) and s.script == request.script
 
 
 def _goes_on(request: AttachRequest, s: Any) -> bool:

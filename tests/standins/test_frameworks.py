@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pyhectiqlab import Run
+
 from .conftest import Site, beside, config_of, instead, last_points, media_of
+from .test_wandb import history_of
 
 pytestmark = pytest.mark.slow  # importing the framework alone takes seconds
 
@@ -76,6 +79,63 @@ def test_one_variable_makes_every_trainer_report(site: Site, tmp_path: Path) -> 
     """HECTIQLAB_BESIDE=transformers: a Trainer with report_to="none" reports by HectiqlabCallback."""
     output = beside(site, "transformers", TRAINER, str(tmp_path / "out"), "hf-none", "none", cwd=tmp_path, **QUIET)
     assert str(sorted(last_points(site, "hf-none")["train/loss"].items())) in output
+
+
+SFT = """
+import sys, torch
+from datasets import Dataset
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from trl import SFTConfig, SFTTrainer
+from trl.trainer.callbacks import LogCompletionsCallback
+words = ["<pad>", "<eos>", "<unk>", "the", "cat", "sat", "on", "a", "mat"]
+plain = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+plain.pre_tokenizer = pre_tokenizers.Whitespace()
+tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+model = LlamaForCausalLM(LlamaConfig(
+    vocab_size=len(words), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+    num_key_value_heads=1, pad_token_id=0, eos_token_id=1, bos_token_id=None,
+))
+data = Dataset.from_list([{"prompt": "the cat", "completion": " sat on a mat"}] * 8)
+args = SFTConfig(
+    sys.argv[1], run_name=sys.argv[2], per_device_train_batch_size=2, per_device_eval_batch_size=2, max_steps=4,
+    logging_steps=2, report_to="wandb", disable_tqdm=True, use_cpu=True, bf16=False, save_strategy="no",
+)
+trainer = SFTTrainer(model, args, train_dataset=data, eval_dataset=data.select(range(2)), processing_class=tokenizer)
+generation = GenerationConfig(max_new_tokens=3, do_sample=False, pad_token_id=0)
+completions = LogCompletionsCallback(trainer, generation, num_prompts=2, freq=2)
+trainer.add_callback(completions)
+trainer.train()
+rows = [row for row in trainer.state.log_history if "loss" in row]
+print([{key: {row["step"]: float(row[key]) for row in rows} for key in rows[0] if key != "step"},
+       [list(row) for row in completions.table]])
+"""
+
+
+@needs("trl", "transformers", "datasets", "torch", "wandb")
+@pytest.mark.parametrize("how", ["instead", "beside"])
+def test_trl_reports_what_it_logs_and_completions(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """TRL's SFTTrainer with report_to="wandb" and LogCompletionsCallback: losses, token counts and the table of
+    completions, also beside the real W&B, offline.
+    """
+    name, env = f"sft-{how}", {**QUIET, "WANDB_PROJECT": "standins", "WANDB_MODE": "offline"}
+    call = instead if how == "instead" else beside
+    output = call(site, "wandb", SFT, str(tmp_path / "out"), name, cwd=tmp_path, **(QUIET if call is instead else env))
+    logged, table = ast.literal_eval(next(line for line in output.splitlines() if line.startswith("[{")))
+    points = last_points(site, name)
+    assert {key: points[f"train/{key}"] for key in logged} == logged and len(logged) > 5
+    for variable, value in (("HECTIQLAB_URL", site.lab.url), ("HECTIQLAB_API_KEY", site.lab.api_key)):
+        monkeypatch.setenv(variable, value)
+    tables = Run.existing(name).tables("completions")
+    assert [t.columns for t in tables] == [["step", "prompt", "completion"]] * 2
+    assert max((t.rows for t in tables), key=len) == table and len(table) == 4
+    assert config_of(site, name)["max_steps"] == 4 and site.ended(name)["state"] == "completed"
+    if how == "beside":
+        kept = history_of(tmp_path)
+        for key, values in logged.items():  # the epoch is logged once more at the end
+            assert [*kept[f"train/{key}"].values()][:2] == [*values.values()], key
 
 
 ACCELERATE = """

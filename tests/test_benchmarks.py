@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -23,3 +26,22 @@ def test_benchmarks_of_pages_of_runs_end_with_numbers(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         numbers = json.loads(done.stdout)["numbers"]
         assert len(numbers) > 5 and all(number["value"] > 0 for number in numbers)
+
+
+@pytest.mark.slow  # imports torch and wandb ten times
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("torch", "wandb")), reason="needs torch and wandb"
+)
+def test_the_benchmark_of_trackers_ends_with_numbers_and_loses_nothing() -> None:
+    small = ("--rounds", "2", "--steps", "3", "--step-ms", "1", "--repeat", "1")
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "beside.py", *small, "--json"],
+        cwd=BENCHMARKS.parent,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    numbers = {number["what"]: number["value"] for number in json.loads(done.stdout)["numbers"]}
+    assert numbers["a step: beside over alone"] > 0.1
+    assert 0 < numbers["the hook at the start of Python, without its variables"] < 100

@@ -91,8 +91,8 @@ def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, t
 
 
 def test_models_and_datasets_of_an_offline_run_come_by_sync(site: Site, tmp_path: Path) -> None:
-    """WANDB_MODE is not ours, HECTIQLAB_MODE=offline is: models and datasets are versions after `hectiqlab sync`."""
-    instead(site, "wandb", LOGGED + "run.finish()", "offline", "x", str(tmp_path), HECTIQLAB_MODE="offline")
+    """WANDB_MODE=offline: models and datasets of it are versions of the registry after `hectiqlab sync`."""
+    instead(site, "wandb", LOGGED + "run.finish()", "offline", "x", str(tmp_path), WANDB_MODE="offline")
     done = site.cli("sync")
     assert done.returncode == 0 and "2 files" in done.stdout + done.stderr, done.stdout + done.stderr
     check_versions(site, "offline")
@@ -102,7 +102,9 @@ def test_models_and_datasets_of_an_offline_run_come_by_sync(site: Site, tmp_path
     os.stat("/dev/shm").st_dev == os.stat(tempfile.gettempdir()).st_dev, reason="needs two file systems"
 )
 def test_large_temporary_files_are_kept_on_another_file_system(site: Site) -> None:
-    """Artifacts, wandb.save of files in run.dir, MLflow's log_text and log_model: also where /tmp is another disk."""
+    """Artifacts, files in run.dir, saved or left there, MLflow's log_text and log_model: also where /tmp is
+    another disk.
+    """
     script = """
     import os, wandb, mlflow
     big = "x" * (9 << 20)
@@ -111,6 +113,9 @@ def test_large_temporary_files_are_kept_on_another_file_system(site: Site) -> No
     with open(path, "w") as f:
         f.write(big)
     run.save(path)
+    os.mkdir(os.path.join(run.dir, "below"))
+    with open(os.path.join(run.dir, "below", "left.txt"), "w") as f:
+        f.write(big)
     artifact = wandb.Artifact("results", type="evaluation")
     with artifact.new_file("large.txt") as f:
         f.write(big)
@@ -130,9 +135,11 @@ def test_large_temporary_files_are_kept_on_another_file_system(site: Site) -> No
         shutil.rmtree(folder)
     done = site.cli("sync")
     assert done.returncode == 0, done.stdout + done.stderr
-    kept = {}
+    kept, versions = {}, list[int]()
     with site.client() as client:
         for name in ("elsewhere", "elsewhere-too"):
             for item in client.pages(f"/runs/{site.find(name)['id']}/artifacts", {}):
                 kept[item["name"]] = item["bytes"] >> 20
-    assert kept == dict.fromkeys(("saved.txt", "results%2Flarge.txt", "page.html", "text.txt", "model%2Fmodel.pkl"), 9)
+                versions.append(item["version"])
+    names = ("saved.txt", "below%2Fleft.txt", "results%2Flarge.txt", "page.html", "text.txt", "model%2Fmodel.pkl")
+    assert kept == dict.fromkeys(names, 9) and set(versions) == {1}

@@ -54,6 +54,8 @@ class Run:
         self._tags = tuple(facts.get("tags") or ())
         self._notes = facts.get("notes")
         self._files: str | None = None
+        self._kept: dict[str, tuple[int, int]] = {}  # path in `_files` → bytes and time of what was stored of it
+        run._outbox.at_end.append(lambda ending: self._keep_files())
 
     # Who and where ----------------------------------------------------------------------------------------------
 
@@ -110,7 +112,7 @@ class Run:
 
     @property
     def dir(self) -> str:
-        """A folder for the run's files, removed at the end of the run. What is saved from it is stored."""
+        """A folder for the run's files, removed at the end of the run. What is in it then is stored."""
         if self._files is None:
             self._files = tempfile.mkdtemp(prefix="hectiqlab-files-")
         return self._files
@@ -209,11 +211,36 @@ class Run:
         root = os.fspath(base_path) if base_path is not None else None
         for path in sorted(globs.glob(os.fspath(glob_str))):
             if os.path.isfile(path):
-                name = os.path.relpath(path, root) if root else os.path.basename(path)
-                stays = self._files is None or not Path(path).resolve().is_relative_to(Path(self._files).resolve())
-                self._run._add_file(path, name=file_name(name, Path(path).suffix), stays=stays)
+                self._store(path, os.path.relpath(path, root) if root else os.path.basename(path))
                 saved.append(path)
         return saved
+
+    def _store(self, path: str, name: str) -> None:
+        goes = self._note_kept(path)
+        self._run._add_file(path, name=file_name(name, Path(path).suffix), stays=not goes)
+
+    def _note_kept(self, path: str) -> bool:
+        """Note that the lab has a file as it is now, if it is in `dir`. Return whether it is."""
+        real = os.path.realpath(path)
+        if self._files is None or not real.startswith(os.path.join(os.path.realpath(self._files), "")):
+            return False
+        about = os.stat(real)
+        self._kept[real] = about.st_size, about.st_mtime_ns
+        return True
+
+    @harmless
+    def _keep_files(self) -> None:
+        """Store what is in `dir` and was not saved as it is now, and remove the folder."""
+        if self._files is None:
+            return
+        for folder, _, names in os.walk(os.path.realpath(self._files)):
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                about = os.stat(path)
+                if self._kept.get(path) != (about.st_size, about.st_mtime_ns):
+                    self._store(path, os.path.relpath(path, os.path.realpath(self._files)))
+        shutil.rmtree(self._files, ignore_errors=True)
+        self._files = None
 
     def watch(
         self, models: Any, criterion: Any = None, log: Any = "gradients", log_freq: int = 1000, **more: Any
@@ -294,12 +321,11 @@ class Run:
 
         self._watches.unwatch()
         self._rows.commit()
+        self._keep_files()
         if exit_code:
             self._run._close(Ending(states.FAILED, f"finish(exit_code={exit_code})", int(exit_code)))
         else:
             self._run.close()
-        if self._files is not None:
-            shutil.rmtree(self._files, ignore_errors=True)
         self._uploads.note_versions()
         _state.ended(self)
 
@@ -311,6 +337,7 @@ class Run:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is not None and not self._finished:
             self._rows.commit()
+            self._keep_files()
             self._run.__exit__(kind, error, trace)
         self.finish(0 if error is None else 1)
 
@@ -324,7 +351,11 @@ class Run:
         from .api import Api
 
         run = Api().run(run_path or self.path)
-        return run.file(name).download(root or self.dir, replace=replace)
+        restored = run.file(name).download(root or self.dir, replace=replace)
+        for path in (os.path.join(root or self.dir, name), getattr(restored, "name", "")):
+            if isinstance(path, str) and os.path.isfile(path):
+                self._note_kept(path)
+        return restored
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         return self._run._repr_html_()

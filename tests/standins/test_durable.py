@@ -22,13 +22,13 @@ from .conftest import HOOK, Site, instead
 LOGGED = """
 import os, signal, sys, wandb
 from pathlib import Path
-name, end, folder = sys.argv[1:]
+name, size, folder = sys.argv[1:]
 run = wandb.init(project="standins", name=name)
 for kind in ("model", "dataset"):
     artifact = wandb.Artifact(f"{name}-{kind}", type=kind, description="d" * 5000, metadata={"k": 1})
     for number in range(3):
         path = Path(folder, f"{number}.bin")
-        path.write_bytes(bytes([number]) * 300_000)
+        path.write_bytes(bytes([number]) * int(size))
         artifact.add_file(str(path), name=f"below/{number}.bin")
         path.unlink()
     run.log_artifact(artifact, aliases=["epoch_3", "latest"])
@@ -51,10 +51,10 @@ def version(site: Site, kind: str, name: str) -> dict[str, Any]:
     return one
 
 
-def check_versions(site: Site, name: str) -> None:
+def check_versions(site: Site, name: str, size: int = 900_000) -> None:
     for kind in ("model", "dataset"):
         found = version(site, f"{kind}s", f"{name}-{kind}")
-        assert (found["version"], found["aliases"], found["bytes"]) == ("1.0.0", ["epoch_3"], 900_000)
+        assert (found["version"], found["aliases"], found["bytes"]) == ("1.0.0", ["epoch_3"], size)
         assert [f["path"] for f in found["contents"]] == [f"below/{n}.bin" for n in range(3)]
 
 
@@ -69,7 +69,7 @@ def died(site: Site, ending: str, *arguments: str, **env: str) -> None:
 def test_models_and_datasets_survive_a_script_that_never_finishes_its_run(site: Site, tmp_path: Path) -> None:
     """W&B's log_artifact of a model, without finish(): it is in the lab when the script has ended."""
     end = "artifact.wait(); print('version', artifact.version)"
-    output = instead(site, "wandb", LOGGED + end, "unfinished", "x", str(tmp_path))
+    output = instead(site, "wandb", LOGGED + end, "unfinished", "300000", str(tmp_path))
     assert "version 1.0.0" in output
     check_versions(site, "unfinished")
     assert site.ended("unfinished")["state"] == "completed"
@@ -77,13 +77,13 @@ def test_models_and_datasets_survive_a_script_that_never_finishes_its_run(site: 
 
 def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, tmp_path: Path) -> None:
     """log_artifact of a model, then a kill: whatever dies behind the call, the model gets to the lab."""
-    died(site, "os.kill(os.getpid(), signal.SIGKILL)", "killed", "x", str(tmp_path))
+    died(site, "os.kill(os.getpid(), signal.SIGKILL)", "killed", "300000", str(tmp_path))
     check_versions(site, "killed")
     both = """
     os.kill(run.status().uploader_pid, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
     """
-    died(site, both, "both-killed", "x", str(tmp_path))
+    died(site, both, "both-killed", "300000", str(tmp_path))
     done = site.cli("sync")
     assert done.returncode == 0, done.stderr
     check_versions(site, "both-killed")
@@ -92,10 +92,20 @@ def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, t
 
 def test_models_and_datasets_of_an_offline_run_come_by_sync(site: Site, tmp_path: Path) -> None:
     """WANDB_MODE=offline: models and datasets of it are versions of the registry after `hectiqlab sync`."""
-    instead(site, "wandb", LOGGED + "run.finish()", "offline", "x", str(tmp_path), WANDB_MODE="offline")
+    instead(site, "wandb", LOGGED + "run.finish()", "offline", "300000", str(tmp_path), WANDB_MODE="offline")
     done = site.cli("sync")
     assert done.returncode == 0 and "2 files" in done.stdout + done.stderr, done.stdout + done.stderr
     check_versions(site, "offline")
+
+
+def test_a_model_for_which_the_spool_has_no_room_is_sent_by_the_call(site: Site, tmp_path: Path) -> None:
+    """log_artifact of a model that is larger than HECTIQLAB_SPOOL_MAX_BYTES: the call waits for the lab."""
+    end = """
+    assert (run.status().files_left, artifact.version) == (0, "1.0.0")
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    died(site, end, "large", "400000", str(tmp_path), HECTIQLAB_SPOOL_MAX_BYTES="1MiB")
+    check_versions(site, "large", 1_200_000)
 
 
 @pytest.mark.skipif(

@@ -16,6 +16,7 @@ import pytest
 
 from pyhectiqlab.errors import NotFoundError
 
+from ..commands import command
 from ..process.conftest import eventually
 from .conftest import HOOK, Site, instead
 
@@ -61,8 +62,8 @@ def check_versions(site: Site, name: str, size: int = 900_000) -> None:
 def died(site: Site, ending: str, *arguments: str, **env: str) -> None:
     """Run LOGGED to a violent end."""
     variables = {**site.env, "PYTHONPATH": HOOK, "HECTIQLAB_INSTEAD_OF": "wandb", **env}
-    command = [sys.executable, "-c", LOGGED + textwrap.dedent(ending), *arguments]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    words = [sys.executable, "-c", LOGGED + textwrap.dedent(ending), *arguments]
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
@@ -91,10 +92,15 @@ def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, t
 
 
 def test_models_and_datasets_of_an_offline_run_come_by_sync(site: Site, tmp_path: Path) -> None:
-    """WANDB_MODE=offline: models and datasets of it are versions of the registry after `hectiqlab sync`."""
+    """WANDB_MODE=offline: models and datasets of it are versions of the registry after `hectiqlab sync`, each once,
+    also if a sync was killed before.
+    """
     instead(site, "wandb", LOGGED + "run.finish()", "offline", "300000", str(tmp_path), WANDB_MODE="offline")
+    env = {**site.env, "HECTIQLAB_CRASH_AT": f"files.registered:1:{tmp_path / 'crashed'}"}
+    killed = subprocess.run(command("sync"), env=env, capture_output=True, text=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL and "2 files" in killed.stderr, killed.stderr
     done = site.cli("sync")
-    assert done.returncode == 0 and "2 files" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert done.returncode == 0 and "2 files" in done.stderr, done.stderr
     check_versions(site, "offline")
 
 

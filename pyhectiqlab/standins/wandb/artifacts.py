@@ -70,7 +70,10 @@ class Artifact:
 
     @contextlib.contextmanager
     def new_file(self, name: str, mode: str = "x", encoding: str | None = None) -> Iterator[IO[Any]]:
-        with open(self._place(name), mode, encoding=encoding) as file:
+        place = self._place(name)
+        if mode.startswith("w"):  # a file that was logged stays as it was
+            place.unlink(missing_ok=True)
+        with open(place, mode, encoding=encoding) as file:
             yield file
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> None:
@@ -79,7 +82,8 @@ class Artifact:
 
         if hasattr(obj, "columns") and hasattr(obj, "data"):
             text = json.dumps({"columns": obj.columns, "data": obj.data}, default=str)
-            self._place(f"{name}.table.json").write_text(text)
+            with self.new_file(f"{name}.table.json", "w") as file:
+                file.write(text)
         elif getattr(obj, "_path", None):
             _take(obj._path, self._place(name + Path(obj._path).suffix))
         else:
@@ -169,7 +173,8 @@ class Entry:
 
 
 def _take(source: Any, place: Path) -> None:
-    """Keep a file as it is now: as a link where nobody writes into it later, else as a copy."""
+    """Copy a file. What had its name, and is perhaps linked in the spool, stays as it was."""
+    place.unlink(missing_ok=True)
     shutil.copyfile(source, place)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -128,3 +129,39 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert read(kept(tmp_path / "empty")) == b""
+
+
+def test_a_folder_is_kept_with_all_below_it_and_survives_the_removal_of_its_files(tmp_path: Path) -> None:
+    source = tmp_path / "staged"
+    (source / "below" / "deep").mkdir(parents=True)
+    for name in ("a", "below/b", "below/deep/c"):
+        (source / name).write_bytes(name.encode())
+    held = snapshot.take_folder(source, tmp_path / "kept")
+    assert (held.how, held.size) == ("folder", sum(map(len, ("a", "below/b", "below/deep/c"))))
+    for path in list(source.rglob("*")):
+        if path.is_file():
+            path.unlink()
+            path.write_bytes(b"another")
+    assert [(tmp_path / "kept" / name).read_text() for name in ("a", "below/b", "below/deep/c")] == [
+        "a",
+        "below/b",
+        "below/deep/c",
+    ]
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="needs another file system")
+@pytest.mark.parametrize(("stays", "how"), [(True, "reference"), (False, "copy")])
+def test_on_another_file_system_a_large_file_that_goes_is_copied(tmp_path: Path, stays: bool, how: str) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        path = make(Path(folder), LARGE)
+        if path.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("needs two file systems")
+        data = path.read_bytes()
+        with Source(path) as source:
+            held = take(source, tmp_path / "kept", stays=stays)
+    assert held.how == how
+    if stays:
+        with pytest.raises(ChangedError, match="removed"):
+            read(held)
+    else:
+        assert read(held) == data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,7 @@ def request(rank: int, restart: str | None = None, *, main: bool = False, script
         name="r",
         project=None,
         create_project=False,
-        session=f"{script}-{rank}-{restart}-{main}",
+        session=os.urandom(8).hex(),
         rank=rank,
         world_size=2,
         restart=restart,
@@ -57,7 +58,7 @@ def test_restarts_of_a_launcher_below_the_command_are_attempts(lives: bool) -> N
     assert joined(known, request(0, "2", main=True), lives=lives) == (1, True)  # the command, that Slurm started again
     assert [joined(known, request(r, "0"), lives=False, state="killed") for r in (0, 1)] == [(1, False), (1, True)]
     assert [joined(known, request(r, "1"), lives=False) for r in (1, 0)] == [(2, True), (2, True)]
-    assert joined(known, request(1, "0"), lives=False) == (1, True)  # the next program
+    assert joined(known, request(1, "0"), lives=False) == (2, True)  # the next program
     assert joined(known, request(0), lives=False) == (2, True)  # one that no launcher counts: the newest
 
 

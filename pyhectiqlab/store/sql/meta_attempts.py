@@ -108,6 +108,7 @@ def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]
 def _of_launch(request: AttachRequest, known: Sequence[Any]) -> int:
     """Return the attempt of a process below `hectiqlab run`, or of that command. 0: it is the first of them, or no such
     process. The counts of a launcher below tell its restarts apart; the command may have the count of another launcher.
+    A further program, which counts anew, belongs to the newest attempt, so that its points are shown.
     """
     mates = [s for s in known if _same_launch(request, s)]
     if not mates or request.main:
@@ -116,7 +117,8 @@ def _of_launch(request: AttachRequest, known: Sequence[Any]) -> int:
     same_life = [int(s.attempt) for s in below if s.restart == request.restart]
     if not same_life and request.restart is not None and any(s.restart is not None for s in below):
         return 1 + max(int(s.attempt) for s in known)
-    return max(same_life or (int(s.attempt) for s in mates))
+    is_next = any((s.rank, s.restart) == (request.rank, request.restart) for s in below)  # of several programs
+    return max(int(s.attempt) for s in mates) if is_next or not same_life else max(same_life)
 
 
 def _same_launch(request: AttachRequest, s: Any) -> bool:

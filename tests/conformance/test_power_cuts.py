@@ -16,12 +16,11 @@ from pyhectiqlab.store.sqlite_files import damage
 from pyhectiqlab.store.sqlite_points import check
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
-from ..seeds import examples
 from .point_store_data import T0, TINY, Writer, shuffled_step
 from .point_store_suite import all_points
 from .power import Disk, Step, acknowledge, cuts, traced
 
-CUTS = examples(40)
+CUTS = 40
 BATCHES, BATCH = 24, 60
 SIZES = replace(TINY, bulk_points=64, recent_batches=5)
 

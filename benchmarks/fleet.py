@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from _common import Number, arguments, report
 from _fill import Wish, fill
-from ingest import feed
+from ingest import REFUSED, feed
 from runs_page import first_pages
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -101,6 +101,9 @@ def _fed(
     data = None if place[0] != "--data" else Path(place[1])
     with RealLab(data, folder / "home", *(() if data else place)) as lab:
         total, took, acks, _ = asyncio.run(feed(lab, args))
+    for what, count in REFUSED.items():
+        print(f"refused {count} times, and sent again: {what}", file=sys.stderr)
+    REFUSED.clear()
     return total / took, acks
 
 

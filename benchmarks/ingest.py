@@ -15,6 +15,7 @@ import platform
 import random
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ import numpy as np
 import psutil
 
 from pyhectiqlab.testing.lab import RealLab
+
+AGAIN_S = 0.1
+REFUSED: Counter[str] = Counter()  # what a lab said that took something only later
 
 
 def batch(run: str, writer: str, number: int, n: int, keys: int) -> dict[str, Any]:
@@ -94,9 +98,15 @@ async def one_writer(lab: RealLab, name: str, args: argparse.Namespace, start: a
         t = time.perf_counter()
         if t > end:
             break
-        answer = await client.post("/ingest", content, "application/x-msgpack")
+        while True:  # as the uploader does: what is not taken now is sent again, and the ack has taken so long
+            answer = await client.post("/ingest", content, "application/x-msgpack")
+            if "error" not in answer and answer["results"][0]["status"] == 200:
+                break
+            said = answer.get("error") or answer["results"][0]
+            assert said["status"] in (429, 503), said
+            REFUSED[said.get("message") or said["error"]] += 1
+            await asyncio.sleep(AGAIN_S)
         acks.append(time.perf_counter() - t)
-        assert answer["results"][0]["status"] == 200, answer
         done += args.points
         if args.interval:
             await asyncio.sleep(max(0.0, t + args.interval - time.perf_counter()))

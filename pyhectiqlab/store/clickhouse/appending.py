@@ -24,6 +24,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from ...base import crashpoints
+from ...errors import StoreError
 from ..grid import check_batch, check_times
 from ..points import AppendResult, PointBatch
 from . import facts
@@ -48,6 +49,7 @@ ARRIVED = np.dtype(
 )
 _COUNTS = np.dtype([("writer", "<i8"), ("points", "<i8")])
 ROWS_MAX = 1_000_000  # of one insert: ClickHouse makes one part of up to a million and some
+WINDOWS_TRIED = 20  # each may be closed while one waits for it
 
 
 class Appender:
@@ -168,8 +170,9 @@ def _note(
     # Who closes the window waits for this, and sees the block then. Who waited for one that was closed meanwhile gets
     # no row, and sees the next window only in another statement.
     now_open = f"SELECT id FROM points_windows WHERE state = {OPEN} ORDER BY id DESC LIMIT 1 FOR SHARE"
-    while (window := facts.one(conn, now_open)) is None:
-        pass
+    window = next((its for _ in range(WINDOWS_TRIED) if (its := facts.one(conn, now_open)) is not None), None)
+    if window is None:
+        raise StoreError("The lab's database has no open window of points: look with `hectiqlab admin check`.")
     facts.one(conn, "SELECT pg_advisory_xact_lock(hashtextextended('hectiqlab order of blocks', 0))")
     insert = (
         f"""INSERT INTO points_blocks ("window", state, points) VALUES (:window, {PENDING}, :points) RETURNING id"""

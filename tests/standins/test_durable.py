@@ -81,7 +81,9 @@ def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, t
     died(site, "os.kill(os.getpid(), signal.SIGKILL)", "killed", "300000", str(tmp_path))
     check_versions(site, "killed")
     both = """
-    os.kill(run.status().uploader_pid, signal.SIGKILL)
+    while not (uploader := run.status().uploader_pid):  # it says so once it has begun
+        pass
+    os.kill(uploader, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
     """
     died(site, both, "both-killed", "300000", str(tmp_path))

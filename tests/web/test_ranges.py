@@ -57,7 +57,7 @@ def test_an_outlier_is_left_out_and_said_a_range_is_set_by_hand_and_all_is_remem
     error.wait("d.y[1] < 10")
     page.get_by_role("heading", name="train", exact=True).click()
     expect(loss.root).not_to_be_visible()
-    page.wait_for_function('Object.values(localStorage).some(kept => kept.includes(\'"folded":["train"]\'))')
+    page.wait_for_function('() => Object.values(localStorage).some(kept => kept.includes(\'"folded":["train"]\'))')
     page.reload()
     expect(page.get_by_role("heading", name="train", exact=True)).to_be_visible()
     expect(loss.root).not_to_be_visible()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,14 @@ def _bytes(raw: str) -> int:
     if value < 1 << 20:
         raise ValueError("a size of at least 1 MiB, such as 4GiB")
     return value
+
+
+def _names(raw: str) -> tuple[str, ...]:
+    names = tuple(raw.replace(",", " ").split())
+    for name in names:
+        if not re.fullmatch(r"\w+\*?", name, re.ASCII):
+            raise ValueError("names of variables with commas between them, such as DATA_DIR,MY_*")
+    return names
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -192,6 +201,22 @@ _TABLE = (
         "seconds",
         _seconds,
         "How often CPU, memory, disk, network and GPUs are logged to a run; 0: never",
+    ),
+    Setting(
+        "store_variables",
+        "HECTIQLAB_STORE_VARIABLES",
+        "1",
+        "0|1",
+        _flag,
+        "Store environment variables that bear on a training, together with packages and machine; 0: none of them",
+    ),
+    Setting(
+        "variables",
+        "HECTIQLAB_VARIABLES",
+        None,
+        "names",
+        _names,
+        "Further environment variables to store, such as DATA_DIR,MY_*; never those that are named like secrets",
     ),
     Setting(
         "spool_max_bytes",

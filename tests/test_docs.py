@@ -13,6 +13,7 @@ import pytest
 
 import pyhectiqlab
 from pyhectiqlab import cli, settings
+from pyhectiqlab.capture import variables
 from pyhectiqlab.protocol import limits
 from pyhectiqlab.server import accounts, login
 from pyhectiqlab.store import accounts as stored_accounts
@@ -53,6 +54,11 @@ def test_the_settings_in_the_reference_are_those_that_there_are() -> None:
         written = " | ".join(cell.replace("|", "\\|") for cell in row)
         assert row in listed, f"docs/reference.md, Settings, lacks the row\n| {written} |"
     assert len(listed) == len(settings.TABLE), "docs/reference.md has a setting that is gone"
+
+
+def test_the_environment_variables_that_are_stored_are_those_that_are_told() -> None:
+    rows = table(section((ROOT / "docs" / "guide" / "environment.md").read_text(), "## Environment variables"))
+    assert [name for _, names in rows for name in code(names)] == list(variables.KNOWN)
 
 
 UNITS = {"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1, "days": 86_400}

@@ -1,4 +1,4 @@
-"""What surrounds a program: its git repository, the machine, and the packages of its Python."""
+"""What surrounds a program: its git repository, the machine, environment variables, and the packages of its Python."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..capture import machine
 from ..capture.argv import command_line
 from ..capture.command import Command
 from ..capture.git import NoRepositoryError, git_state
+from ..capture.variables import own_variables
+from ..client.saying import say_once
 from .command_line import script_of
 
 CAPTURE_S = 5.0
@@ -34,6 +36,7 @@ def surroundings(command: Sequence[str]) -> dict[str, Any]:
         "git": _git(command, deadline),
         "system": machine.system(gpus),
         "command": command_line(command),
+        "variables": own_variables(say_once),
     }
     if listing is not None:
         output = listing.finish(4 << 20)

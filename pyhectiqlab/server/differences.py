@@ -107,7 +107,8 @@ def _surroundings(capture: Mapping[str, Any]) -> dict[Section, dict[str, Known]]
     """Return what a script told of its surroundings, by section and name."""
     reported = _map(capture["packages"])
     said = {name: reported[name] for name in ("python", "command") if name in reported}
-    environment = {**_map(reported.get("system")), **said}
+    variables = {f"${name}": value for name, value in _map(reported.get("variables")).items()}
+    environment = {**_map(reported.get("system")), **said, **variables}
     git = _git(_map(reported.get("git")), "hash", "origin", "")
     for package, repo in capture["repos"].items():
         git |= _git(_map(repo), "commit", "remote", f"{package} ")

@@ -34,9 +34,10 @@ class CaptureVerbs:
         with_python: bool = True,
         with_git: bool = True,
         with_command: bool = True,
+        with_variables: bool = True,
     ) -> dict[str, Any]:
-        """Store the versions of packages, the machine, the state of the git repository that the script is in, and the
-        command line.
+        """Store the versions of packages, the machine, the state of the git repository that the script is in, the
+        command line, and environment variables that bear on a training.
 
             run.add_package_versions(globals())
 
@@ -52,10 +53,14 @@ class CaptureVerbs:
             with_git: store the git state.
             with_command: store the command line. Values of options that are named like secrets (`--hf-token`,
                 `--password`), and users in addresses, are stored as ***.
+            with_variables: store environment variables such as CUDA_VISIBLE_DEVICES, OMP_NUM_THREADS, NCCL_* and
+                SLURM_*, and those of the setting HECTIQLAB_VARIABLES; never one that is named like a secret.
+                HECTIQLAB_STORE_VARIABLES=0 leaves them out, too.
 
         Returns:
             {"python": version, "system": {…}, "packages": {name: version}, "git": {"hash", "origin", "branch",
-            "dirty"}, "command": text}, without what was not asked for. "git" is empty outside a repository.
+            "dirty"}, "command": text, "variables": {name: text}}, without what was not asked for. "git" is empty
+            outside a repository.
 
         Raises:
             TypeError: `packages` is none of these.
@@ -63,6 +68,7 @@ class CaptureVerbs:
         from ..capture import machine
         from ..capture.argv import command_line, own_words
         from ..capture.packages import versions
+        from ..capture.variables import own_variables
 
         deadline = time.monotonic() + CAPTURE_S
         gpus = machine.start_gpu_query(deadline) if with_sys else None  # works while git does
@@ -78,6 +84,8 @@ class CaptureVerbs:
             stored["python"] = platform.python_version()
         if with_command:
             stored["command"] = command_line(own_words())
+        if with_variables:
+            stored["variables"] = own_variables(say_once)
         self._outbox.event("packages", {**stored, "git": {**stored.get("git", {}), **diff}})
         return stored
 

@@ -138,10 +138,12 @@ def test_python_packages_and_git_are_those_of_the_program(site: Site, tmp_path: 
     git = ["git", "-C", str(script.parent), "-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*git, *words], check=True)
-    assert site.cli("run", "--name", "around", "--", sys.executable, str(script)).returncode == 0
+    env = {"OMP_NUM_THREADS": "2", "HF_TOKEN": "hush"}
+    assert site.cli("run", "--name", "around", "--", sys.executable, str(script), **env).returncode == 0
     packages = site.find("around")["capture"]["packages"]
     assert packages["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "msgpack" in packages["packages"]
+    assert packages["variables"]["OMP_NUM_THREADS"] == "2" and "hush" not in packages["variables"].values()
     assert packages["git"]["dirty"] is False and len(packages["git"]["hash"]) == 40
 
 

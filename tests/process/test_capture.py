@@ -130,27 +130,29 @@ def _train(site: Site, folder: Path, name: str, **env: str) -> tuple[list[Any], 
 
 def test_versions_machine_and_repository_are_returned_and_stored(site: Site, tmp_path: Path) -> None:
     commit, name = _repository(tmp_path / "project", TRAIN), unique("capture")
-    (versions, repo), errors = _train(site, tmp_path / "project", name)
+    env = {"OMP_NUM_THREADS": "2", "HF_TOKEN": "hush-hush", "MY_DATA": "/data", "HECTIQLAB_VARIABLES": "MY_*"}
+    (versions, repo), errors = _train(site, tmp_path / "project", name, **env)
     origin = "https://example.org/team/project.git"
     assert versions["git"] == {"hash": commit, "origin": origin, "branch": "main", "dirty": True}
     assert versions["packages"].keys() == {"msgpack", "requests", "pyhectiqlab"}
     assert versions["python"].count(".") == 2 and versions["system"]["memory_bytes"] > 0
     assert repo == {"branch": "main", "commit": commit, "remote": origin, "dirty": True}
     assert versions["command"].endswith(f" {name} {tmp_path / 'project'} {tmp_path / 'project' / 'train.py'}")
+    assert versions["variables"].items() >= {"OMP_NUM_THREADS": "2", "MY_DATA": "/data"}.items()
     assert "no package 'no_such_package'" in errors and "'requests' is not in a git repository" in errors
 
     site.ended(name)
     run = site.find(name)
     told = run["capture"]["packages"]
     assert told["packages"] == versions["packages"] and told["git"]["hash"] == commit
-    assert told["command"] == versions["command"]
+    assert told["command"] == versions["command"] and told["variables"] == versions["variables"]
     assert "diff" not in told["git"] and told["git"]["diff_length"] > 0
     assert run["capture"]["repos"]["voxnet"]["commit"] == commit
     with site.client() as client:
         whole = client.get(f"/runs/{run['id']}/capture")
         events = json.dumps([*client.pages(f"/runs/{run['id']}/events")])
     assert "+# changed" in whole["packages"]["git"]["diff"] and "+# changed" in whole["repos"]["voxnet"]["diff"]
-    assert "s3cret" not in events
+    assert "s3cret" not in events and "hush-hush" not in events
 
 
 def test_a_script_outside_a_repository_and_one_without_git_get_an_answer(site: Site, tmp_path: Path) -> None:

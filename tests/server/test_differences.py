@@ -41,10 +41,19 @@ def test_only_what_differs_is_shown(api: Api, project: str) -> None:
     git = {"hash": "a" * 40, "branch": "main", "origin": "git@x:y", "dirty": True, "diff": "-1\n+2\n"}
     system = {"host": "node1", "cpus": 8, "gpus": [{"name": "H200"}]}
     command = {"command": "python train.py --lr 0.1 --token ***"}
-    base = {**command, "python": "3.11.2", "system": system, "packages": {"numpy": "2.0", "torch": "2.5"}, "git": git}
+    variables = {"OMP_NUM_THREADS": "4", "HF_HOME": "/x"}
+    base = {
+        **command,
+        "variables": variables,
+        "python": "3.11.2",
+        "system": system,
+        "packages": {"numpy": "2.0", "torch": "2.5"},
+        "git": git,
+    }
     other = {
         **base,
         "command": "python train.py --lr 0.2 --token ***",
+        "variables": {"CUDA_VISIBLE_DEVICES": "1", **variables, "OMP_NUM_THREADS": "8"},
         "system": {**system, "host": "node2"},
         "packages": {"numpy": "2.1", "torch": "2.5", "jax": "0.5"},
         "git": {**git, "diff": "-1\n+3\n"},
@@ -64,6 +73,8 @@ def test_only_what_differs_is_shown(api: Api, project: str) -> None:
         "config seed": [str(2**60), str(2**60 + 1)],
         "packages jax": [None, "0.5"],
         "packages numpy": ["2.0", "2.1"],
+        "environment $CUDA_VISIBLE_DEVICES": [None, "1"],
+        "environment $OMP_NUM_THREADS": ["4", "8"],
         "environment command": [f"python train.py --lr {lr} --token ***" for lr in (0.1, 0.2)],
         "environment host": ["node1", "node2"],
         "metrics loss": [0.5, 0.25],

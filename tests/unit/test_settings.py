@@ -37,6 +37,7 @@ def test_every_setting_has_a_variable_a_unit_and_a_meaning() -> None:
         ("spool_max_bytes", "2097152", 2 << 20),
         ("spool_max_bytes", "2 MB", 2 << 20),
         ("mode", " Offline ", "offline"),
+        ("variables", "DATA_DIR, MY_*", ("DATA_DIR", "MY_*")),
         ("start_method", "spawn", "spawn"),
         ("project", "my project", "my project"),
     ],
@@ -50,6 +51,8 @@ def test_a_value_is_read(monkeypatch: pytest.MonkeyPatch, name: str, raw: str, v
     ("name", "raw"),
     [
         ("keep_dry", "maybe"),
+        ("variables", "A, B-C"),
+        ("variables", "A/B"),
         ("exit_timeout", "soon"),
         ("exit_timeout", "-1"),
         ("exit_timeout", "nan"),

@@ -13,20 +13,16 @@ export function Captured({ run, capture }: { run: string; capture: CaptureAnswer
   const told = capture.packages;
   const packages = fieldsOf(told?.packages);
   const git = fieldsOf(told?.git);
+  const variables = fieldsOf(told?.variables);
   const repos = Object.entries(capture.repos);
-  const count = Object.keys(packages).length;
   return (
     <>
       {told && (
         <section class="block">
           <h2>Environment</h2>
           <Tree value={{ ...(told.command ? { command: told.command } : {}), ...(told.python ? { python: told.python } : {}), ...machineOf(told.system) }} empty="Nothing was told of the machine." />
-          {count > 0 && (
-            <details>
-              <summary>{plural(count, 'package')}</summary>
-              <Tree value={packages} empty="" />
-            </details>
-          )}
+          <Folded of={packages} what="package" />
+          <Folded of={variables} what="environment variable" />
         </section>
       )}
       {(Object.keys(git).length > 0 || repos.length > 0) && (
@@ -39,6 +35,16 @@ export function Captured({ run, capture }: { run: string; capture: CaptureAnswer
         </section>
       )}
     </>
+  );
+}
+
+function Folded({ of, what }: { of: Fields; what: string }) {
+  const count = Object.keys(of).length;
+  return count === 0 ? null : (
+    <details>
+      <summary>{plural(count, what)}</summary>
+      <Tree value={of} empty="" />
+    </details>
   );
 }
 

@@ -14,6 +14,7 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -44,12 +45,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--keys", type=int, default=100, help="distinct ones in the project")
     parser.add_argument("--keys-per-run", type=int, default=10)
+    parser.add_argument("--only", choices=("ingest", "pages"), help="half of it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report(__doc__, list(numbers_of(Path(folder), args)), args.json)
 
 
 def numbers_of(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
+    if args.only != "pages":
+        yield from _ingest(folder, args)
+    if args.only != "ingest":
+        yield from _pages(folder / "many", args)
+
+
+def _ingest(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
     places = {"in a folder": ("--data", str(folder / "lab")), "of a fleet": _words(_addresses())}
     speed: dict[str, float] = {}
     acks: dict[str, float] = {}
@@ -66,7 +75,6 @@ def numbers_of(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
         yield Number(f"acks of {args.clients} clients, {what}, median", 1e3 * float(np.median(waits)), "ms")
         yield Number(f"acks of {args.clients} clients, {what}, p99", acks[what], "ms")
     yield Number("  of a fleet", acks["of a fleet"] / acks["in a folder"], "times", ACKS_REACH)
-    yield from _pages(folder / "many", args)
 
 
 def _pages(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
@@ -74,7 +82,15 @@ def _pages(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
     target = _addresses()
     source = open_place(folder)
     try:
-        moved = move(source, lambda: open_place(target), lambda text: None)
+        began = time.perf_counter()
+        steps: dict[str, float] = {}
+
+        def progress(text: str) -> None:
+            what = text.partition(" of ")[0]
+            steps.setdefault(what, time.perf_counter() - began)
+
+        moved = move(source, lambda: open_place(target), progress)
+        print(steps, file=sys.stderr)
         yield Number(f"moving {moved.runs:,} runs, {moved.points:,} points to the engines", moved.seconds, "s")
         yield from (_named("in a folder", number) for number in first_pages(source.meta, source.points))
     finally:

@@ -58,6 +58,11 @@ POINTS = {
     "s3.placing": "a blob's row is there, its bytes are parts in the bucket",
     "s3.placed": "a blob is in the bucket under its name, nobody was answered",
     "s3.joining": "the bucket is about to join the parts of an upload, its blob is not there",
+    # Moving a lab.
+    "move.files": "files are in the other place, no rows are",
+    "move.rows": "rows were copied, not committed",
+    "move.points": "points of some runs are in the other place, others still are to be",
+    "move.compared": "all was compared, the other place is not marked as whole",
     # The lab's own upkeep.
     "upkeep.snapshot": "the databases were copied before an upgrade, the snapshot is not whole",
     "upkeep.going_back": "lab.db is that of before an upgrade, points.db is not",

@@ -42,7 +42,11 @@ class Column:
 
 @dataclass(frozen=True)
 class PointBatch:
-    """One writer's batch. `columns` may be empty (a batch of events only still moves the cursor)."""
+    """One writer's batch. `columns` may be empty (a batch of events only still moves the cursor).
+
+    `origin`: where the relative time of the attempt is 0, if a store knew that already (see Buckets); None: the batch
+    itself says so, should it be the first of its attempt.
+    """
 
     run: str
     rank: int
@@ -51,6 +55,7 @@ class PointBatch:
     first: int
     last: int
     columns: Sequence[Column]
+    origin: int | None = None
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,9 @@ class PointStore(Protocol):
     def cursor(self, writer: str) -> int:
         """Return the last sequence number held of this writer; 0 for an unknown one."""
 
+    def cursors(self, writers: Sequence[str]) -> dict[str, int]:
+        """The same of many writers, without unknown ones."""
+
     def late_writers(self) -> list[str]:
         """Return the writers of batches that were appended lately: those for which `reach` may have an answer."""
 
@@ -266,6 +274,15 @@ class PointStore(Protocol):
     def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
         """Yield all points that came by one writer, a key at a time, in order of their sequence numbers. Takes the
         memory of one key's points. Yields nothing for a deleted run.
+        """
+
+    def batches_of(self, runs: Sequence[str]) -> Iterator[PointBatch]:
+        """Yield the batches by which the points of these runs came, as far as they had points: those of a run in order
+        of arrival, those of several in any. `first` follows the writer's batch before, whatever it had begun with.
+        Another store to which they are all appended answers as this one does.
+
+        Takes the memory of some hundred thousand points; of all points of a run, where its steps came in a random
+        order. What is appended meanwhile may be missing. Yields nothing of a deleted run.
         """
 
     def iter_buckets(

@@ -89,6 +89,10 @@ class MemoryPointStore:
         self._check_open()
         return self._state.cursors.get(writer, 0)
 
+    def cursors(self, writers: Sequence[str]) -> dict[str, int]:
+        self._check_open()
+        return {name: self._state.cursors[name] for name in writers if name in self._state.cursors}
+
     def late_writers(self) -> list[str]:
         return list(self._state.cursors)
 
@@ -173,6 +177,23 @@ class MemoryPointStore:
             if its and (place[0], *place[2:]) == (run, rank, attempt):
                 seq, step, time = (_int64s(getattr(p, name) for p in its) for name in ("seq", "step", "time"))
                 yield Column(place[1], seq, step, np.array([p.value for p in its]), time)
+
+    def batches_of(self, runs: Sequence[str]) -> Iterator[PointBatch]:
+        ends: dict[str, int] = {}
+        for run in runs:
+            its = [(p, key) for (r, key, _, _), points in self._visible(run).items() if r == run for p in points]
+            its.sort(key=lambda pair: (pair[0].arrival, pair[1], pair[0].seq))
+            for _, of_batch in groupby(its, key=lambda pair: pair[0].arrival):
+                columns = []
+                for key, pairs in groupby(of_batch, key=lambda pair: pair[1]):
+                    points = [p for p, _ in pairs]
+                    seq, step, time = (_int64s(getattr(p, name) for p in points) for name in ("seq", "step", "time"))
+                    columns.append(Column(key, seq, step, np.array([p.value for p in points]), time))
+                _, _, _, _, _, rank, attempt, writer = points[0]
+                first, last = ends.get(writer, 0) + 1, max(int(column.seq[-1]) for column in columns)
+                ends[writer] = last
+                origin = self._state.origins[run, attempt]
+                yield PointBatch(run, rank, attempt, writer, first, last, columns, origin)
 
     def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
         return list(self.iter_buckets(selectors, *query, **more))
@@ -317,7 +338,8 @@ def _apply(state: _State, batch: PointBatch) -> AppendResult:
         return AppendResult("conflict", cursor)
     state.arrival += 1
     if batch.columns:
-        zero = min(int(np.min(column.time)) for column in batch.columns)
+        least = min(int(np.min(column.time)) for column in batch.columns)
+        zero = least if batch.origin is None else batch.origin
         state.origins.setdefault((batch.run, batch.attempt), zero)
     for column in batch.columns:
         check_times(column, int(np.min(column.time)), int(np.max(column.time)))

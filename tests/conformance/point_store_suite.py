@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -455,6 +456,50 @@ class PointStoreSuite:
         assert found == {"acc": ([3], [7]), "loss": ([1, 2, 4], [3, 1, 2])}
         assert [c.step.tolist() for c in store.of_writer("run", "other", 0, 1)] == [[2]]
         assert not list(store.of_writer("run", "nobody", 0, 1)) and not list(store.of_writer("run", "one", 1, 1))
+
+    def test_the_batches_by_which_points_came_are_told_again(self, store: PointStore) -> None:
+        one, other, far = Writer("one"), Writer("other", rank=1, attempt=2), Writer("far", run="far")
+        sent = [
+            one.batch(loss=[(3, 0.5, T0 + 7), (1, math.nan, T0)], acc=[(9, 1.5, T0 + 3)]),
+            far.steps([1]),
+            other.steps([2, 2, 1]),
+            one.steps(range(100, 0, -1)),
+            other.steps([5], key="acc"),
+        ]
+        for batch in sent:
+            store.append([batch])
+        silent = PointBatch("run", 0, 1, "one", one.last + 1, one.last + 5, [])
+        store.append([silent])
+        one.last += 5
+        sent.append(one.steps([7]))
+        store.append(sent[-1:])
+        again = list(store.batches_of(["run", "unknown", "far"]))
+        for run, origins in (("run", {1: T0, 2: T0}), ("far", {1: T0})):
+            its = [b for b in again if b.run == run]
+            for got, want in zip(its, (b for b in sent if b.run == run), strict=True):
+                first = silent.first if want is sent[-1] else want.first
+                assert (got.writer, got.rank, got.attempt) == (want.writer, want.rank, want.attempt)
+                assert (got.first, got.last, got.origin) == (first, want.last, origins[want.attempt])
+                for column, its_own in zip(got.columns, sorted(want.columns, key=lambda c: c.key), strict=True):
+                    assert column.key == its_own.key
+                    for name in ("seq", "step", "time", "value"):
+                        assert np.array_equal(getattr(column, name), getattr(its_own, name), equal_nan=True)
+        store.delete("run")
+        assert [b.run for b in store.batches_of(["run", "far"])] == ["far"]
+
+    def test_where_an_attempt_begins_may_be_told(self, store: PointStore) -> None:
+        store.append([replace(Writer("a").steps([1]), origin=T0 - 5), replace(Writer("b").steps([1]), origin=T0 - 9)])
+        assert store.origins("run") == {1: T0 - 5}
+        (b,) = store.buckets([Selector("run", "loss")], axis="relative")
+        assert b.last_x.tolist() == [5]
+
+    def test_cursors_of_many_writers(self, store: PointStore) -> None:
+        a, b = Writer("a"), Writer("b")
+        store.append([a.steps([1, 2]), b.steps([1])])
+        store.maintain(1.0)
+        store.append([a.steps([3])])
+        assert store.cursors(["a", "b", "nobody"]) == {"a": 3, "b": 1}
+        assert store.cursors([]) == {}
 
     def test_a_deleted_run_is_hidden_until_undeleted(self, store: PointStore) -> None:
         store.append([Writer("w").steps([1, 2]), Writer("x", run="kept").steps([1])])

@@ -19,6 +19,7 @@ from pyhectiqlab.base.crashpoints import POINTS
 
 from ..nursery import Nursery
 from .audit import Audit
+from .kinds import OF_UPLOADER
 from .ledger import DISK, FILES
 from .trainer import ENDINGS
 from .world import Trainer, World, start_nurseries, until
@@ -32,7 +33,6 @@ pytestmark = [
 
 OF_CROWD = {"lab.deferred", "lab.catching_up"}  # while many sessions send: tests/server/test_deferred.py has those
 OF_LAB = [p for p in POINTS if p.startswith("lab.") and p not in OF_CROWD]
-OF_UPLOADER = [p for p in POINTS if not p.startswith(("lab.", "upkeep."))]  # tests/server has those of upkeep
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
+import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,22 +14,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from pyhectiqlab.errors import LabError, StoreError
 from pyhectiqlab.store.fleet import Addresses
 from pyhectiqlab.store.moving import move as moving
-from pyhectiqlab.store.moving import rows
+from pyhectiqlab.store.moving import points, rows
 from pyhectiqlab.store.opening import open_beside, open_place
+from pyhectiqlab.store.points import Column, PointBatch
+from pyhectiqlab.store.sql.meta_schema import blobs
 from pyhectiqlab.transport.file_upload import register, upload_file
 from pyhectiqlab.transport.http import LabClient
 
 from ..clickhouse import needs_clickhouse, server
 from ..commands import run_command
 from ..labs import ForkedLab
+from ..nursery import Nursery
 from ..postgres import needs_postgres
 from ..seaweedfs import needs_s3, seaweedfs
 from ..server.api import Api, batch, events_batch, new_id
 from ..stores import PostgresPlace
+from .move_victim import place_of
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +159,18 @@ def facts(data: Path) -> Any:
 
 
 @pytest.mark.parametrize("step", ["files", "rows", "points", "compare"])
-def test_a_move_that_was_interrupted_goes_on(old: ForkedLab, tmp_path: Path, step: str) -> None:
+def test_a_move_that_was_interrupted_goes_on(
+    old: ForkedLab, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From folder to folder, which takes the same steps."""
+    monkeypatch.setattr(points, "POINTS_AT_ONCE", 500)
     target = tmp_path / "there"
-    starts = {"files": "file 2", "rows": "rows of events", "points": "points of run 2", "compare": "comparing points"}
+    starts = {
+        "files": "file 2",
+        "rows": "rows of events",
+        "points": "points of 3 runs: ",
+        "compare": "comparing points",
+    }
 
     def broken(what: str) -> None:
         if what.startswith(starts[step]):
@@ -170,12 +186,81 @@ def test_a_move_that_was_interrupted_goes_on(old: ForkedLab, tmp_path: Path, ste
         moving.forget(source)
     with closing(open_place(target)) as there:
         moving.refuse_moved(there)
-        assert np.isclose(there.points.summaries("loss", [_run(there)])[_run(there)].last, 200 / 7)
+        run = moving._runs_of(there)[0]
+        assert np.isclose(there.points.summaries("loss", [run])[run].last, 200 / 7)
 
 
-def _run(storage: Any) -> str:
-    with storage.meta.reading() as view:
-        return moving._runs_of(view)[0]
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Nursery]:
+    nursery = Nursery("tests.fleet.move_victim")
+    yield nursery
+    nursery.close()
+
+
+THERE = ("move.files", "move.rows", "points.noted", "points.inserted", "points.settled", "move.points", "move.compared")
+BACK = ("move.files", "move.rows", "move.points", "move.compared")
+FEW = (("points.inserted", "move.points"), ("move.points",))
+
+
+@pytest.mark.parametrize("there, back_again", [FEW, pytest.param(THERE, BACK, marks=pytest.mark.slow)])
+def test_a_move_that_is_killed_at_each_step_goes_on_and_ends_with_the_same(
+    old: ForkedLab,
+    fleet: tuple[Addresses, Path],
+    tmp_path: Path,
+    victims: Nursery,
+    there: tuple[str, ...],
+    back_again: tuple[str, ...],
+) -> None:
+    """There and back, a process for each step, which goes on with what the ones before left."""
+    _, config = fleet
+    source, back = tmp_path / "source", tmp_path / "back"
+    shutil.copytree(old.data_dir, source)
+    untold = answered_and_not_told(source)
+    for start, end, steps in ((source, config, there), (config, back, back_again)):
+        for n, at in enumerate(steps):
+            # Groups of points that are there already pass nothing but `move.points`.
+            nth = 2 if at == "move.points" else 1
+            order = {"source": str(start), "target": str(end), "at": at, "nth": nth, "env": {}}
+            marker, output = tmp_path / f"{end.name}{n}", tmp_path / "output"
+            pid = victims.fork({**order, "marker": str(marker), "output": str(output)})
+            status = victims.wait(pid, 120)
+            assert status is not None and status & 127 == signal.SIGKILL, (at, output.read_text())
+        with closing(open_beside(place_of(str(start)))) as one:
+            moved = moving.move(one, lambda end=end: open_place(place_of(str(end))), lambda what: None)
+            assert (moved.whole, moved.runs, moved.points, moved.files) == (True, 3, 1810, 3)
+        assert everything(place_of(str(end))) == everything(place_of(str(start)))
+    with closing(open_beside(back)) as moved_back, moved_back.meta.reading() as view:
+        (writer,) = view.writers([untold.writer]).values()
+        assert writer.cursor == moved_back.points.cursor(untold.writer) == untold.last
+
+
+def answered_and_not_told(data: Path) -> PointBatch:
+    """Bring a batch of points to the PointStore alone: a lab that is killed then has answered it."""
+    with closing(open_beside(data)) as storage:
+        with storage.meta.reading() as view:
+            writer = max(view.writers_of(moving._runs_of(storage)[0], 10), key=lambda w: w.cursor)
+        first = writer.cursor + 1
+        seq = np.arange(first, first + 10)
+        batch = PointBatch(
+            *(writer.run, writer.rank, writer.attempt, writer.writer, first, first + 9),
+            [Column("late", seq, seq, seq * 0.5, 1_700_000_000_000_000 + seq)],
+        )
+        (result,) = storage.points.append([batch])
+        assert result.status == "ok"
+        return batch
+
+
+def everything(place: Path | Addresses) -> Any:
+    """All rows, points and files of a lab, by their digests."""
+    with closing(open_beside(place)) as storage:
+        with storage.meta.reading() as view:
+            tables = rows.digests(view.conn)  # type: ignore[attr-defined]
+            digests = list(view.conn.execute(select(blobs.c.digest)).scalars())  # type: ignore[attr-defined]
+        ids, sums = moving._runs_of(storage), {}
+        for digest in digests:
+            with storage.blobs.open(digest, 0) as file:
+                sums[digest] = hashlib.sha256(file.read()).hexdigest()
+        return tables, points.digests(storage.points, ids), sums
 
 
 def test_a_place_with_another_lab_is_refused(old: ForkedLab, tmp_path: Path) -> None:

@@ -191,10 +191,17 @@ def _note(
         points=sizes,
         run=[runs[b.run] for b in batches],
         attempt=[b.attempt for b in batches],
-        zero=[min((int(np.min(c.time)) for c in b.columns), default=None) for b in batches],
+        zero=[_zero(batch) for batch in batches],
     )
     arrivals = sorted(row[0] for row in rows)
     return Block(number, window, sum(sizes), tuple(writers[b.writer] for b in batches)), arrivals
+
+
+def _zero(batch: PointBatch) -> int | None:
+    """Return where the relative time of the attempt is 0, should the batch be its first one; None: it has no points."""
+    if batch.columns and batch.origin is not None:
+        return batch.origin
+    return min((int(np.min(column.time)) for column in batch.columns), default=None)
 
 
 def _rows(

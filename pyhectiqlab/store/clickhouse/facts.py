@@ -179,6 +179,13 @@ def series_of(conn: Connection, runs: Collection[str], keys: Collection[str]) ->
     return [SeriesRow(row[0], names[row[1]], *row[2:]) for row in rows]
 
 
+def series_of_runs(conn: Connection, runs: Collection[str]) -> list[SeriesRow]:
+    """Return all series of some runs, which are not deleted."""
+    names = {kept(run): run for run in runs}
+    rows = all_of(conn, f"{_SERIES} WHERE NOT r.deleted AND r.name = ANY(:runs)", runs=list(names))
+    return [SeriesRow(row[0], names[row[1]], *row[2:]) for row in rows]
+
+
 def series_by_id(conn: Connection, ids: Collection[int]) -> list[SeriesRow]:
     return [SeriesRow(*row) for row in all_of(conn, f"{_SERIES} WHERE s.id = ANY(:ids)", ids=list(ids))]
 

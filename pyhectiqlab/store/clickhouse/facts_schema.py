@@ -97,7 +97,7 @@ batches = Table(
     Column("points", BigInteger, nullable=False),
     Column("run", BigInteger, nullable=False),
     Column("attempt", BigInteger, nullable=False),
-    Column("zero", BigInteger),  # the least time of its points; NULL: it has none
+    Column("zero", BigInteger),  # where the attempt begins, should this be its first batch; NULL: it has no points
     Index("points_batches_block", "block"),
     Index("points_batches_writer", "writer"),
 )

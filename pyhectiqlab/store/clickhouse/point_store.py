@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ...base.loops import Loop
 from ...errors import StoreError
+from ..batches import Rebuilding
 from ..points import (
     AppendResult,
     Axis,
@@ -28,7 +29,7 @@ from ..points import (
     WorkLeft,
 )
 from ..sql.column_types import kept
-from . import building, facts, lines, queries, schema
+from . import building, facts, lines, queries, rebuilt, schema
 from .appending import Appender
 from .client import ClickHouse
 from .facts import Facts
@@ -86,6 +87,12 @@ class ClickHousePointStore:
             known = facts.one(conn, "SELECT cursor FROM points_writers WHERE name = :name", name=kept(writer))
         return int(known or 0)
 
+    def cursors(self, writers: Sequence[str]) -> dict[str, int]:
+        names = {kept(name): name for name in writers}
+        query = "SELECT name, cursor FROM points_writers WHERE name = ANY(:names)"
+        with self._asking() as conn:
+            return {names[name]: cursor for name, cursor in facts.all_of(conn, query, names=list(names))}
+
     def late_writers(self) -> list[str]:
         query = "SELECT DISTINCT w.name FROM points_batches b JOIN points_writers w ON w.id = b.writer"
         with self._asking() as conn:
@@ -142,6 +149,18 @@ class ClickHousePointStore:
     def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
         with self._reading() as r:
             yield from queries.of_writer(r, run, writer, rank, attempt)
+
+    def batches_of(self, runs: Sequence[str]) -> Iterator[PointBatch]:
+        rebuilding = Rebuilding()
+        with self._asking() as conn:
+            groups = rebuilt.groups(conn, runs)
+        for some in groups:
+            with self._reading() as r:
+                its = rebuilt.contents(r, some)
+            for part in its.parts:  # each in a reading of its own: what is replaced meanwhile is dropped soon
+                with self._reading() as r:
+                    points, writers = rebuilt.points(r, its, part)
+                yield from rebuilding.batches(points, its.places, writers)
 
     def iter_buckets(
         self,

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select, text
 
+from ...base import crashpoints
 from ...base.texts import counted
 from ...errors import ConfigurationError, StoreError
 from ..blobs import BlobStore, WrongDigestError
+from ..catching_up import catch_up
 from ..sql.meta_schema import blobs as blobs_table
-from ..sql.meta_schema import lab, runs
-from ..sql.meta_store import SqlMeta, SqlMetaStore
+from ..sql.meta_schema import lab, runs, writers
+from ..sql.meta_store import SqlMetaStore
 from ..storage import Storage
 from . import points, rows
 
@@ -89,14 +91,16 @@ def move(source: Storage, open_target: Callable[[], Storage], progress: Progress
             forget(source)
             return Moved(False, 0, 0, 0, files, 0.0)
         files = _copy_files(source, target, progress)
+        crashpoints.passing("move.files")
+        catch_up(source.meta, source.points)  # a lab that was killed may have answered what only its points say
         with _meta(source).reading() as view, _meta(target).writing() as tx:
             rows.copy(view.conn, tx.conn, lambda name: progress(f"rows of {name}"))
+            crashpoints.passing("move.rows")
         n_points = _copy_points(source, target, progress)
         n_rows = _compare(source, target, progress)
+        crashpoints.passing("move.compared")
         _copy_lab_values(source, target, moving=False)
-        with _meta(source).reading() as view:
-            n_runs = len(_runs_of(view))
-        return Moved(True, n_rows, n_points, n_runs, files, time.monotonic() - began)
+        return Moved(True, n_rows, n_points, len(_runs_of(source)), files, time.monotonic() - began)
 
 
 def _meta(storage: Storage) -> SqlMetaStore:
@@ -146,8 +150,15 @@ def _runs(source: Storage) -> bool:
         return bool(view.conn.execute(labs).scalar_one())
 
 
-def _runs_of(view: SqlMeta) -> list[str]:
-    return list(view.conn.execute(select(runs.c.id).order_by(runs.c.id)).scalars())
+def _runs_of(storage: Storage) -> list[str]:
+    with _meta(storage).reading() as view:
+        return list(view.conn.execute(select(runs.c.id).order_by(runs.c.id)).scalars())
+
+
+def _writers_of(storage: Storage) -> list[points.Writer]:
+    columns = (writers.c.writer, writers.c.run_id, writers.c.rank, writers.c.attempt)
+    with _meta(storage).reading() as view:
+        return [points.Writer(*row) for row in view.conn.execute(select(*columns).order_by(writers.c.writer))]
 
 
 def _copy_files(source: Storage, target: Storage, progress: Progress) -> int:
@@ -180,38 +191,35 @@ def _copy_file(source: BlobStore, target: BlobStore, digest: str) -> bool:
 
 
 def _copy_points(source: Storage, target: Storage, progress: Progress) -> int:
-    total = 0
-    with _meta(source).reading() as view:
-        ids = _runs_of(view)
-        for n, run in enumerate(ids):
-            progress(f"points of run {n + 1} of {len(ids)}")
-            total += points.copy_run(points.writers_of(view, run), source.points, target.points, run)
-            while target.points.maintain():
-                pass
-    return total
+    ids, writers = _runs_of(source), _writers_of(source)
+    progress(f"points of {counted(len(ids), 'run')}")
+    return points.copy(
+        ids, writers, source.points, target.points, lambda n: progress(f"points of {counted(len(ids), 'run')}: {n:,}")
+    )
 
 
 def _compare(source: Storage, target: Storage, progress: Progress) -> int:
     """Read all of both, and return how many rows there are. Raises StoreError where they differ."""
+    progress("comparing rows")
     with _meta(source).reading() as old, _meta(target).reading() as new:
-        progress("comparing rows")
         wanted, moved = rows.digests(old.conn), rows.digests(new.conn)
-        for table, of_old in wanted.items():
-            if moved[table] != of_old:
-                raise StoreError(
-                    f"The rows of {table} did not arrive as they were ({of_old[0]}, {moved[table][0]}): move again."
-                )
-        ids = _runs_of(old)
-        for n, run in enumerate(ids):
-            progress(f"comparing points of run {n + 1} of {len(ids)}")
-            writers = points.writers_of(old, run)
-            before, after = (points.digest_of_run(writers, s, run) for s in (source.points, target.points))
-            if before != after:
-                raise StoreError(
-                    f"The points of the run {run} did not arrive as they were ({counted(before[0], 'point')}, "
-                    f"{counted(after[0], 'point')}): move to an empty place, and report this."
-                )
-        for digest in old.conn.execute(select(blobs_table.c.digest)).scalars():
-            if source.blobs.has(digest) and target.blobs.size(digest) != source.blobs.size(digest):
-                raise StoreError(f"The file {digest} did not arrive as it was: move again.")
+        digests = list(old.conn.execute(select(blobs_table.c.digest)).scalars())
+    for table, of_old in wanted.items():
+        if moved[table] != of_old:
+            raise StoreError(
+                f"The rows of {table} did not arrive as they were ({of_old[0]}, {moved[table][0]}): move again."
+            )
+    ids = _runs_of(source)
+    progress(f"comparing points of {counted(len(ids), 'run')}")
+    points.same(
+        ids,
+        _writers_of(source),
+        source.points,
+        target.points,
+        lambda n: progress(f"comparing points of {counted(len(ids), 'run')}: {n:,}"),
+    )
+    for n, digest in enumerate(digests):
+        progress(f"comparing file {n + 1} of {len(digests)}")
+        if source.blobs.has(digest) and target.blobs.size(digest) != source.blobs.size(digest):
+            raise StoreError(f"The file {digest} did not arrive as it was: move again.")
     return sum(count for count, _ in wanted.values())

@@ -1,62 +1,63 @@
-"""Points from one PointStore to another, run by run: their order of arrival, numbers, writers and cursors stay."""
+"""Points from one PointStore to another, of many runs at once: their batches, in the order in which they came."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...base import crashpoints
+from ...base.texts import counted
 from ...errors import StoreError
-from ..meta import MetaView
-from ..meta import Writer as WriterRow
-from ..points import Column, PointBatch, PointStore, iter_points
-from .plan import Arrived, Plan, PlanError, Writer, owners
+from ..points import PointBatch, PointStore
 
-BATCHES_AT_ONCE = 200
+BATCHES_AT_ONCE = 20_000
 POINTS_AT_ONCE = 200_000
-PAGE = 1000
+RUNS_AT_ONCE = 1_000
+WRITERS_AT_ONCE = 10_000
 
 
-def copy_run(writer_rows: Sequence[WriterRow], source: PointStore, target: PointStore, run: str) -> int:
-    """Copy the points of a run, and return how many there are. What a copy that was interrupted brought is known. Takes
-    the memory of its points, some 100 bytes each. Raises StoreError.
+class Writer(NamedTuple):
+    name: str
+    run: str
+    rank: int
+    attempt: int
+
+
+def copy(
+    runs: Sequence[str],
+    writers: Sequence[Writer],
+    source: PointStore,
+    target: PointStore,
+    progress: Callable[[int], None] = lambda points: None,
+) -> int:
+    """Copy the points of these runs, and the cursors of their writers. Return how many points there are. What a copy
+    that was interrupted brought is known. Takes the memory of some hundred thousand points. Raises StoreError.
     """
-    cursors = {w.writer: (Writer(w.writer, w.rank, w.attempt), source.cursor(w.writer)) for w in writer_rows}
-    writers = [writer for writer, _ in cursors.values()]
-    columns: list[dict[str, Column]] = []
-    for writer in writers:
-        columns.append({c.key: c for c in source.of_writer(run, writer.name, writer.rank, writer.attempt)})
-    arrived = {key: _arrived(source, run, key) for key in keys_of(source, run)}
-    try:
-        owned = {
-            key: owners(writers, {w: mine[key] for w, mine in enumerate(columns) if key in mine}, points)
-            for key, points in arrived.items()
-        }
-        _append(target, Plan(run, writers, columns, owned, arrived, origins_of(source, run)).batches())
-    except PlanError as e:
-        raise StoreError(f"The points of the run {run} cannot be copied: {e}.") from None
-    for writer, cursor in cursors.values():
-        there = target.cursor(writer.name)
-        if there < cursor:  # of events that came behind its points
-            _append(target, iter([PointBatch(run, writer.rank, writer.attempt, writer.name, there + 1, cursor, [])]))
-    return sum(len(points.seq) for points in arrived.values())
+    total = 0
+    for group in _grouped(batch for some in _parts(runs, RUNS_AT_ONCE) for batch in source.batches_of(some)):
+        _append(target, group)
+        crashpoints.passing("move.points")
+        total += sum(map(_size, group))
+        progress(total)
+        while target.maintain():
+            pass
+    for its in _parts(writers, WRITERS_AT_ONCE):  # events that came behind their points
+        names = [writer.name for writer in its]
+        wanted, there = source.cursors(names), target.cursors(names)
+        behind = [
+            PointBatch(w.run, w.rank, w.attempt, w.name, there.get(w.name, 0) + 1, wanted[w.name], [])
+            for w in its
+            if there.get(w.name, 0) < wanted.get(w.name, 0)
+        ]
+        if behind:
+            _append(target, behind)
+    return total
 
 
-def _append(target: PointStore, batches: Iterator[PointBatch]) -> None:
-    group: list[PointBatch] = []
-    size = 0
-    for batch in batches:
-        group.append(batch)
-        size += sum(len(column.seq) for column in batch.columns)
-        if len(group) == BATCHES_AT_ONCE or size >= POINTS_AT_ONCE:
-            _append_group(target, group)
-            group, size = [], 0
-    if group:
-        _append_group(target, group)
-
-
-def _append_group(target: PointStore, group: list[PointBatch]) -> None:
+def _append(target: PointStore, group: Sequence[PointBatch]) -> None:
     for batch, result in zip(group, target.append(group), strict=True):
         if result.status == "conflict":
             raise StoreError(
@@ -64,57 +65,67 @@ def _append_group(target: PointStore, group: list[PointBatch]) -> None:
             )
 
 
-def digest_of_run(writer_rows: Sequence[WriterRow], store: PointStore, run: str) -> tuple[int, str]:
-    """Return how many points of a run there are, and a SHA-256 of them all: each key in order of arrival, of each
-    writer its points and cursor, and where the time of each attempt is 0.
+def _grouped(batches: Iterable[PointBatch]) -> Iterator[list[PointBatch]]:
+    """Yield the batches in groups, each of which is appended at once."""
+    group: list[PointBatch] = []
+    size = 0
+    for batch in batches:
+        if group and (size + _size(batch) > POINTS_AT_ONCE or len(group) == BATCHES_AT_ONCE):
+            yield group
+            group, size = [], 0
+        group.append(batch)
+        size += _size(batch)
+    if group:
+        yield group
+
+
+def _size(batch: PointBatch) -> int:
+    return sum(len(column.seq) for column in batch.columns)
+
+
+def _parts(items: Sequence[Any], n: int) -> Iterator[Sequence[Any]]:
+    return (items[at : at + n] for at in range(0, len(items), n))
+
+
+def digests(store: PointStore, runs: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Return of each run that has points how many, and a SHA-256 of them all: of its batches in order of arrival, with
+    their writers and where the time of their attempts is 0.
     """
-    running, count = hashlib.sha256(), 0
-    for key in keys_of(store, run):
-        points = _arrived(store, run, key)
-        running.update(repr((key, len(points.seq))).encode())
-        for column in (points.seq, points.step, points.time, points.value, points.rank, points.attempt):
-            running.update(np.ascontiguousarray(column).tobytes())
-        count += len(points.seq)
-    for writer in writer_rows:
-        running.update(repr((writer.writer, store.cursor(writer.writer))).encode())
-        for part in store.of_writer(run, writer.writer, writer.rank, writer.attempt):
-            running.update(repr(part.key).encode() + np.ascontiguousarray(part.seq).tobytes())
-    running.update(repr(sorted(origins_of(store, run).items())).encode())
-    return count, running.hexdigest()
+    running: dict[str, tuple[int, hashlib._Hash]] = {}
+    for batch in store.batches_of(runs):
+        count, digest = running.get(batch.run) or (0, hashlib.sha256())
+        running[batch.run] = count + _size(batch), digest
+        digest.update(repr((batch.writer, batch.rank, batch.attempt, batch.first, batch.last, batch.origin)).encode())
+        for column in batch.columns:
+            digest.update(repr((column.key, len(column.seq))).encode())
+            for part in (column.seq, column.step, column.time, column.value):
+                digest.update(np.ascontiguousarray(part).tobytes())
+    return {run: (count, digest.hexdigest()) for run, (count, digest) in running.items()}
 
 
-def _arrived(store: PointStore, run: str, key: str) -> Arrived:
-    pages = list(iter_points(store, run, key))
-
-    def joined(name: str, kind: type) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return np.concatenate([np.asarray(getattr(page, name), kind) for page in pages]) if pages else np.empty(0, kind)
-
-    return Arrived(
-        joined("seq", np.int64),
-        joined("step", np.int64),
-        joined("time", np.int64),
-        joined("value", np.float64),  # type: ignore[arg-type]
-        joined("rank", np.int64),
-        joined("attempt", np.int64),
-    )
-
-
-def keys_of(store: PointStore, run: str) -> Iterator[str]:
-    after = ""
-    while page := store.keys(run, after=after, limit=PAGE):
-        yield from (info.key for info in page)
-        after = page[-1].key
-
-
-def origins_of(store: PointStore, run: str) -> dict[int, int]:
-    result: dict[int, int] = {}
-    while page := store.origins(run, max(result, default=0), PAGE):
-        result |= page
-    return result
-
-
-def writers_of(view: MetaView, run: str) -> list[WriterRow]:
-    rows: list[WriterRow] = []
-    while page := view.writers_of(run, PAGE, rows[-1].writer if rows else ""):
-        rows += page
-    return rows
+def same(
+    runs: Sequence[str],
+    writers: Sequence[Writer],
+    source: PointStore,
+    target: PointStore,
+    progress: Callable[[int], None] = lambda runs: None,
+) -> None:
+    """Read the points of these runs from both stores, and the cursors of their writers. Raises StoreError where they
+    differ.
+    """
+    done = 0
+    for some in _parts(runs, RUNS_AT_ONCE):
+        before, after = digests(source, some), digests(target, some)
+        for run in some:
+            if before.get(run) != after.get(run):
+                counts = (counted(its.get(run, (0, ""))[0], "point") for its in (before, after))
+                raise StoreError(
+                    f"The points of the run {run} did not arrive as they were ({', '.join(counts)}): move to an empty"
+                    " place, and report this."
+                )
+        done += len(some)
+        progress(done)
+    for its in _parts([writer.name for writer in writers], WRITERS_AT_ONCE):
+        if (wanted := source.cursors(its)) != (moved := target.cursors(its)):
+            writer = next(name for name in its if wanted.get(name) != moved.get(name))
+            raise StoreError(f"What came by the writer {writer} did not arrive as it was: move to an empty place.")

@@ -150,8 +150,9 @@ class Appender:
         if place not in self._origins:
             least = min(int(column.time.min()) for column in batch.columns)
             check_times(batch.columns[0], least, least)
+            origin = least if batch.origin is None else batch.origin
             self._connection.execute(
-                "INSERT OR IGNORE INTO attempt (run, number, origin) VALUES (?, ?, ?)", (*place, least)
+                "INSERT OR IGNORE INTO attempt (run, number, origin) VALUES (?, ?, ?)", (*place, origin)
             )
             self._origins.add(place)
 

@@ -29,6 +29,7 @@ from ...base import crashpoints
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError, StoreError
 from .. import space
+from ..batches import Rebuilding
 from ..points import (
     AppendResult,
     Axis,
@@ -43,7 +44,7 @@ from ..points import (
     WorkLeft,
 )
 from ..sqlite_files.checkpoints import Checkpoints
-from . import lines
+from . import lines, rebuilt
 from . import queries as read
 from .append import Appender
 from .arrivals import numbers_of_points
@@ -132,6 +133,14 @@ class SqlitePointStore:
             row = connection.execute("SELECT cursor FROM writer WHERE name = ?", (writer,)).fetchone()
         return int(row[0]) if row else 0
 
+    def cursors(self, writers: Sequence[str]) -> dict[str, int]:
+        self._loader.make_sure()
+        recent = self._recent.cursors
+        with self._reader() as connection:
+            query = "SELECT name, cursor FROM writer WHERE name IN (SELECT value FROM json_each(?))"
+            rows = connection.execute(query, (json.dumps(list(writers)),)).fetchall()
+        return {name: max(cursor, recent.get(name, 0)) for name, cursor in rows}
+
     def late_writers(self) -> list[str]:
         self._loader.make_sure()
         return list(self._recent.cursors)
@@ -200,6 +209,12 @@ class SqlitePointStore:
     def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
         with self._reading([run]) as reading:
             yield from read.of_writer(reading, run, writer, rank, attempt)
+
+    def batches_of(self, runs: Sequence[str]) -> Iterator[PointBatch]:
+        rebuilding = Rebuilding()
+        for run in runs:
+            with self._reading([run]) as reading:
+                yield from rebuilt.batches_of(reading, run, rebuilding)
 
     def iter_buckets(
         self,

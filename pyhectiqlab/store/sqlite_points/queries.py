@@ -83,7 +83,7 @@ def series_of(
     rows = reading.connection.execute(sql, values).fetchall()
     its_series = [_series(run, row, recent.pop((row[1], row[2]), ())) for row in rows]
     if recent and not reading.is_hidden(run):
-        begins = _origins_of(reading.connection, run)
+        begins = origins_of(reading.connection, run)
         for (its_rank, its_attempt), blocks in recent.items():
             info = pooled(block.extent for block in blocks).info(run, key, its_rank, its_attempt)
             its_series.append(Series(0, begins[its_attempt], False, info, blocks))
@@ -114,7 +114,7 @@ def _pooled(
     return extents_of_keys
 
 
-def _origins_of(connection: sqlite3.Connection, run: str) -> dict[int, int]:
+def origins_of(connection: sqlite3.Connection, run: str) -> dict[int, int]:
     sql = "SELECT a.number, a.origin FROM attempt a JOIN run ON run.id = a.run WHERE run.name = ?"
     return dict(connection.execute(sql, (run,)).fetchall())
 

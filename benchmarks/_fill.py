@@ -58,19 +58,19 @@ def fill(folder: Path, wish: Wish) -> None:
     for start in range(0, wish.runs, RUNS_AT_ONCE):
         some = range(start, min(start + RUNS_AT_ONCE, wish.runs))
         with meta.writing() as tx:
-            ids = [_add_run(tx, i, users[i % 5], rng) for i in some]
+            ids = [_add_run(tx, i, users[i % 5], rng, points=wish.keys_per_run * POINTS) for i in some]
         its = {i: [*rng.sample(names, wish.keys_per_run - 2), "train/loss", "valid/accuracy"] for i in some}
         points.append([_points_of(run, i, its[i]) for i, run in zip(some, ids, strict=True)])
         _tell(f"{some.stop} of {wish.runs} runs")
     for i in range(wish.long_runs):
         number = wish.runs + i
         with meta.writing() as tx:
-            run = _add_run(tx, number, users[0], rng, f"{LONG}-{i}", wish.long_points)
+            run = _add_run(tx, number, users[0], rng, f"{LONG}-{i}", points=wish.long_points)
         _add_long(points, run, number, wish.long_points, f"long run {i + 1} of {wish.long_runs}")
     for i in range(wish.wide_runs):
         number = wish.runs + wish.long_runs + i
         with meta.writing() as tx:
-            run = _add_run(tx, number, users[0], rng, f"{WIDE}-{i}", wish.wide_keys * POINTS)
+            run = _add_run(tx, number, users[0], rng, f"{WIDE}-{i}", points=wish.wide_keys * POINTS)
         _add_wide(points, run, number, wish.wide_keys, f"wide run {i + 1} of {wish.wide_runs}")
     points.flush()
     while points.compact(1.0):
@@ -117,7 +117,7 @@ def _key(i: int) -> tuple[str, str]:
     return ("train", "valid", "grad", "weight")[i % 4], ("norm", "mean", "std", "max")[i // 4 % 4] + str(i)
 
 
-def _add_run(tx: SqlMeta, i: int, user: User, rng: random.Random, name: str = "", points: int = 3000) -> str:
+def _add_run(tx: SqlMeta, i: int, user: User, rng: random.Random, name: str = "", *, points: int) -> str:
     now = 1_700_000_000.0 + 60.0 * i
     session = f"{i:016x}"
     request = AttachRequest(

@@ -21,7 +21,7 @@ PART_EVENTS = 100_000
 _PAGE = 1000
 _FIELDS = (
     "id", "name", "author", "state", "state_rank", "state_why", "created", "started", "ended", "attempt", "ranks",
-    "points", "note", "tags", "archived", "meta", "history", "losses", "capture", "paper",
+    "points", "note", "tags", "group", "fork", "archived", "meta", "history", "losses", "capture", "paper",
 )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Filling:
         }  # fmt: skip
         self.run: dict[str, Any] = lab.post("/imports", request)
         self.problems = Problems()
-        self.origin, self.author = incoming.origin, incoming.author
+        self.origin, self.author, self.fork = incoming.origin, incoming.author, incoming.fork
         self.was_there = bool(incoming.digest) and self.run["digest"] == incoming.digest
         self.points = self.before = 0
 

@@ -60,7 +60,10 @@ class Export:
         names = sorted(run["files"])
         events = [folder / name for name in names if name.startswith("events")]
         points = [folder / name for name in names if name.startswith("points")]
-        zeros = {one["attempt"]: round(one["zero"] * 1e6) for one in run["attempts"]}
+        fork = run.get("fork")
+        zeros: dict[int, int | None] = {one["attempt"]: round(one["zero"] * 1e6) for one in run["attempts"]}
+        if "fork" not in run or fork:  # an older export does not say it
+            zeros[0] = None  # what a fork began with has no relative time
         return Incoming(
             self.origin(run_id),
             layout.digest_of(folder / layout.RUN)[:32],
@@ -70,6 +73,7 @@ class Export:
             partial(self._files, self.origin(run_id), run),
             lambda problems: _record(run),
             run["author"],
+            fork=(self.origin(fork["parent"]), fork["step"]) if fork else None,
         )
 
     def _files(self, origin: str, run: dict[str, Any], problems: Problems) -> Iterator[NewFile]:
@@ -91,14 +95,14 @@ def _events(paths: list[Path]) -> Iterator[Placed]:
             yield Placed(Event(row["kind"], row["time"], row["fields"]), row["rank"], row["attempt"])
 
 
-def _points(paths: list[Path], zeros: dict[int, int]) -> Iterator[Placed]:
+def _points(paths: list[Path], zeros: dict[int, int | None]) -> Iterator[Placed]:
     """Yield the points, one attempt after the other, each key in its order.
 
     The lab counts the relative time of an attempt from the least time in its first batch. So the point that has this
     time goes alone, before the others.
     """
     for attempt, zero in sorted(zeros.items()):
-        lead = _lead(paths, attempt, zero)
+        lead = None if zero is None else _lead(paths, attempt, zero)
         if lead is not None:
             yield _placed(lead, attempt)
             yield Placed(Cut())
@@ -142,4 +146,5 @@ def _placed(row: tuple[str, int, float, int, int], attempt: int) -> Placed:
 def _record(run: dict[str, Any]) -> dict[str, Any]:
     record = {name: run[name] for name in _RECORD}
     sessions = [{name: session[name] for name in _SESSION} for session in run["sessions"]]
-    return {**record, "sessions": sessions}
+    # An older export has no groups.
+    return {**record, "sessions": sessions, "group": run.get("group")}

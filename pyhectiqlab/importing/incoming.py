@@ -93,6 +93,7 @@ class Incoming:
         files: yields the files, each time the same.
         record: returns the body of PUT /runs/{run}/record, without the digest. Called when the rest was read.
         author: whose it was; None: unknown.
+        fork: the origin of the run that it is a fork of, and up to which step; None: it is none.
         versions: yields the versions of models and datasets that it made, the oldest first, each time the same.
     """
 
@@ -105,6 +106,7 @@ class Incoming:
     record: Callable[[Problems], dict[str, Any]]
     author: str | None = None
     versions: Callable[[Problems], Iterator[NewVersion]] = _none
+    fork: tuple[str, int | None] | None = None
 
 
 def hex_of(*parts: str) -> str:
@@ -151,6 +153,7 @@ def record_of(
     pid: int = 0,
     note: str | None = None,
     tags: list[str] | None = None,
+    group: str = "",
     client: str = "",
     session: str = "",
 ) -> dict[str, Any]:
@@ -168,5 +171,5 @@ def record_of(
     return {
         "created": created, "started": began, "ended": ended if over else None, "state": state, "state_why": why[:500],
         "note": note, "tags": None if tags is None else [{"name": tag} for tag in tags], "sessions": [process],
-        "history": history,
+        "history": history, "group": name_from(group)[0] if group else None,
     }  # fmt: skip

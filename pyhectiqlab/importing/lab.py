@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,13 +60,15 @@ def import_folder(
             problems.add(f"run {incoming.origin}", f"the run {incoming.names[0]!r}: {e}")
             continue
         fillings.append(filling)
-    runs = {run: f.run["run"] for run, f in _by_run(opened, fillings)}
+    by_origin = {filling.origin: filling for filling in fillings}
+    ids = opened.index["runs"]
+    runs = {run: by_origin[origin].run["run"] for run in ids if (origin := opened.origin(run)) in by_origin}
     fresh = {f.run["run"] for f in fillings if not f.was_there}
     for its in projects:
         _Project(lab, opened, its, paths[its["id"]], runs, fresh, problems).bring()
         brought.projects.append(project or its["name"])
-    for filling in fillings:
-        done = filling.finish(_author(filling, users, me))
+    for filling in fillings:  # a fork names its parent, which is there by now
+        done = filling.finish({**_author(filling, users, me), **_fork(filling, by_origin)})
         brought.runs.append(done)
         report(done)
     for its in projects:
@@ -76,12 +78,16 @@ def import_folder(
     return brought
 
 
-def _by_run(opened: Export, fillings: list[Filling]) -> Iterator[tuple[str, Filling]]:
-    by_origin = {filling.origin: filling for filling in fillings}
-    for run_id in opened.index["runs"]:
-        filling = by_origin.get(opened.origin(run_id))
-        if filling is not None:
-            yield run_id, filling
+def _fork(filling: Filling, by_origin: Mapping[str, Filling]) -> dict[str, Any]:
+    """Return of which run of this lab it is a fork."""
+    if filling.was_there or filling.fork is None:
+        return {}
+    origin, step = filling.fork
+    parent = by_origin.get(origin)
+    if parent is None:
+        filling.problems.add("fork", "the run that it is a fork of is not in this export: only its points are there")
+        return {}
+    return {"fork": {"parent": parent.run["run"], "step": step}}
 
 
 def _author(filling: Filling, users: Mapping[str, str], me: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +114,7 @@ def _project(lab: LabClient, its: dict[str, Any], project: str | None) -> str:
         lab.get(at)
         return at
     except NotFoundError:
-        made = lab.post("/projects", {"name": name})
+        made = lab.post("/projects", {"name": name, "created": its.get("created")})
     at = f"/projects/{quoted(made['id'])}"
     if its.get("private"):
         lab.patch(at, {"private": True})
@@ -147,7 +153,7 @@ class _Project:
         known = {view["name"] for view in self._lab.pages(f"{self._at}/views", {"limit": 1000}) if view["own"]}
         for view in self._its["views"]:
             if view["name"] not in known:
-                body = {name: view[name] for name in ("name", "document", "shared")}
+                body = {name: view[name] for name in ("name", "document", "shared", "created", "changed")}
                 self._try(f"view {view['name']}", partial(self._lab.post, f"{self._at}/views", body))
         for row in sorted(self._its["artifacts"], key=lambda row: (row["version"], row["created"])):
             self._try(f"file {row['name']}", partial(self._artifact, row, there["id"]))

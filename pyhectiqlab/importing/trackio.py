@@ -195,7 +195,8 @@ def _times(run: _Run) -> list[float]:
 def _record(run: _Run) -> dict[str, Any]:
     began, ended = _started(run), _ended(run)
     why = "Trackio keeps no states: it ended with its last row"
-    return record_of(states.COMPLETED, created=began, ended=max(began, ended), why=why, client="trackio")
+    group = str(run.config.get("_Group") or "")
+    return record_of(states.COMPLETED, created=began, ended=max(began, ended), why=why, group=group, client="trackio")
 
 
 def _about(run: _Run) -> Iterator[Placed]:

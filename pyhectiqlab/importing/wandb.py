@@ -244,7 +244,7 @@ def _record(attempts: list[_Attempt]) -> dict[str, Any]:
     record = record_of(
         state, created=attempts[0].started, started=last.started, ended=max(last.last, last.started), why=why,
         exit_code=code, host=text(last.run, 13), note=text(last.run, 9) or None, tags=texts(last.run, 10),
-        client="wandb",
+        group=text(last.run, 6), client="wandb",
     )  # fmt: skip
     first = record["sessions"][0]
     record["sessions"] = [

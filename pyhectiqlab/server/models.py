@@ -55,6 +55,10 @@ class NameBody(Body):
     name: NewName
 
 
+class NewProjectBody(NameBody):
+    created: Seconds | None = Field(None, description="By the client's clock, as an import tells it; null: now.")
+
+
 # Answers
 
 

@@ -76,6 +76,11 @@ class PastTagBody(Body):
     description: Annotated[str, Field(max_length=limits.TAG_DESCRIPTION_CHARS_MAX)] | None = None
 
 
+class PastForkBody(Body):
+    parent: Id = Field(description="A run of this lab.")
+    step: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
+
+
 class RecordBody(Body):
     digest: Annotated[str, Field(max_length=128)] = Field(
         description="Of what was imported; POST /imports answers with it from now on."
@@ -89,9 +94,13 @@ class RecordBody(Body):
     attempt: Attempt = 1
     archived: Seconds | None = None
     note: Annotated[str, Field(max_length=limits.NOTE_CHARS_MAX)] | None = Field(
-        None, description="Null: what its events said stays. So with `tags`."
+        None, description="Null: what its events said stays. So with `tags` and `group`."
     )
     tags: Annotated[list[PastTagBody], Field(max_length=limits.TAGS_MAX)] | None = None
+    group: Annotated[str, Field(max_length=limits.NAME_BYTES_MAX)] | None = None
+    fork: PastForkBody | None = Field(
+        None, description="Of which run it is a fork: its points of attempt 0 are those that it began with."
+    )
     sessions: Annotated[list[PastSessionBody], Field(max_length=limits.SESSIONS_MAX - 1), FailFast()] = Field(
         default_factory=list
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from .models import Body, List, NewName
+from .models import Body, List, NewName, Seconds
 
 
 class ViewBody(Body):
@@ -16,6 +16,11 @@ class ViewBody(Body):
         "does not look into it."
     )
     shared: bool = Field(False, description="Everybody who can see the project sees it; else its author alone does.")
+
+
+class NewViewBody(ViewBody):
+    created: Seconds | None = Field(None, description="By the client's clock, as an import tells it; null: now.")
+    changed: Seconds | None = Field(None, description="Likewise; null: as `created`.")
 
 
 class ViewChangeBody(ViewBody):

@@ -81,8 +81,16 @@ class PastState:
 
 
 @dataclass(frozen=True)
+class PastFork:
+    """Of which run it was a fork, up to which step. Its points of attempt 0 are those that it began with."""
+
+    parent: str
+    step: int | None
+
+
+@dataclass(frozen=True)
 class RunRecord:
-    """What a run was. `note` and `tags`: None leaves what its events said."""
+    """What a run was. `note`, `tags` and `group`: None leaves what its events said."""
 
     created: float
     started: float | None
@@ -97,6 +105,8 @@ class RunRecord:
     sessions: Sequence[PastSession]
     history: Sequence[PastState]
     digest: str
+    group: str | None = None
+    fork: PastFork | None = None
 
 
 class NotYoursError(PermissionError):
@@ -105,6 +115,10 @@ class NotYoursError(PermissionError):
 
 class NotImportedError(ValueError):
     """The run was not made by an import."""
+
+
+class NoParentError(LookupError):
+    """The author of the run sees no run of this id, of which it could be a fork."""
 
 
 class ImportsTransaction(Protocol):
@@ -118,5 +132,5 @@ class ImportsTransaction(Protocol):
     def finish_import(self, run_id: str, record: RunRecord, author: User, now: float) -> None:
         """Say what an imported run was, and whose it is, with its artifacts. Replaces what an earlier import said.
 
-        Raises NotImportedError.
+        Raises NotImportedError, NoParentError.
         """

@@ -48,8 +48,20 @@ class ViewsView(Protocol):
 
 
 class ViewsTransaction(ViewsView, Protocol):
-    def add_view(self, project_id: str, user_id: str, name: str, shared: bool, document: str, now: float) -> SavedView:
-        """Raises NameTakenError where the user has a view of this name in the project; FullError; ProjectGoneError."""
+    def add_view(
+        self,
+        project_id: str,
+        user_id: str,
+        name: str,
+        shared: bool,
+        document: str,
+        created: float,
+        changed: float | None = None,
+    ) -> SavedView:
+        """`changed`: None: as `created`.
+
+        Raises NameTakenError where the user has a view of this name in the project; FullError; ProjectGoneError.
+        """
 
     def change_view(
         self, view_id: str, version: int, *, name: str, shared: bool, document: str, now: float

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ..labs import ForkedLab
-from ..process.conftest import Site
+from ..process.conftest import Site, eventually
 
 RUNS = """
 import math, pathlib, sys, os
@@ -60,6 +60,19 @@ small = Run("small", project="source")
 small.add_metrics("loss", 2.0, step=0)
 assert small.flush(timeout=60)
 small.close()
+
+fork = Run("fork", project="source", group="forks", fork_of="everything", at_step=20)
+fork.add_metrics("loss", 1.0, step=21)
+fork.add_mlmodel_usage("net", "1.0.0")
+fork.add_dataset(str(folder), "set", version="2.1.0", short_description="of files")
+fork.add_dataset_usage("set", "2.1.0")
+fork.add_shared_artifact(str(folder / "README.md"))
+fork.add_package_versions()
+fork.set_metrics_cache_settings(aggr="mean", max_cache_length=4)
+for step in range(8):
+    fork.add_metrics("cached", step, step=step)
+assert fork.flush(timeout=60)
+fork.close()
 """
 
 
@@ -73,9 +86,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert done.returncode == 0, done
         with site.client() as client:
             run = site.find("everything")
+            eventually(lambda: not site.find("fork")["fork"]["copying"], what="the points of the fork")
             actions = [
                 {"action": "tag", "runs": [run["id"]], "name": "by hand", "color": "#00ff00", "description": None},
                 {"action": "note", "runs": [site.find("small")["id"]], "text": "written later"},
+                {"action": "group", "runs": [site.find("small")["id"]], "group": "by hand"},
                 {"action": "archive", "runs": [site.find("small")["id"]]},
             ]
             client.post("/runs/actions", {"actions": actions})

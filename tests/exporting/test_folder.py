@@ -11,9 +11,8 @@ from typing import Any
 from pyhectiqlab.transport.http import LabClient
 
 from ..process.conftest import Site
+from .equality import brought_equal, whole
 from .test_export import exported
-
-OWN = {"id", "url", "project", "project_id", "can_write", "uuid", "run", "writer", "seq"}  # of each lab
 
 
 def imported(site: Site, *arguments: str, code: int = 0) -> dict[str, Any]:
@@ -23,66 +22,12 @@ def imported(site: Site, *arguments: str, code: int = 0) -> dict[str, Any]:
     return told
 
 
-def without_own(value: Any) -> Any:
-    """What does not depend on which lab it is in."""
-    if isinstance(value, dict):
-        return {name: without_own(inner) for name, inner in value.items() if name not in OWN}
-    return [without_own(inner) for inner in value] if isinstance(value, list) else value
-
-
-def whole(site: Site, project: str) -> dict[str, Any]:
-    """All that a lab tells about a project, but for ids and links."""
-    told: dict[str, Any] = {}
-    with site.client() as lab:
-        at = f"/projects/{lab.get(f'/projects/{project}')['id']}"
-        found = [lab.get(at)["objective"], *lab.pages(f"{at}/views", {"documents": "true"})]
-        told["project"] = found
-        for term in ("archived=false", "archived=true"):
-            for item in lab.pages("/runs", {"project": project, "filter": term}):
-                told[item["name"]] = _run(lab, item["id"])
-        for kind in ("models", "datasets"):
-            told[kind] = [
-                lab.get(f"{at}/{kind}/{row['name']}/versions/{row['version']}") for row in lab.pages(f"{at}/{kind}")
-            ]
-    simple: dict[str, Any] = without_own(told)
-    return simple
-
-
-def _run(lab: Any, run_id: str) -> dict[str, Any]:
-    at = f"/runs/{run_id}"
-    page = lab.get(at)
-    page["sessions"] = [one for one in lab.pages(f"{at}/sessions") if one["cause"] != "imported"]
-    for name in ("writers", "duration", "session_count"):
-        page.pop(name)
-    page["config"] = repr(lab.config(run_id))  # NaN is not equal to itself
-    page["events"] = [repr(without_own(event)) for events, _ in lab.events_behind(at, None) for event in events]
-    page["count"] = page["points"]
-    page["keys"] = list(lab.pages(f"{at}/keys"))
-    page["points"] = [
-        repr((info["key"], *point))
-        for info in page["keys"]
-        for points in lab.points(run_id, info["key"])
-        for point in zip(points.step, points.value, points.time_us, points.rank, points.attempt, strict=True)
-    ]
-    page["relative"] = list(lab.pages(f"{at}/attempts"))
-    page["artifacts"] = list(lab.pages(f"{at}/artifacts", {"versions": "all"}))
-    page["media"] = list(lab.pages(f"{at}/media"))
-    page["logs"] = list(lab.pages(f"{at}/logs"))
-    return dict(page)
-
-
 def test_the_lab_that_it_makes_is_equal(source: Site, target: Site, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    exported(source, "source", str(folder))
-    told = imported(target, str(folder))
-    assert told["problems"] == [] and [run["problems"] for run in told["runs"]] == [[], []]
-    want, got = whole(source, "source"), whole(target, "source")
-    assert got.keys() == want.keys()
-    for part in want:
-        if isinstance(want[part], dict):
-            for name in want[part]:
-                assert got[part][name] == want[part][name], (part, name)
-        assert got[part] == want[part], part
+    got = brought_equal(source, target, folder, "source")
+    assert (got["small"]["group"], got["fork"]["group"]) == ("by hand", "forks")
+    assert got["fork"]["fork"] == {"parent": "everything", "step": 20, "copying": False}
+    assert got["the project"]["models"][0]["used by"] == got["the project"]["datasets"][0]["used by"] == ["fork"]
     again = imported(target, str(folder))
     assert all(run["was_there"] for run in again["runs"]) and whole(target, "source") == got
 

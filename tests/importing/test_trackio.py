@@ -49,6 +49,7 @@ def test_a_run_is_what_its_script_logged(site: Site, folder: Path, tmp_path: Pat
     assert [(step, value) for step, value, _ in points(site, name, "nested.a")] == [(i, i) for i in range(5)]
     assert math.isnan(points(site, name, "nan")[0][1]) and points(site, name, "inf")[0][:2] == (4, -math.inf)
     config = run["config"]
+    assert run["group"] == "g1"
     assert (config["lr"], config["model"]) == (0.1, {"layers": 3}) and "created" in config["trackio"]
     assert run["state"] == "completed" and run["created"] <= loss[0][2] <= run["ended"]
     with site.client() as lab:

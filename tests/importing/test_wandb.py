@@ -74,6 +74,7 @@ def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
     assert (run["state"], run["note"], [tag["name"] for tag in run["tags"]]) == ("completed", "a note", ["a", "b"])
     assert (run["config"]["lr"], run["config"]["model"]) == (0.1, {"layers": 3})
     its = run["config"]["wandb"]
+    assert run["group"] == "g1"
     assert (its["group"], its["job_type"]) == ("g1", "train") and its["id"] in str(list(wandb.rglob("*.wandb")))
     assert run["meta"]["x_axes"] == {"val/*": "epoch"} and run["meta"]["summary"]["best"] == 0.5
     with site.client() as lab:

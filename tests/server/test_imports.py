@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .api import Api, batch, new_id
+from .api import Api, batch, events_batch, new_id
 
 PAST = 1_500_000_000.0
 
@@ -77,3 +77,21 @@ def test_an_admin_gives_a_run_to_its_author_and_takes_it_back_for_what_came_sinc
     assert api.call("PUT", f"/runs/{run}/record", 403, json=record())["error"]["code"] == "not_yours"
     audit = [(one["action"], one["detail"]) for one in api.get("/audit", limit=200)["items"]]
     assert ("recorded", f"author {bob}") in audit and ("imported", "") in audit
+
+
+def test_a_fork_that_is_imported_is_one_of_a_run_of_this_lab_and_nothing_is_copied(api: Api) -> None:
+    parent = str(api.attach(new_id())["run"]["id"])
+    api.ingest(batch(parent, new_id(), 1, 10))
+    origin = new_id()
+    run = begun(api, origin)["run"]
+    told = events_batch(run, new_id(), 1, [("fork", {"run": parent, "step": 5}), ("group", {"name": "said"})])
+    assert api.statuses(batch(run, new_id(), 1, 5, attempt=0), session=origin) == [200]
+    assert api.statuses(told, session=origin) == [200]
+    assert (api.run(run)["fork"], api.run(run)["group"]) == (None, "said")
+    api.call("PUT", f"/runs/{run}/record", json=record(fork={"parent": parent, "step": 5}, group="given"))
+    page = api.run(run)
+    assert page["fork"] == {"parent": parent, "step": 5, "copying": False}
+    assert (page["points"], page["losses"], page["group"]) == (5, {}, "given")
+    missing = record(fork={"parent": "0" * 12, "step": None})
+    other = begun(api, new_id(), names=[new_id()])["run"]
+    assert api.call("PUT", f"/runs/{other}/record", 404, json=missing)["error"]["code"] == "parent_not_found"

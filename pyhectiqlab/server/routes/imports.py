@@ -10,8 +10,10 @@ from ...store.edits import Tag
 from ...store.imports import (
     ImportBegun,
     ImportRequest,
+    NoParentError,
     NotImportedError,
     NotYoursError,
+    PastFork,
     PastSession,
     PastState,
     RunRecord,
@@ -76,7 +78,8 @@ def set_record(
             raise ApiError(403, "not_admin", "Only an admin of the lab gives a run to somebody else: leave out author.")
         author = find_user(lab, body.author)
     record = RunRecord(
-        **body.model_dump(exclude={"sessions", "history", "tags", "author"}),
+        **body.model_dump(exclude={"sessions", "history", "tags", "author", "fork"}),
+        fork=None if body.fork is None else PastFork(**body.fork.model_dump()),
         tags=None if body.tags is None else [Tag(**tag.model_dump()) for tag in body.tags],
         sessions=[PastSession(**session.model_dump()) for session in body.sessions],
         history=[PastState(**change.model_dump()) for change in body.history],
@@ -86,4 +89,6 @@ def set_record(
         lab.change(lambda tx: tx.finish_import(run.id, record, author, time.time()), noted)
     except NotImportedError as e:
         raise ApiError(409, "not_imported", str(e)) from None
+    except NoParentError as e:
+        raise ApiError(404, "parent_not_found", str(e)) from None
     return reply(run_answers(request, lab, [find_run(lab, caller, run.id)])[0])

@@ -69,11 +69,12 @@ def list_projects(
 
 
 @router.post("/projects", status_code=201, response_model=None, responses=answers(models.ProjectAnswer, 201, 403, 409))
-def make_project(body: models.NameBody, lab: TheLab, caller: Member) -> Response:
+def make_project(body: models.NewProjectBody, lab: TheLab, caller: Member) -> Response:
     """Its maker is its first admin. Everybody can learn whether a name is taken, as no two projects share one."""
+    created = time.time() if body.created is None else body.created
     try:
         project = lab.change(
-            lambda tx: tx.add_project(body.name, caller.user.id, time.time()),
+            lambda tx: tx.add_project(body.name, caller.user.id, created),
             caller.change("made", f"project {body.name}"),
         )
     except NameTakenError as e:

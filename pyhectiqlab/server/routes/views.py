@@ -57,7 +57,7 @@ def list_views(
     response_model=None,
     responses=answers(models_views.ViewAnswer, 201, 403, 404, 409),
 )
-def make_view(project: ReadableProject, body: models_views.ViewBody, lab: TheLab, caller: TheCaller) -> Response:
+def make_view(project: ReadableProject, body: models_views.NewViewBody, lab: TheLab, caller: TheCaller) -> Response:
     """Whoever can see the project may have views of their own; its members share them. 409 `name_taken`: the caller has
     one of this name.
     """
@@ -65,9 +65,10 @@ def make_view(project: ReadableProject, body: models_views.ViewBody, lab: TheLab
     if body.shared:
         with lab.meta.reading() as view:
             _check_may_share(view.role_in(project.id, caller.user.id), project)
+    created = time.time() if body.created is None else body.created
     try:
         made = lab.change(
-            lambda tx: tx.add_view(project.id, caller.user.id, body.name, body.shared, document, time.time()),
+            lambda tx: tx.add_view(project.id, caller.user.id, body.name, body.shared, document, created, body.changed),
             caller.change("made", _subject(body.name, project), "shared" if body.shared else "private"),
         )
     except NameTakenError as e:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from ...protocol import events as rules
 from ...protocol import limits
 from ...protocol.states import tells_state
+from ..imports import IMPORTED
 from ..meta import Changes, EndReport, MetaBatch
 from .dialect import upsert
 from .media_index import index_events
@@ -190,7 +191,12 @@ class AcceptedBatches(Share):
         self.conn.execute(update(runs).where(runs.c.id == batch.run).values(group_name=name))
 
     def _fork(self, batch: MetaBatch, fields: Mapping[str, Any]) -> None:
-        """Make the run a fork. Count a loss where that cannot be."""
+        """Make the run a fork. Count a loss where that cannot be. An import brings the points themselves, and says of
+        which run of this lab it is a fork.
+        """
+        its = (sessions.c.session == batch.session, sessions.c.run_id == batch.run, sessions.c.cause == IMPORTED)
+        if self.conn.execute(select(sessions.c.session).where(*its)).first() is not None:
+            return
         step = fields.get("step")
         named = (text_of(fields.get(name), limits.NAME_BYTES_MAX) for name in ("run", "name", "project"))
         parent = self._forks.parent_for(batch.run, *named)

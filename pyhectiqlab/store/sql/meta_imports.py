@@ -9,9 +9,19 @@ from sqlalchemy import and_, delete, insert, select, update
 
 from ...protocol import limits, roles, states
 from ..accounts import User
-from ..imports import IMPORTED, ImportBegun, ImportRequest, NotImportedError, NotYoursError, RunRecord
+from ..imports import (
+    IMPORTED,
+    ImportBegun,
+    ImportRequest,
+    NoParentError,
+    NotImportedError,
+    NotYoursError,
+    PastFork,
+    RunRecord,
+)
 from ..meta import FullError, MayNotAddError
 from .meta_attaching import AttachingSql
+from .meta_forks import ForksSql
 from .meta_projects import ProjectsSql
 from .meta_runs import exclude_name, hold_runs, new_run
 from .meta_schema import artifacts, run_states, run_tags, runs, sessions
@@ -80,11 +90,24 @@ class ImportsSql(Share):
         values = {name: getattr(record, name) for name in names}
         if record.note is not None:
             values["note"] = record.note
+        if record.group is not None:
+            values["group_name"] = record.group
         values["state_why"] = record.state_why[:WHY_CHARS_MAX]
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values, last_activity=now))
         self._give(run_id, author.id)
+        if record.fork is not None:
+            self._set_fork(run_id, record.fork)
         self.changes.runs.add(run_id)
         self.changes.states[run_id] = record.state
+
+    def _set_fork(self, run_id: str, fork: PastFork) -> None:
+        """Note of which run it is a fork. Its points were imported, so none are copied."""
+        its_forks = self.share(ForksSql)
+        parent = its_forks.parent_for(run_id, fork.parent, "", "")
+        if parent is None:
+            raise NoParentError(f"No run of the id {fork.parent} is there that this one could be a fork of.")
+        if its_forks.add_fork(run_id, parent, fork.step):
+            its_forks.note_fork(run_id, None)
 
     def _give(self, run_id: str, user_id: str) -> None:
         before = select(runs.c.author_id).where(runs.c.id == run_id).scalar_subquery()

@@ -50,7 +50,16 @@ class ViewsSql(Share):
         rows = self.conn.execute(select(views.c.id, views.c.document).where(any_of(self.conn, views.c.id, ids)))
         return {row.id: row.document for row in rows}
 
-    def add_view(self, project_id: str, user_id: str, name: str, shared: bool, document: str, now: float) -> SavedView:
+    def add_view(
+        self,
+        project_id: str,
+        user_id: str,
+        name: str,
+        shared: bool,
+        document: str,
+        created: float,
+        changed: float | None = None,
+    ) -> SavedView:
         if not self.share(ProjectsSql).keep_project(project_id):
             raise ProjectGoneError("The project is deleted.")
         exclude(self.conn, "view", project_id, user_id)
@@ -59,8 +68,9 @@ class ViewsSql(Share):
         if is_full(self.conn, own, limits.VIEWS_MAX):
             raise FullError(f"You have {limits.VIEWS_MAX} views in this project, and nobody has more: delete some.")
         view_id = secrets.token_hex(6)
-        its = {"id": view_id, "project_id": project_id, "author_id": user_id, "version": 1, "created": now}
-        self.conn.execute(insert(views).values(**its, name=name, shared=shared, document=document, changed=now))
+        its = {"id": view_id, "project_id": project_id, "author_id": user_id, "version": 1, "created": created}
+        its["changed"] = created if changed is None else changed
+        self.conn.execute(insert(views).values(**its, name=name, shared=shared, document=document))
         return self._listed_view(view_id)
 
     def change_view(

@@ -11,7 +11,9 @@ import numpy as np
 import trackio
 
 OLD = not hasattr(trackio, "Image")
-trackio.init(project="proj", name="my run", config={"lr": 0.1, "model": {"layers": 3}})
+trackio.init(
+    project="proj", name="my run", config={"lr": 0.1, "model": {"layers": 3}}, **({} if OLD else {"group": "g1"})
+)
 for i in range(5):
     trackio.log({"loss": 1 / (i + 1), "nested": {"a": i}, "said": "x"})
 for _ in range(2):

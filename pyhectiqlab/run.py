@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import settings
@@ -282,7 +283,7 @@ class Run(
             True if everything is there. False if the time ran out; sending goes on in the background. False also,
             once, if a file was given up since the last flush, such as one that a quota of the lab refused.
         """
-        return bool(self._outbox.flush(timeout))
+        return not sys.is_finalizing() and bool(self._outbox.flush(timeout))
 
     @opaque
     def close(self, timeout: float | None = None) -> bool:
@@ -302,6 +303,8 @@ class Run(
         if self._closed:
             return True
         self._closed = True
+        if sys.is_finalizing():  # by a destructor: the process has said its end, and Python is being taken down
+            return False
         outbox = self._outbox
         for hook in outbox.at_end:
             hook(ended)

@@ -41,7 +41,7 @@ else:
     def dataclass(cls: type | None = None, /, **options: Any) -> Any:
         def later(cls: type) -> type:
             def __new__(its: type, *arguments: Any, **named: Any) -> Any:
-                if _waiting:
+                if cls in _waiting:
                     _make(cls)
                 return object.__new__(its)
 

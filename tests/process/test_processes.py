@@ -240,6 +240,27 @@ print(next(counter))
     assert len(steps(site, name, "finalized")) == 500
 
 
+def test_a_destructor_may_close_its_run_while_python_is_being_taken_down(site: Site) -> None:
+    name = unique("destroyed")
+    script = (
+        HEAD
+        + """
+class Trainer:
+    def __del__(self):
+        run.add_metrics("last", 1.0, 2)
+        run.flush()
+        run.close()
+        print("closed")
+trainer = Trainer()
+run.add_metrics("loss", 0.5, 1)
+"""
+    )
+    done = site.run(script, name)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "closed", "")
+    assert site.ended(name)["state"] == "completed"
+    assert (steps(site, name, "loss"), steps(site, name, "last")) == ([1], [2])
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_both_start_methods_work_and_leave_no_child_to_wait_for(site: Site, method: str) -> None:
     name = unique(method)

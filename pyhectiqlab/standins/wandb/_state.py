@@ -17,7 +17,8 @@ def begun(run: Any) -> None:
 
 
 def ended(run: Any) -> None:
-    if sys.modules[PACKAGE].__dict__.get("run") is run:
+    package = sys.modules.get(PACKAGE)  # None while Python is being taken down
+    if package is not None and package.__dict__.get("run") is run:
         _set(None, Preinit("config"), Preinit("summary"))
 
 

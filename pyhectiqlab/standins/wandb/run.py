@@ -18,6 +18,7 @@ from ...protocol.media import file_name
 from ...run import Run as LabRun
 from ..quiet import cannot, harmless
 from ..values import flattened
+from . import _state
 from .artifacts import Artifact
 from .config import Config
 from .errors import UsageError
@@ -317,8 +318,6 @@ class Run:
         if self._finished:
             return
         self._finished = True
-        from . import _state
-
         self._watches.unwatch()
         self._rows.commit()
         self._keep_files()

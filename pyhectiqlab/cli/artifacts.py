@@ -12,7 +12,7 @@ import click
 
 from ..base.bars import bar
 from .completion import projects, runs
-from .output import clean, echo_json, moment, size_text, table
+from .output import clean, echo_json, json_option, moment, size_text, table
 from .project import option as project_option
 from .project import place_of
 
@@ -36,7 +36,7 @@ def where(lab: Any, project: str | None, run: str | None) -> str:
     "--run", metavar="RUN", shell_complete=runs, help="Those of a run: its id, the link of its page, or its name."
 )
 @click.option("--versions", is_flag=True, help="Also earlier versions.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("a JSON list of objects")
 @click.option("-d", "--download", "name", metavar="NAME", help="Download the newest artifact of this name.")
 @click.option("--step", type=int, help="With --download: of this step.")
 @click.option(
@@ -137,7 +137,7 @@ def _fetch(lab: Any, artifact: dict[str, Any], output: str, overwrite: bool) -> 
 @project_option
 @click.option("-f", "--file", "file_option", type=click.Path(path_type=Path), help="The same as the argument FILE.")
 @click.option("--name", help="Its name in the lab; default: that of the file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the artifact as a JSON object.")
+@json_option("the artifact as a JSON object")
 @click.pass_obj
 def post(
     profile: str | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import asdict
@@ -17,9 +16,8 @@ from ..store import upgrading
 from ..store.restoring import restore as restore_data
 from .fleet_options import from_environment
 from .lab_data import data_of, data_option, opened_lab
-from .output import size_text
+from .output import echo_json, json_option, size_text
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _folder = click.Path(path_type=Path, file_okay=False)
 
 
@@ -28,7 +26,7 @@ _folder = click.Path(path_type=Path, file_okay=False)
 @data_option
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Then remove all but the newest N snapshots.")
 @click.option("--check", "checked", is_flag=True, help="Read all of it, as `check` does, before it counts as good.")
-@_json
+@json_option("the snapshot as a JSON object")
 def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_json: bool) -> None:
     """Take a snapshot of a lab, which may run meanwhile, into a new folder in TARGET.
 
@@ -55,7 +53,7 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
         click.echo(f"The lab could not note that it has this snapshot: {e}", err=True)
     removed = backups.prune(target, keep) if keep is not None else []
     if as_json:
-        click.echo(json.dumps(asdict(taken)))
+        echo_json(asdict(taken))
         return
     click.echo(f"{taken.path}")
     click.echo(f"{_held(taken)}: {size_text(taken.bytes)}, of which {size_text(taken.copied)} were new.")
@@ -65,12 +63,12 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
 
 @click.command(name="backups")
 @click.argument("target", type=_folder)
-@_json
+@json_option("a JSON list of objects")
 def list_backups(target: Path, as_json: bool) -> None:
     """List the snapshots in TARGET, oldest first."""
     snapshots = [asdict(backups.described_by(path)) for path in backups.snapshots(target)]
     if as_json:
-        click.echo(json.dumps(snapshots))
+        echo_json(snapshots)
         return
     for item in snapshots:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(item["taken"]))
@@ -103,7 +101,8 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
 
 @click.command()
 @click.argument("folder", type=_folder, required=False)
-def check(folder: Path | None) -> None:
+@json_option("a JSON object: whether it is whole, and what is wrong")
+def check(folder: Path | None, as_json: bool) -> None:
     """Read all of a snapshot, or of a stopped lab's data, and say what is wrong with it.
 
     Without FOLDER: ask the engines of several labs, which HECTIQLAB_DATABASE, … or HECTIQLAB_CONFIG name, whether they
@@ -113,26 +112,36 @@ def check(folder: Path | None) -> None:
     not as they were written, a file that is missing or has other bytes than those that were stored.
     """
     if folder is None:
-        _check_engines()
+        _check_engines(as_json)
         return
     if (folder / "lab.db").is_file() and not (folder / backups.DESCRIPTION).is_file():
         upgrading.refuse_other(folder.absolute())
     wrong = backups.check(folder, _progress)
-    for line in wrong:
-        click.echo(line)
+    if as_json:
+        echo_json({"whole": not wrong, "wrong": wrong})
+    else:
+        for line in wrong or [f"{folder} is whole."]:
+            click.echo(line)
     if wrong:
         raise click.exceptions.Exit(1)
-    click.echo(f"{folder} is whole.")
 
 
-def _check_engines() -> None:
+def _check_engines(as_json: bool) -> None:
     from ..store.engine_checks import check_engines
 
     at = from_environment()
     if at is None:
         raise click.UsageError("Name a folder; or the engines of several labs: HECTIQLAB_DATABASE, _POINTS, _FILES.")
     well = True
-    for finding in check_engines(at):
+    findings = check_engines(at)
+    if as_json:
+        listed = [asdict(finding) for finding in findings]
+        well = not any(engine["wrong"] for engine in listed)
+        echo_json({"whole": well, "wrong": [line for engine in listed for line in engine["wrong"]], "engines": listed})
+        if not well:
+            raise click.exceptions.Exit(1)
+        return
+    for finding in findings:
         facts = f": {finding.facts}" if finding.facts else ""
         click.echo(f"{finding.engine}: {finding.address}{facts}")
         for line in finding.wrong:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .completion import runs
-from .output import echo_json, short, table
+from .output import echo_json, json_option, short, table
 
 if TYPE_CHECKING:
     from ..read.differences import Difference
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True, shell_complete=runs)
 @click.option("--baseline", metavar="RUN", shell_complete=runs, help="Whose metrics the others are compared with.")
 @click.option("--all", "alike", is_flag=True, help="Also show what all have in common.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@json_option("a JSON object")
 @click.pass_obj
 def command(profile: str | None, names: tuple[str, ...], baseline: str | None, alike: bool, as_json: bool) -> None:
     """Show in what each RUN differs from the first, or from the baseline: config, packages, environment, git, and the

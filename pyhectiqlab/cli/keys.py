@@ -10,7 +10,7 @@ import click
 
 from .. import profile as credentials
 from ..errors import ConfigurationError, NotFoundError
-from .output import clean, echo_json, moment, table
+from .output import clean, echo_json, json_option, moment, table
 
 if TYPE_CHECKING:
     from ..transport import LabClient
@@ -22,7 +22,7 @@ def command() -> None:
 
 
 @command.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("a JSON list of objects")
 @click.pass_obj
 def list_keys(profile: str | None, as_json: bool) -> None:
     """List your keys; a star marks the profile's own. The keys themselves are not kept, only their digests."""

@@ -13,7 +13,7 @@ from .. import settings
 from ..base.texts import size_text
 from ..errors import LabError
 from .lab_data import data_of, data_option, opened_lab
-from .output import clean, echo_json, moment, span, table
+from .output import clean, echo_json, json_option, moment, span, table
 
 if TYPE_CHECKING:
     from ..profile import Profile
@@ -22,7 +22,7 @@ SHOWN_MAX = 10  # rows of each table
 
 
 @click.command(name="status")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, with all of it.")
+@json_option("a JSON object with all of it")
 @data_option
 @click.pass_obj
 def status(profile: str | None, as_json: bool, data: Path | None) -> None:

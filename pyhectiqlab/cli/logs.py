@@ -14,7 +14,7 @@ from ..protocol.states import FINAL_STATES
 from ..protocol.terminal import Line, Terminals
 from ..read import Log, RunView
 from .completion import runs
-from .output import json_text
+from .output import json_option, json_text
 
 _EVERY_S = 1.0
 
@@ -28,7 +28,7 @@ _EVERY_S = 1.0
 @click.option("--attempt", type=int, help="Only of this attempt.")
 @click.option("--timestamps", is_flag=True, help="Begin each line with its local time.")
 @click.option("--raw", is_flag=True, help="As it was written, control characters included.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each text.")
+@json_option("a JSON object a line for each text")
 @click.pass_obj
 def command(
     profile: str | None,

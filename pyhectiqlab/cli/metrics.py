@@ -12,7 +12,7 @@ import click
 
 from ..read import KeyInfo, Point, RunView
 from .completion import runs
-from .output import echo_json, number, short, table
+from .output import echo_json, echo_json_list, json_option, number, short, table
 
 _LINES_AT_ONCE = 1000
 
@@ -29,7 +29,7 @@ _LINES_AT_ONCE = 1000
 @click.option("--output", "-o", metavar="FILE", type=click.Path(), help="Write to FILE, or into a folder.")
 @click.option("--rank", type=click.IntRange(min=0), help="Only the points of this rank.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Only the points of this attempt.")
-@click.option("--json", "as_json", is_flag=True, help="Print the keys as a JSON list of objects.")
+@json_option("the points, or without KEY the keys, as a JSON list of objects")
 @click.pass_obj
 def command(
     profile: str | None,
@@ -55,8 +55,8 @@ def command(
         if form not in ("csv", "jsonl", "parquet"):
             raise click.UsageError(f"{Path(output).name!r} ends in no format: give --format csv, jsonl or parquet.")
     form = form or "table"
-    if as_json and (keys or form != "table"):
-        raise click.UsageError("--json lists the keys: give it without KEY and --format; points come as jsonl.")
+    if as_json and form != "table":
+        raise click.UsageError("--json and --format say two things: give one of them.")
     if form == "table" and output is not None:
         raise click.UsageError("a table is not written to a file: give --format csv, jsonl or parquet.")
     if form == "table" and not keys and not (rank is None and attempt is None):
@@ -68,6 +68,9 @@ def command(
         _export(view, keys, form, output, rank, attempt)
     elif not keys:
         _print_keys(view.key_infos(), as_json)
+    elif as_json:
+        points = ((key, point) for key in keys for point in view.iter_points(key, rank=rank, attempt=attempt))
+        echo_json_list({"key": key, **point._asdict()} for key, point in points)
     else:
         for key in keys:
             if len(keys) > 1:

@@ -13,7 +13,7 @@ import click
 from ..errors import ConfigurationError
 from ..store.notices import LAB, NOTICE_STATES, Target, states_of
 from .lab_data import change_noted, data_option, opened_lab
-from .output import clean, moment, table
+from .output import clean, echo_json, json_option, moment, table
 
 _MAIL = re.compile(r"mailto:[^\s@,;<>]+@[^\s@,;<>]+")
 _SCHEMES = ("smtp", "smtps", "smtp+starttls")
@@ -71,13 +71,19 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
 
 
 @notify.command(name="list")
+@json_option("a JSON list of objects")
 @data_option
-def list_targets(data: Path | None) -> None:
+def list_targets(data: Path | None, as_json: bool) -> None:
     """List who is told of what, and whether it gets through."""
     from ..server.notifier import safe
 
     with opened_lab(data) as storage, storage.meta.reading() as view:
         targets = view.targets()
+    if as_json:
+        names = ("project", "states", "waiting", "created", "delivered", "failed", "error")
+        shown = ({name: getattr(target, name) for name in names} for target in targets)
+        echo_json([{"id": t.id, "address": safe(t.address), **its} for t, its in zip(targets, shown, strict=True)])
+        return
     table(
         ("id", "address", "project", "on", "waiting", "last"),
         [

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 import click
 
@@ -18,6 +19,8 @@ from ..base.texts import clean, isolated, size_text
 __all__ = [
     "clean",
     "echo_json",
+    "echo_json_list",
+    "json_option",
     "json_text",
     "moment",
     "number",
@@ -26,6 +29,15 @@ __all__ = [
     "span",
     "table",
 ]
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_AT_ONCE = 1000  # objects of a long list
+
+
+def json_option(what: str) -> Callable[[_F], _F]:
+    """Return the option `--json`, which every command has that lists or reads. `what`: is printed with it."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what}.")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -44,6 +56,17 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 def echo_json(value: Any) -> None:
     click.echo(json_text(value, indent=2))
+
+
+def echo_json_list(values: Iterator[Any]) -> None:
+    """Print a JSON list, an object a line, as its objects come: ten million of them need no memory."""
+    text = "["
+    while some := list(islice(values, _AT_ONCE)):
+        click.echo(
+            text + "".join(f"\n  {json_text(value)}," for value in some[:-1]) + f"\n  {json_text(some[-1])}", nl=False
+        )
+        text = ","
+    click.echo("[]" if text == "[" else "\n]")
 
 
 def number(value: float | None) -> str | float | None:

@@ -13,8 +13,8 @@ import click
 from ..base.texts import counted
 from ..errors import ConfigurationError
 from .lab_data import change_noted, data_option
-from .output import clean, echo_json, moment, table
-from .users import found_user, json_option, opened_accounts
+from .output import clean, echo_json, json_option, moment, table
+from .users import found_user, opened_accounts
 
 if TYPE_CHECKING:
     from ..store.accounts import HandedOver
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("keys")
 @click.argument("name")
-@json_option
+@json_option("a JSON list of objects")
 @data_option
 def keys(name: str, as_json: bool, data: Path | None) -> None:
     """List the API keys of a user that are not revoked."""
@@ -107,7 +107,7 @@ def revoke_key(name: str, key_ids: tuple[str, ...], all_keys: bool, data: Path |
 @click.argument("name")
 @click.argument("heir", metavar="TO")
 @click.option("--projects", is_flag=True, help="The projects that the user owns, too.")
-@json_option
+@json_option("a JSON object")
 @data_option
 def hand_over(name: str, heir: str, projects: bool, as_json: bool, data: Path | None) -> None:
     """Make the user TO the author of all runs of a user, also of one who was deleted.

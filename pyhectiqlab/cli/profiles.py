@@ -14,7 +14,7 @@ import click
 from .. import profile as credentials
 from ..errors import AuthenticationError, ConfigurationError, LabError, LabRequestError
 from . import browser_login
-from .output import clean, echo_json, table
+from .output import clean, echo_json, json_option, table
 
 if TYPE_CHECKING:
     from ..transport import LabClient
@@ -82,7 +82,7 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, bro
 
 
 @click.command("profiles", short_help="List the profiles of the credentials file.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("a JSON list of objects")
 @click.option(
     "--follow", is_flag=True, help="First ask each lab where it is, and note the new address of one that moved."
 )

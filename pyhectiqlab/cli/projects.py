@@ -8,20 +8,20 @@ import click
 
 from ..base.texts import counted
 from .completion import projects as known
-from .output import clean, echo_json, moment, table
+from .output import clean, echo_json, json_option, moment, table
 
 if TYPE_CHECKING:
     from ..read import ProjectInfo
 
 _SHOWN = ("id", "name", "created", "runs", "last_activity", "owner", "archived", "deleted", "former_names")
-_json = click.option("--json", "as_json", is_flag=True, help="Print the project as JSON.")
+_json = json_option("the project as JSON")
 _project = click.argument("project", shell_complete=known)
 
 
 @click.group("projects", invoke_without_command=True, short_help="List the projects; rename, archive, move, delete.")
 @click.option("--archived", is_flag=True, help="Those that are archived.")
 @click.option("--deleted", is_flag=True, help="Those that you can restore.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("a JSON list of objects")
 @click.pass_context
 def command(ctx: click.Context, archived: bool, deleted: bool, as_json: bool) -> None:
     """List the projects of the lab, `[id] name`, or change one.

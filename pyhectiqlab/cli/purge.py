@@ -15,7 +15,7 @@ import click
 from ..base.texts import counted, size_text
 from ..errors import ConfigurationError
 from .lab_data import change_noted, data_option, opened_lab
-from .output import clean, echo_json, moment, table
+from .output import clean, echo_json, json_option, moment, table
 
 if TYPE_CHECKING:
     from ..store.meta import MetaView, Project
@@ -46,7 +46,7 @@ class Taken:
 @click.argument("names", metavar="[RUN|PROJECT]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All deleted runs of the lab.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option("what is deleted as a JSON list of objects, or what was purged as an object")
 @data_option
 def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, data: Path | None) -> None:
     """Remove deleted runs for good, now, with their points, logs and files; without arguments list them, and deleted

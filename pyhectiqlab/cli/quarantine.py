@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ..base.texts import counted
-from .output import clean, echo_json, table
+from .output import clean, echo_json, json_option, table
 
 if TYPE_CHECKING:
     from ..uploader.quarantine import Aside
 
 
 @click.group("quarantine", invoke_without_command=True, short_help="Show what no lab takes any more; put it back.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("a JSON list of objects")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """Show what was put aside: what was logged for a run that was deleted at the lab, events that the lab refused, and

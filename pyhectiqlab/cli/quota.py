@@ -9,14 +9,14 @@ import click
 from ..base.texts import size_text
 from ..errors import ConfigurationError
 from .lab_data import change_noted, data_option, opened_lab
-from .output import clean, echo_json, table
+from .output import clean, echo_json, json_option, table
 from .sizes import bytes_of
 
 
 @click.command()
 @click.argument("size", required=False)
 @click.option("--project", metavar="NAME", help="Of this project's files.  [default: of all files of the lab]")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option("a JSON list of objects")
 @data_option
 def quota(size: str | None, project: str | None, as_json: bool, data: Path | None) -> None:
     """Let files take SIZE (such as 500GB) and no more, or `none` for any number of bytes; without SIZE list the use.

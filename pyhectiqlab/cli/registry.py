@@ -11,7 +11,7 @@ import click
 from ..base.bars import bar
 from ..protocol.registry import DATASETS, MODELS, NOUNS
 from .completion import projects
-from .output import clean, echo_json, moment, size_text, table
+from .output import clean, echo_json, json_option, moment, size_text, table
 from .project import option as project_option
 from .project import place_of
 
@@ -31,7 +31,7 @@ def _list(kind: str) -> click.Command:
     @click.argument("project", required=False, shell_complete=projects)
     @project_option
     @click.option("-n", "--name", metavar="NAME", help=f"All versions of this {NOUNS[kind]}.")
-    @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+    @json_option("a JSON list of objects")
     @click.pass_obj
     def command(
         profile: str | None, project: str | None, by_option: str | None, name: str | None, as_json: bool

@@ -14,7 +14,7 @@ from ..base.texts import counted, size_text
 from ..errors import ConfigurationError
 from ..store.retention import DAYS_MAX, FIELDS, TAG_CHARS_MAX, VERSIONS_MAX, Rule, Setting, rule_of, settings_text
 from .lab_data import change_noted, data_option, opened_lab
-from .output import clean, echo_json, moment, table
+from .output import clean, echo_json, json_option, moment, table
 
 if TYPE_CHECKING:
     from ..store.meta import MetaView, Project
@@ -56,7 +56,7 @@ def _tag(ctx: click.Context, param: click.Parameter, value: str | None) -> str |
 @click.option("--keep-tag", metavar="TAG", callback=_tag, help="Take nothing from runs with this tag.")
 @click.option("--project", metavar="NAME", help="In this project.  [default: in all that set nothing of their own]")
 @click.option("--dry-run", is_flag=True, help="Change nothing; list what would go now.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option("a JSON list of objects")
 @data_option
 def retention(project: str | None, dry_run: bool, as_json: bool, data: Path | None, **given: Any) -> None:
     """Let runs, and earlier versions of artifacts, go by age; without options list what is kept how long.

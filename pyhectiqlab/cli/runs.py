@@ -10,7 +10,7 @@ import click
 from ..protocol.states import ALL_STATES
 from ..read.view import RunView
 from .completion import projects
-from .output import echo_json, moment, short, span, table
+from .output import echo_json, json_option, moment, short, span, table
 from .project import option as project_option
 from .project import place_of
 
@@ -26,7 +26,7 @@ _LAST_SHOWN = 3
 @click.option("--key", "-k", "keys", multiple=True, help="Show the last value of this metric; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), help="No more than this many, the first; without it, all.")
 @click.option("--why", is_flag=True, help="Show how each run came to its state, and which rank did.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("a JSON list of objects")
 @click.pass_obj
 def command(
     profile: str | None,

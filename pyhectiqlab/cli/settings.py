@@ -9,14 +9,14 @@ import click
 
 from .. import settings
 from ..errors import ConfigurationError
-from .output import echo_json, table
+from .output import echo_json, json_option, table
 
 _SECRET = frozenset({"api_key", "oidc_client_secret"})
 _MASK = "********"
 
 
 @click.command("settings", short_help="Show every setting and its value.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("a JSON list of objects")
 def command(as_json: bool) -> None:
     """Show every setting: its variable, its value now and where that is from, its unit, default and meaning.
 

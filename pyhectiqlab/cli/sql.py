@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .completion import projects
-from .output import echo_json, short, table
+from .output import echo_json, json_option, short, table
 
 _LIMIT = 1_000
 
@@ -16,7 +16,7 @@ _LIMIT = 1_000
 @click.option("--filter", "-f", "filters", multiple=True, metavar="TERMS", help="Only runs for which TERMS hold.")
 @click.option("--key", "-k", "keys", multiple=True, help="Read points of this metric alone; may be repeated.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=_LIMIT, show_default=True, help="Rows at most.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with an object for each row.")
+@json_option("a JSON list with an object for each row")
 @click.pass_obj
 def command(
     profile: str | None,

@@ -12,7 +12,7 @@ import click
 
 from ..errors import ConfigurationError
 from .lab_data import change_noted, data_option, opened_lab
-from .output import clean, echo_json, moment, table
+from .output import clean, echo_json, json_option, moment, table
 
 if TYPE_CHECKING:
     from ..store.meta import MetaTransaction, MetaView, User
@@ -28,7 +28,7 @@ def sso() -> None:
 @sso.command(name="list")
 @_issuer
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("a JSON list of objects")
 def list_links(issuer: str | None, data: Path | None, as_json: bool) -> None:
     """List the users who log in at the provider."""
     with opened_lab(data) as storage, storage.meta.reading() as view:

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from .output import clean, echo_json, span, table
+from .output import clean, echo_json, json_option, span, table
 
 
 @click.command("status", short_help="Show what is still on this machine.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects, with every writer's cursors.")
+@json_option("a JSON list of objects, with every writer's cursors")
 def command(as_json: bool) -> None:
     """Show the sessions on this machine, and on a disk shared with it, that live or hold what is not yet in the lab.
 

@@ -14,7 +14,7 @@ import click
 from ..errors import ConfigurationError
 from .lab_data import change_noted, data_option, opened_lab
 from .lazy import LazyGroup
-from .output import echo_json, moment, table
+from .output import echo_json, json_option, moment, table
 
 if TYPE_CHECKING:
     from ..server.accounts import Accounts
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..store.storage import Storage
 
 T = TypeVar("T")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _role = click.Choice(["viewer", "member", "admin"])
 _password_file = click.option(
     "--password-file", type=click.Path(path_type=Path), help="Read the password from this file instead of asking."
@@ -109,7 +108,7 @@ def user() -> None:
 
 @click.command("list")
 @data_option
-@json_option
+@json_option("a JSON list of objects")
 def list_users(data: Path | None, as_json: bool) -> None:
     """List the users."""
     with opened_accounts(data) as (storage, _), storage.meta.reading() as view:
@@ -332,7 +331,7 @@ def member(name: str, username: str, role: str, data: Path | None) -> None:
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many.")
 @data_option
-@json_option
+@json_option("a JSON list of objects")
 def audit(limit: int, data: Path | None, as_json: bool) -> None:
     """List who changed what, when and from where, the newest first."""
     with opened_accounts(data) as (storage, _), storage.meta.reading() as view:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base.texts import counted
-from .output import clean, echo_json
+from .output import clean, echo_json, json_option
 
 if TYPE_CHECKING:
     from ..uploader.verify import RunVerdict, WriterVerdict
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("verify", short_help="Compare what is here with what the lab holds.")
 @click.argument("run", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of runs, with every writer and range.")
+@json_option("a JSON list of runs, with every writer and range")
 @click.pass_obj
 def command(profile: str | None, run: str | None, as_json: bool) -> None:
     """Compare what the sessions on this machine hold with what the lab holds of RUN (an id, a link or a name), or of

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .._version import __version__
 from ..base.installing import upgrade_advice
 from ..protocol import limits
+from .output import echo_json, json_option
 
 GIT_TIMEOUT_S = 5.0
 
 
 @click.command("version")
 @click.option("-v", "--verbose", is_flag=True, help="Also the commit, the protocol, the schemas, how to upgrade.")
-def command(verbose: bool) -> None:
+@json_option("a JSON object, with all of it")
+def command(verbose: bool, as_json: bool) -> None:
     """Print the version of this package."""
+    if as_json:
+        echo_json(_facts())
+        return
     click.echo(__version__)
     if not verbose:
         return
@@ -35,6 +41,24 @@ def command(verbose: bool) -> None:
         extra = "server"
         click.echo(f"Schemas: {CURRENT.meta} of lab.db, {CURRENT.points} of points.db")
     click.echo(f"To upgrade: {upgrade_advice(extra)}")
+
+
+def _facts() -> dict[str, Any]:
+    package = Path(__file__).parents[1]
+    facts: dict[str, Any] = {
+        "version": __version__,
+        "folder": str(package),
+        "commit": _commit(package.parent) or None,
+        "protocol_min": limits.PROTOCOL_MIN,
+        "protocol_max": limits.PROTOCOL_VERSION,
+        "schemas": None,
+    }
+    try:
+        from ..store.upgrading import CURRENT
+    except ImportError:
+        return {**facts, "upgrade": upgrade_advice("")}
+    schemas = {"meta": CURRENT.meta, "points": CURRENT.points}
+    return {**facts, "schemas": schemas, "upgrade": upgrade_advice("server")}
 
 
 def _commit(clone: Path) -> str:

@@ -8,7 +8,7 @@ from typing import IO
 import click
 
 from .completion import projects
-from .output import clean, echo_json, moment, table
+from .output import clean, echo_json, json_option, moment, table
 
 _project = click.argument("project", shell_complete=projects)
 _view = click.argument("view")
@@ -24,7 +24,7 @@ def command() -> None:
 
 @command.command("list")
 @_project
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects, with the documents.")
+@json_option("a JSON list of objects, with the documents")
 @click.pass_obj
 def list_views(profile: str | None, project: str, as_json: bool) -> None:
     """List the views that you see: your own, and those that are shared."""
@@ -41,8 +41,9 @@ def list_views(profile: str | None, project: str, as_json: bool) -> None:
 @command.command()
 @_project
 @_view
+@json_option("JSON, as without it")
 @click.pass_obj
-def show(profile: str | None, project: str, view: str) -> None:
+def show(profile: str | None, project: str, view: str, as_json: bool) -> None:
     """Print the JSON document of a view, as `hectiqlab views save` takes it."""
     from .. import read
 

@@ -16,7 +16,7 @@ from ..protocol.search import quoted
 from ..protocol.states import ALL_STATES, COMPLETED, LIVE_STATES
 from ..read import RunView, search_runs
 from .completion import runs
-from .output import echo_json, number, short
+from .output import echo_json, json_option, number, short
 
 ENDED_WITHOUT, TOO_LATE = 3, 4  # exit statuses beside those of all commands
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {  # longer ones first
@@ -66,7 +66,7 @@ def condition(text: str) -> Condition:
 @click.option("--until", "texts", multiple=True, metavar="CONDITION", help="state=completed,failed or 'loss<0.1'.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after so long.")
 @click.option("--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between looks.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object at the end.")
+@json_option("a JSON object at the end")
 @click.pass_obj
 def command(
     profile: str | None, run: str, texts: tuple[str, ...], timeout: float | None, every: float, as_json: bool

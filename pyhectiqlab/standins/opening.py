@@ -57,7 +57,7 @@ def open_for(
         new_name = _named(f"{name}-{ident}" if name and name != ident else ident)
         run = Run(view.name if view is not None else new_name, project, should_create_project=True, dry=dry)
     elif continues and name is not None:
-        run = Run(_named(name), project, should_create_project=project is not None, dry=dry)
+        run = Run(_named(name), project, should_create_project=True, dry=dry)
     else:
         run = _new(name, project, dry)
     for tag in tags:

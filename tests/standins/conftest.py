@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -19,7 +20,8 @@ HOOK = str(Path(hook_folder.__file__).parent)
 
 def run_with(site: Site, script: str, *arguments: str, cwd: Path | None = None, **env: str) -> str:
     """Run a script with the hook, as below `hectiqlab run`. Return what it printed; it must end well."""
-    variables = {**site.env, "PYTHONPATH": HOOK, **env}
+    path = os.pathsep.join([HOOK, *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = {**site.env, "PYTHONPATH": path, **env}
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
     done = subprocess.run(command, env=variables, cwd=cwd, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from ..wandb.config import Config, as_dict
 from ..wandb.data_types import Audio, Image, Molecule, Object3D, Table, Video
 from ..wandb.run import Run
 from ..wandb.settings import Settings
+from . import echarts
 
 __version__ = "0.7.0"  # of the SwanLab that this behaves as
 config: Any = Config()
@@ -149,6 +150,7 @@ __all__ = [
     "Text",
     "Video",
     "config",
+    "echarts",
     "finish",
     "get_run",
     "has_run",

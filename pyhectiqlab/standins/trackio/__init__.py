@@ -32,10 +32,10 @@ class Run(_Run):
     """A run, as `trackio.init` returns it."""
 
     def log(  # type: ignore[override]
-        self, metrics: Mapping[str, Any], step: int | None = None, **more: Any
+        self, metrics: Any = None, step: int | None = None, **more: Any
     ) -> None:
         """Log values: at the next step, or at `step`. Never waits for the network."""
-        super().log(metrics, step, commit=True)
+        super().log(metrics if metrics is not None else more.get("data"), step, commit=True)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         super().finish(exit_code, quiet)
@@ -105,8 +105,9 @@ def _run() -> Run:
     return _current[-1]
 
 
-def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
-    _run().log(metrics, step)
+def log(metrics: Mapping[str, Any] | None = None, step: int | None = None, *, data: Any = None) -> None:
+    """Log values. `data`: the name that W&B has for them, and frameworks that call both by name."""
+    _run().log(metrics if metrics is not None else data, step)
 
 
 def finish() -> None:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ..opening import open_for
 from ..quiet import mirror
+from ..tensorboard.following import follow
 from ..values import flattened
 from . import data_types
 from .artifacts import Artifact
@@ -59,6 +60,8 @@ def _begun(run: Any, *args: Any, **kwargs: Any) -> None:
     mirrored = Run(lab_run, {**known, "name": run.name, "project": run.project}, Settings(), step=run.step or 0)
     mirrored.config.update(dict(run.config), allow_val_change=True)
     _mirrors[run] = mirrored
+    if kwargs.get("sync_tensorboard") or kwargs.get("tensorboard"):  # W&B's own process reads the event files
+        follow(lab_run)
 
 
 def _log(result: Any, run: Any, data: Any = None, step: Any = None, commit: Any = None, **more: Any) -> None:

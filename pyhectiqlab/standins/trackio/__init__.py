@@ -32,10 +32,10 @@ class Run(_Run):
     """A run, as `trackio.init` returns it."""
 
     def log(  # type: ignore[override]
-        self, metrics: Any = None, step: int | None = None, **more: Any
+        self, metrics: Any = None, step: int | None = None, data: Any = None, **more: Any
     ) -> None:
         """Log values: at the next step, or at `step`. Never waits for the network."""
-        super().log(metrics if metrics is not None else more.get("data"), step, commit=True)
+        super().log(metrics if metrics is not None else data, step, commit=True)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         super().finish(exit_code, quiet)
@@ -105,7 +105,7 @@ def _run() -> Run:
     return _current[-1]
 
 
-def log(metrics: Mapping[str, Any] | None = None, step: int | None = None, *, data: Any = None) -> None:
+def log(metrics: Any = None, step: int | None = None, *, data: Any = None) -> None:
     """Log values. `data`: the name that W&B has for them, and frameworks that call both by name."""
     _run().log(metrics if metrics is not None else data, step)
 

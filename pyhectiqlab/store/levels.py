@@ -136,10 +136,12 @@ def of_columns(columns: Int64s) -> Nodes:
 
 
 def concatenated(parts: Sequence[Nodes]) -> Nodes:
-    """Concatenate as numpy's own function does, which compares the fields of each part first."""
+    """Concatenate as numpy's own function does, which compares the fields of each part first. All parts have the same
+    fields.
+    """
     if len(parts) == 1:
         return parts[0]
-    return np.concatenate([np.ascontiguousarray(part).view(np.int64) for part in parts]).view(NODE)
+    return np.concatenate([np.ascontiguousarray(part).view(np.int64) for part in parts]).view(parts[0].dtype)
 
 
 def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:

@@ -133,3 +133,25 @@ def test_a_gap_forgets_as_much_as_it_is_long(tmp_path: Path) -> None:
     assert line.smoothed is not None
     np.testing.assert_allclose(line.smoothed, [1.0, (decay + 3) / (decay + 1), 7.0, np.nan])
     store.close()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "median"])
+@pytest.mark.parametrize("width", [1, 7, 300])
+def test_places_that_reach_few_rows_and_those_that_reach_many_are_smoothed_alike(
+    kind: Any, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(width)
+    x = np.cumsum(rng.choice([1, 1, 2, 50], 3000))
+    sums = smoothing.Sums(x, rng.normal(size=3000), rng.integers(1, 4, 3000).astype(float))
+    at = np.unique(np.concatenate((rng.choice(x, 200), [x[0] - 10_000, x[-1] + 10_000])))
+
+    def read(low: int, high: int, shift: int) -> smoothing.Sums:
+        some = (x >= low) & (x <= high)
+        return smoothing.Sums(*(column[some] for column in sums))
+
+    answers = []
+    for most in (1 << 20, -1):
+        monkeypatch.setattr(smoothing, "_PAIRS_MAX", most)
+        answers.append(smoothing.smoothed(at, Smoothing(kind, width), 0, read))
+    assert np.isnan(answers[0][[0, -1]]).all() and np.isfinite(answers[0][1:-1]).all()
+    np.testing.assert_allclose(*answers, rtol=1e-9, atol=1e-12)

@@ -66,10 +66,12 @@ def columns_of(connection: sqlite3.Connection, series: int, blob: bytes | None, 
         raise damaged(connection, series, e) from e
 
 
-def nodes_of(connection: sqlite3.Connection, series: int, blobs: Sequence[bytes | None], shift_max: int) -> Any:
+def nodes_of(
+    connection: sqlite3.Connection, series: int, blobs: Sequence[bytes | None], shift_max: int, names: Sequence[str]
+) -> Any:
     """Nodes of blobs of a series, as `decode_nodes` tells them. Raises DamagedSeriesError."""
     try:
-        return decode_nodes(blobs, shift_max)  # type: ignore[arg-type]
+        return decode_nodes(blobs, shift_max, names)  # type: ignore[arg-type]
     except _UNREADABLE as e:
         raise damaged(connection, series, e) from e
 

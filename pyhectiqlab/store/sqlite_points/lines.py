@@ -25,6 +25,7 @@ from .queries import Reading, Series, series_of, tree_of
 from .trees import AXES, COARSER, OLD, has_old_nodes
 
 NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
+_OF_SUMS = ("start", "count", "nan", "pinf", "ninf", "sum")  # fields of nodes that smoothing takes
 _POINTS, _NODES, _OLD_NODES = range(3)  # what a blob holds
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
 
@@ -97,9 +98,9 @@ def _with_smoothed(
         none = np.empty(0, np.float64)
         parts = [(np.empty(0, np.int64), none, none)]
         for s, cut in line.series:
-            for nodes in _nodes_in(connection, s, Window(axis, low, high, cut, shift)):
+            for nodes in _nodes_in(connection, s, Window(axis, low, high, cut, shift), _OF_SUMS):
                 finite = nodes["count"] - nodes["nan"] - nodes["pinf"] - nodes["ninf"]
-                # Copies: a node is four times as large, and there may be millions of them.
+                # Copies: a node is larger, and there may be millions of them.
                 parts.append((levels.cells(nodes["start"], shift), nodes["sum"].copy(), finite.astype(np.float64)))
                 may_pause()
         x, total, count = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -129,8 +130,12 @@ class Window:
     shift: int
 
 
-def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
-    """Yield nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
+def _nodes_in(
+    connection: sqlite3.Connection, s: Series, w: Window, names: Sequence[str] = levels.FIELDS
+) -> Iterator[levels.Nodes]:
+    """Yield nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows.
+    `names`: the fields that they have at the least.
+    """
     zero = s.origin if w.axis == "relative" else 0
     # Beyond int64 there is nothing, and SQLite takes no such number.
     low, high = (max(STEP_MIN, min(STEP_MAX, place + zero)) for place in (w.low, w.high))
@@ -157,14 +162,14 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
         values,
     ).fetchall()
     if nodes := [data for kind, _, data in rows if kind == _NODES]:
-        yield nodes_of(connection, s.id, nodes, w.shift)
+        yield nodes_of(connection, s.id, nodes, w.shift, names)
     if nodes := [data for kind, _, data in rows if kind == _OLD_NODES]:
         yield decode_old_nodes(nodes)
-    names = ("step", "seq", "arrival", "value", by)
-    small = [block.some(names) for block in s.recent if _overlaps(block.extent, by, low, high, w.cut)]
+    wanted = ("step", "seq", "arrival", "value", by)
+    small = [block.some(wanted) for block in s.recent if _overlaps(block.extent, by, low, high, w.cut)]
     for n, data in [(n, data) for kind, n, data in rows if kind == _POINTS]:
         may_pause()
-        columns = columns_of(connection, s.id, data, names)
+        columns = columns_of(connection, s.id, data, wanted)
         if n < ALONE_POINTS:
             small.append(columns)
         else:  # sorted already: together, they would have to be sorted again

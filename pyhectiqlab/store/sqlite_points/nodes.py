@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from ..grid import SHIFT_MAX
-from ..levels import EMPTY, NODE, Nodes, concatenated
+from ..levels import EMPTY, FIELDS, NODE, Nodes, concatenated
+from ..points import Int64s
 from .chunks import is_sound, with_crc
 from .columns import narrowed
 
@@ -77,8 +78,9 @@ def encode_nodes(nodes: Nodes, shift: int) -> bytes:
     return with_crc(head.tobytes() + rows.tobytes())
 
 
-def decode_nodes(blobs: Sequence[bytes], shift_max: int = SHIFT_MAX) -> Nodes:
-    """Return the nodes of some blobs, of grids no coarser than 2^shift_max; those of one blob stay together.
+def decode_nodes(blobs: Sequence[bytes], shift_max: int = SHIFT_MAX, names: Sequence[str] = FIELDS) -> Nodes:
+    """Return the nodes of some blobs, of grids no coarser than 2^shift_max; those of one blob stay together. `names`:
+    which of their fields are wanted.
 
     Raises ValueError for a coarser one, for bytes that are no blob of ours, or whose checksum they do not match.
     """
@@ -89,7 +91,7 @@ def decode_nodes(blobs: Sequence[bytes], shift_max: int = SHIFT_MAX) -> Nodes:
         if blob[_SHIFT] > shift_max:
             raise ValueError("nodes of another grid than their chunk says")
         alike.setdefault(blob[_WIDTHS], []).append(blob)
-    parts = [_decode_alike(widths, its) for widths, its in alike.items()]
+    parts = [_decode_alike(widths, its, names) for widths, its in alike.items()]
     return concatenated(parts) if parts else EMPTY
 
 
@@ -107,7 +109,7 @@ def decode_old_nodes(blobs: Sequence[bytes]) -> Nodes:
     return nodes
 
 
-def _decode_alike(widths: bytes, blobs: Sequence[bytes]) -> Nodes:
+def _decode_alike(widths: bytes, blobs: Sequence[bytes], names: Sequence[str]) -> Nodes:
     size = _HEAD.itemsize
     heads = np.frombuffer(b"".join([blob[:size] for blob in blobs]), _HEAD)
     rows = np.frombuffer(b"".join([blob[size:-_CRC_BYTES] for blob in blobs]), _row_type(widths))
@@ -116,19 +118,26 @@ def _decode_alike(widths: bytes, blobs: Sequence[bytes]) -> Nodes:
     if len(rows) != ends[-1]:
         raise ValueError("nodes of another number than their blob says")
     place = np.arange(len(rows)) - np.repeat(ends - counts, counts)
-    integers = np.repeat(heads["slopes"], counts, axis=0)
-    integers *= place[:, None]
-    integers += np.repeat(heads["bases"], counts, axis=0)
-    nodes = np.empty(len(rows), NODE)
-    for i, name in enumerate(_INTEGERS):
+    bases, slopes = heads["bases"].astype(np.int64), heads["slopes"].astype(np.int64)
+
+    def integers(name: str) -> Int64s:
+        i = _INTEGERS.index(name)
+        column = np.repeat(bases[:, i], counts)
+        if slopes[:, i].any():
+            column += np.repeat(slopes[:, i], counts) * place
         if widths[i]:
-            integers[:, i] += rows[name].astype(np.int64)
-        if name in (NODE.names or ()):
-            nodes[name] = integers[:, i]
-    start = integers[:, 0] << np.repeat(heads["shift"].astype(np.int64), counts)
-    nodes["start"], nodes["last_x"] = start, start + integers[:, -1]
-    for name in ("sum", *_FLOATS):
-        nodes[name] = rows[name]
+            column += rows[name].astype(np.int64)
+        return column
+
+    start = integers("cell") << np.repeat(heads["shift"].astype(np.int64), counts)
+    nodes = np.empty(len(rows), NODE if tuple(names) == FIELDS else np.dtype([(name, NODE[name]) for name in names]))
+    for name in names:
+        if name == "start":
+            nodes[name] = start
+        elif name == "last_x":
+            nodes[name] = start + integers("last_offset")
+        else:
+            nodes[name] = integers(name) if name in _INTEGERS else rows[name]
     return nodes
 
 

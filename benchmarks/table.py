@@ -4,7 +4,7 @@ Its first rows, rows further down, a sort by a metric and a config, groups by tw
 metrics, and the list of columns to choose from.
 
 At the lab, in-process, without HTTP: the stores are filled directly, in a folder that can be kept for another time
-(--data). "First" is the first search by these metrics since the lab was started. Times are those of the processor, which
+(--data). "First" is the first search by these metrics since the lab was started. Times are of the processor, which
 others at work disturb least; the file is in memory.
 """
 

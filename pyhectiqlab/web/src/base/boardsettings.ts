@@ -17,10 +17,11 @@ export interface PanelSettings {
   xScale?: Scale; // of a chart whose x is no axis of the page
   y?: YRange;
   size?: Size;
+  ridges?: boolean; // of histograms: as ridges, not as a heat map
 }
 
 /** A chart of all keys that a regular expression matches; or of a formula of metrics (`y`) over the steps, or over another one (`x`);
- * or of what the table tells of the runs (`runs`); or of the histograms of a name over their steps (`histogram`). */
+ * or of what the table tells of the runs (`runs`); or of the histograms of a name over x (`histogram`). */
 export interface OwnPanel {
   id: string;
   title: string;
@@ -169,7 +170,7 @@ function readPanel(value: Json): PanelSettings {
   const xScale = oneOf(SCALES, value['xScale']);
   const size = oneOf(SIZES, value['size']);
   const y = readRange(value['y']);
-  return { ...(scale && { scale }), ...(xScale && { xScale }), ...(size && { size }), ...(y && { y }) };
+  return { ...(scale && { scale }), ...(xScale && { xScale }), ...(size && { size }), ...(y && { y }), ...(value['ridges'] === true && { ridges: true }) };
 }
 
 function readRange(value: unknown): YRange | undefined {

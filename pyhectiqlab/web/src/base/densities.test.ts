@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { binAt, binText, columnsOf, sharesOf, shareBeyond, stepHistograms, valueRange, type StepHistogram } from './densities';
+import { along, binAt, binText, columnsOf, sharesOf, shareBeyond, stepHistograms, stepsWithin, valueRange, type StepHistogram } from './densities';
 import { sideBetween } from './ticks';
 
 const of = (step: number | null, edges: number[], counts: number[]) => ({ step, time: 0, rank: 0, attempt: 1, histogram: { edges, counts, nan: 0, pinf: 0, ninf: 0 } });
@@ -8,6 +8,27 @@ const only = (edges: number[], counts: number[]): StepHistogram => stepHistogram
 test('what has no step is counted, and has no column', () => {
   const { histograms, without } = stepHistograms([of(null, [0, 1], [1]), of(3, [0, 1], [4]), { ...of(4, [], []), histogram: null }]);
   expect([histograms.map((h) => [h.step, h.total]), without]).toEqual([[[3, 4]], 1]);
+});
+
+test('they lie along steps, moments, or the time since their attempt began', () => {
+  const at = (step: number, time: number, attempt: number) => ({ ...of(step, [0, 1], [1]), time, attempt });
+  const { histograms } = stepHistograms([at(0, 300, 2), at(5, 305, 2), at(6, 106, 1), at(9, 109, 1)]);
+  const read = (axis: 'step' | 'time' | 'relative', zeros = new Map<number, number>()) => along(histograms, axis, zeros).map((h) => [h.step, h.x]);
+  expect(read('step')).toEqual([[0, 0], [5, 5], [6, 6], [9, 9]]);
+  expect(read('time')).toEqual([[6, 106], [9, 109], [0, 300], [5, 305]]);
+  expect(read('relative', new Map([[1, 100], [2, 299]]))).toEqual([[0, 1], [5, 6], [6, 6], [9, 9]]);
+  expect(read('relative', new Map([[1, 100]]))).toEqual([[0, 0], [5, 5], [6, 6], [9, 9]]); // attempt 2 logged no metric
+});
+
+test('of a range of times, the steps in it and their neighbours', () => {
+  const items = Array.from({ length: 10 }, (_, i) => ({ ...of(10 * i, [0, 1], [1]), time: 100 + i }));
+  const histograms = along(stepHistograms(items).histograms, 'time', new Map());
+  expect(stepsWithin(histograms, [103, 105])).toEqual({ lo: 20, hi: 60 });
+  expect(stepsWithin(histograms, [103.2, 103.4])).toEqual({ lo: 30, hi: 40 });
+  expect(stepsWithin(histograms, [0, 1000])).toEqual({ lo: 0, hi: 90 });
+  expect(stepsWithin(histograms, [0, 50])).toEqual({ lo: 0, hi: 0 });
+  expect(stepsWithin(histograms, [500, 600])).toEqual({ lo: 90, hi: 90 });
+  expect(stepsWithin([], [0, 1])).toBeNull();
 });
 
 test('columns meet in the middle, and leave a gap that is much longer than usual', () => {

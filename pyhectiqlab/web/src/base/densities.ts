@@ -1,12 +1,14 @@
 // Histograms of one name over their steps, as a chart draws them: columns along the steps, rows along the values. No DOM.
 
 import type { HistogramAnswer } from '../schema/lab';
+import type { Axis } from './axis';
 import type { YRange } from './boardsettings';
 import { formatValue } from './format';
 import type { Side } from './ticks';
 
 /** The histogram of one step, as it was logged. */
 export interface StepHistogram extends HistogramAnswer {
+  x: number; // where it lies on the axis: its step, or seconds
   step: number;
   time: number;
   rank: number;
@@ -26,9 +28,26 @@ interface Item {
 export function stepHistograms(items: readonly Item[]): { histograms: StepHistogram[]; without: number } {
   const some = items.filter((item) => item.histogram);
   const histograms = some.flatMap(({ step, time, rank, attempt, histogram }): StepHistogram[] =>
-    step === null ? [] : [{ ...histogram!, step, time, rank, attempt, total: histogram!.counts.reduce((a, b) => a + b, 0) }],
+    step === null ? [] : [{ ...histogram!, x: step, step, time, rank, attempt, total: histogram!.counts.reduce((a, b) => a + b, 0) }],
   );
   return { histograms, without: some.length - histograms.length };
+}
+
+/** Along an axis. `zeros`: by attempt, where its relative time is 0; that of another is 0 at its first histogram. */
+export function along(histograms: readonly StepHistogram[], axis: Axis, zeros: ReadonlyMap<number, number>): StepHistogram[] {
+  const begins = new Map(zeros);
+  for (const { attempt, time } of histograms) if (!zeros.has(attempt)) begins.set(attempt, Math.min(begins.get(attempt) ?? Infinity, time));
+  const at = ({ step, time, attempt }: StepHistogram) => (axis === 'step' ? step : axis === 'time' ? time : time - begins.get(attempt)!);
+  return histograms.map((h) => ({ ...h, x: at(h) })).sort((a, b) => a.x - b.x);
+}
+
+/** The steps of those that lie in a range of the axis, and of the next one on either side; null: there are none. */
+export function stepsWithin(histograms: readonly StepHistogram[], [lo, hi]: readonly [number, number]): { lo: number; hi: number } | null {
+  const behind = histograms.findIndex((h) => h.x > hi);
+  const last = behind < 0 ? histograms.length - 1 : behind;
+  const first = histograms.reduce((at, h, i) => (h.x < lo ? i : at), 0);
+  const steps = histograms.slice(first, last + 1).map((h) => h.step);
+  return steps.length ? { lo: Math.min(...steps), hi: Math.max(...steps) } : null;
 }
 
 /** From … to of each step's column: to the middle between neighbours, and no wider than twice the usual distance. */

@@ -12,7 +12,7 @@ const RIGHT = 16;
 const TOP = 30;
 const BOTTOM = 48;
 const LEGEND_LINE = 18;
-const X_LABELS = { step: 'Step', time: 'Time', relative: 'Time since the start' } as const;
+export const X_LABELS = { step: 'Step', time: 'Time', relative: 'Time since the start' } as const;
 
 interface Side {
   at: (value: number) => number; // px

@@ -1,16 +1,20 @@
-// Histograms over their steps: a canvas with axes. The pointer, or the arrow keys, read the bins of a step.
+// Histograms over x, as a heat map or as ridges: a canvas with axes. The pointer, or the arrow keys, read the bins of a step.
 
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';
 import { barsOf, outsideOf } from '../base/bins';
 import { binAt, binText, type StepHistogram } from '../base/densities';
-import { formatInteger, formatMoment, formatValue, plural } from '../base/format';
+import { formatDurationTick, formatInteger, formatMoment, formatValue, plural } from '../base/format';
 import { layOut, paint, type HeatLayout } from './heatpaint';
+import { paintRidges } from './ridges';
 
 interface Props {
   label: string;
   histograms: readonly StepHistogram[];
   color: string;
+  axis: Axis;
+  ridges: boolean;
   xScale: Scale;
   scale: Scale;
   y: YRange;
@@ -32,7 +36,7 @@ const TOP = 8;
 const BOTTOM = 22;
 const DRAG_MIN_PX = 5;
 
-export function HeatChart({ label, histograms, color, xScale, scale, y, zoom, onLayout, onZoom, onReset }: Props) {
+export function HeatChart({ label, histograms, color, axis, ridges, xScale, scale, y, zoom, onLayout, onZoom, onReset }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [size, setSize] = useState<[number, number]>([0, 0]);
@@ -46,10 +50,10 @@ export function HeatChart({ label, histograms, color, xScale, scale, y, zoom, on
     return () => observer.disconnect();
   }, []);
   const [width, height] = [size[0] - LEFT - RIGHT, size[1] - TOP - BOTTOM];
-  const layout = useMemo(() => layOut(histograms, { width, height, xScale, scale, y, zoom }), [histograms, width, height, xScale, scale, JSON.stringify(y), zoom?.[0], zoom?.[1]]);
+  const layout = useMemo(() => layOut(histograms, { width, height, axis, ridges, xScale, scale, y, zoom }), [histograms, width, height, axis, ridges, xScale, scale, JSON.stringify(y), zoom?.[0], zoom?.[1]]);
   useLayoutEffect(() => {
     onLayout(layout);
-    if (layout && canvas.current) paint(canvas.current, layout, color, width, height, Math.min(2, window.devicePixelRatio || 1));
+    if (layout && canvas.current) (ridges ? paintRidges : paint)(canvas.current, layout, color, width, height, Math.min(2, window.devicePixelRatio || 1));
   }, [layout, color]);
 
   const read = at && at.i < histograms.length ? histograms[at.i]! : null;
@@ -121,7 +125,7 @@ export function HeatChart({ label, histograms, color, xScale, scale, y, zoom, on
       ) : (
         width > 0 && <p class="panel-empty">{histograms.length ? 'The axes cannot draw any of these values.' : 'No histograms in this range.'}</p>
       )}
-      {read && <Readout histogram={read} bin={at!.bin} color={color} style={column![0] < width / 2 ? { left: `${LEFT + column![1] + 12}px` } : { right: `${RIGHT + width - column![0] + 12}px` }} />}
+      {read && <Readout histogram={read} axis={axis} bin={at!.bin} color={color} style={column![0] < width / 2 ? { left: `${LEFT + column![1] + 12}px` } : { right: `${RIGHT + width - column![0] + 12}px` }} />}
     </div>
   );
 }
@@ -129,12 +133,12 @@ export function HeatChart({ label, histograms, color, xScale, scale, y, zoom, on
 /** NaN: below what a log scale can draw. */
 const place = (px: number, height: number) => (Number.isNaN(px) ? height : px);
 
-function Readout({ histogram, bin, color, style }: { histogram: StepHistogram; bin: number; color: string; style: Record<string, string> }) {
-  const { step, time, edges, counts, total } = histogram;
+function Readout({ histogram, axis, bin, color, style }: { histogram: StepHistogram; axis: Axis; bin: number; color: string; style: Record<string, string> }) {
+  const { x, step, time, edges, counts, total } = histogram;
   const outside = outsideOf(histogram);
   return (
     <div class="readout heat-readout" style={style} role="status">
-      <div class="readout-where">step {formatInteger(step)} · {formatMoment(time)}</div>
+      <div class="readout-where">step {formatInteger(step)} · {axis === 'relative' ? formatDurationTick(Math.round(1000 * x) / 1000) : formatMoment(time, axis === 'time')}</div>
       <svg viewBox="0 0 1 1" preserveAspectRatio="none" width={180} height={44} aria-hidden="true">
         {barsOf(histogram).map((bar, i) => <rect key={i} x={bar.x} y={1 - bar.height} width={bar.width} height={bar.height} fill={color} opacity={i === bin ? 1 : 0.45} />)}
       </svg>

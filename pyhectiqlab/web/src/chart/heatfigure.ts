@@ -1,11 +1,13 @@
-// Histograms over their steps, taken along: as SVG for a paper with the picture in it, as CSV with every bin, as Python that reads the same.
+// Histograms over x, taken along: as SVG for a paper with the picture in it, as CSV with every bin, as Python that reads the same.
 
+import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';
 import type { StepHistogram } from '../base/densities';
-import { FIGURE, figureOf, line, text } from './figure';
+import { FIGURE, figureOf, line, text, X_LABELS } from './figure';
 import { csvText } from './give';
 import type { Given } from './given';
 import { layOut, paint } from './heatpaint';
+import { paintRidges } from './ridges';
 
 export interface HeatFigure {
   title: string;
@@ -14,6 +16,8 @@ export interface HeatFigure {
   name: string; // of the histograms
   color: string;
   histograms: readonly StepHistogram[];
+  axis: Axis;
+  ridges: boolean;
   xScale: Scale;
   scale: Scale;
   y: YRange;
@@ -38,7 +42,7 @@ function svgOf({ title, runName, name, color, histograms, ...axes }: HeatFigure)
   const layout = layOut(histograms, { ...axes, width, height });
   if (!layout) return figureOf(FIGURE.height, text(LEFT, 19, title, 'start'));
   const canvas = document.createElement('canvas');
-  paint(canvas, layout, color, width, height, SHARP);
+  (axes.ridges ? paintRidges : paint)(canvas, layout, color, width, height, SHARP);
   const { across, up, most } = layout;
   const middle = (TOP + bottom) / 2;
   const grid = [
@@ -50,7 +54,7 @@ function svgOf({ title, runName, name, color, histograms, ...axes }: HeatFigure)
     `<image x="${LEFT}" y="${TOP}" width="${width}" height="${height}" preserveAspectRatio="none" href="${canvas.toDataURL('image/png')}"/>
 <g stroke="#555">${grid.join('')}</g>
 <rect x="${LEFT}" y="${TOP}" width="${width}" height="${height}" fill="none" stroke="#555"/>
-${text((LEFT + right) / 2, FIGURE.height - 12, 'Step', 'middle')}
+${text((LEFT + right) / 2, FIGURE.height - 12, X_LABELS[axes.axis], 'middle')}
 ${text(16, middle, name, 'middle', ` transform="rotate(-90 16 ${middle})"`)}
 ${text(LEFT, 19, title, 'start', ' font-weight="bold"')}
 ${text(right, 19, `${runName} · densest row: ${percent(most)} of a step's values`, 'end')}`,

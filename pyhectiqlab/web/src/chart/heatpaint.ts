@@ -1,12 +1,15 @@
-// Histograms over their steps onto a canvas: a column for each step, its rows in the run's colour, denser where more values lie.
+// Histograms over x onto a canvas: a column for each of them, its rows in the run's colour, denser where more values lie.
 
+import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';
 import { columnsOf, sharesOf, valueRange, type StepHistogram } from '../base/densities';
+import { formatDurationTick } from '../base/format';
 import { sideBetween, type Side } from '../base/ticks';
+import { timeTicks } from '../base/timeticks';
 
 /** What is drawn into a box of so many px, whose upper left is 0, 0. */
 export interface HeatLayout {
-  across: Side; // steps
+  across: Side; // steps, or seconds
   up: Side; // values
   values: readonly [number, number]; // that it covers
   columns: readonly (readonly [from: number, to: number])[]; // px
@@ -18,31 +21,42 @@ export interface HeatLayout {
 export interface HeatFrame {
   width: number;
   height: number;
+  axis: Axis;
+  ridges: boolean;
   xScale: Scale;
   scale: Scale;
   y: YRange;
-  zoom: readonly [number, number] | null; // steps
+  zoom: readonly [number, number] | null; // in units of the axis
 }
 
+export const RISE_PX = 44; // of the densest row of all, as a ridge
 const ROW_PX = 3;
 const FAINTEST = 0.14; // of what is not empty
 
 /** null: there is nothing that the axes could draw. */
-export function layOut(histograms: readonly StepHistogram[], { width, height, xScale, scale, y, zoom }: HeatFrame): HeatLayout | null {
+export function layOut(histograms: readonly StepHistogram[], { width, height, axis, ridges, xScale, scale, y, zoom }: HeatFrame): HeatLayout | null {
   const range = valueRange(histograms, y, scale === 'log');
-  const edges = columnsOf(histograms.map((h) => h.step));
+  const edges = columnsOf(histograms.map((h) => h.x));
   if (!range || !edges.length || width <= 0 || height <= 0) return null;
-  const first = histograms.find((h) => xScale !== 'log' || h.step > 0);
+  const first = histograms.find((h) => xScale !== 'log' || h.x > 0);
   if (!first) return null;
   let [lo, hi] = zoom ?? [edges[0]![0], edges.at(-1)![1]];
-  if (xScale === 'log' && lo <= 0) lo = Math.min(first.step, hi > 0 ? hi : first.step) / 1.1;
+  if (xScale === 'log' && lo <= 0) lo = Math.min(first.x, hi > 0 ? hi : first.x) / 1.1;
   if (!(lo < hi)) [lo, hi] = [lo, lo + 1];
-  const across = sideBetween([lo, hi], xScale, 1, [0, width], width / 90);
+  if (ridges && !zoom) hi = xScale === 'log' ? hi * (hi / lo) ** (RISE_PX / width) : hi + ((hi - lo) * RISE_PX) / width; // the last one has room to rise
+  const across = sideAcross([lo, hi], axis, xScale, width);
   const up = sideBetween(range, scale, thresholdOf(range), [height, 0], height / 34);
   const rows = Math.max(1, Math.round(height / ROW_PX));
   const shares = sharesOf(histograms, up, height, rows);
   const px = (v: number) => (xScale === 'log' && v <= 0 ? 0 : across.at(v));
   return { across, up, values: range, columns: edges.map(([from, to]) => [px(from), px(to)] as const), rows, shares, most: shares.reduce((a, b) => Math.max(a, b), 0) };
+}
+
+function sideAcross(ends: readonly [number, number], axis: Axis, xScale: Scale, width: number): Side {
+  const side = sideBetween(ends, xScale, 1, [0, width], width / 90);
+  if (axis === 'step') return side;
+  if (xScale === 'linear') return { ...side, ticks: timeTicks(ends, width / 90, axis === 'time') };
+  return { ...side, ticks: side.ticks.map(([v]) => [v, formatDurationTick(v)]) };
 }
 
 /** Of a symmetric log scale: three decades below the greatest. */

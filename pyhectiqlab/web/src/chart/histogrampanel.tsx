@@ -1,15 +1,19 @@
-// A panel of the histograms of one name over their steps, of one run at a time: the one that is chosen, or the first that has some.
+// A panel of the histograms of one name over x, of one run at a time: the one that is chosen, or the first that has some.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { zerosOf } from '../api/attempts';
 import { histogramsOf, MediaSource } from '../api/media';
-import { shareBeyond, stepHistograms, type StepHistogram } from '../base/densities';
+import { along, shareBeyond, stepHistograms, stepsWithin, type StepHistogram } from '../base/densities';
 import { formatInteger, formatValue, plural } from '../base/format';
 import { useLoad } from '../state/load';
+import { Segments } from '../widgets/basics';
 import { Swatch } from '../widgets/swatch';
 import { HeatChart } from './heatchart';
 import { heatGiven, percent } from './heatfigure';
 import { strengthOf, type HeatLayout } from './heatpaint';
 import { PanelFrame, useSight, type FramedProps } from './panelframe';
+import { ridgesOf } from './ridges';
+import { axisScale } from './series';
 
 type Counted = NonNullable<Awaited<ReturnType<typeof histogramsOf>>>;
 
@@ -29,10 +33,11 @@ const REFRESH_MS = 2000;
 const ASKED_MAX = 24; // runs that are asked for histograms of the name, one after the other, until one has some
 const ZOOM_MARGIN = 0.2;
 const COUNTED_MS = 30_000; // the lab counts all histograms of a name: not with every new one
+const VIEWS = [['heat', 'Heat map'], ['ridges', 'Ridges']] as const;
 const COLUMN_PX = 64; // the width that steps are asked for grows by so much
 
 export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...frame }: Props) {
-  const { title, runs, view, news, settings } = frame;
+  const { title, runs, view, news, settings, onSettings } = frame;
   const { root, visible } = useSight<HeatElement>();
   const [width, setWidth] = useState(0);
   const layout = useRef<HeatLayout | null>(null);
@@ -53,9 +58,11 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
   const chosen = view.of !== null && runs.some((run) => run.id === view.of) ? view.of : null;
   const asked = (chosen === null ? runs.map((run) => run.id) : [chosen]).slice(0, ASKED_MAX);
   const steps = Math.ceil(width / COLUMN_PX) * COLUMN_PX;
-  const zoom = view.axis === 'step' && view.lo !== null && view.hi !== null ? ([view.lo, view.hi] as const) : null;
-  const margin = zoom ? Math.ceil((zoom[1] - zoom[0]) * ZOOM_MARGIN) : 0;
-  const range = zoom ? { lo: zoom[0] - margin, hi: zoom[1] + margin } : {};
+  const { axis } = view;
+  const unit = axisScale(axis);
+  const zoom = view.lo !== null && view.hi !== null ? ([view.lo * unit, view.hi * unit] as const) : null;
+  const margin = zoom ? (zoom[1] - zoom[0]) * ZOOM_MARGIN : 0;
+  const wanted = zoom && ([zoom[0] - margin, zoom[1] + margin] as const);
   const { data, error, refresh } = useLoad(
     async (signal) => {
       if (!visible || !steps) return null;
@@ -63,20 +70,28 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
         const group = await groupOf(run, signal);
         if (!group) continue;
         const rank = typeof view.rank === 'number' && group.ranks.includes(view.rank) ? view.rank : group.ranks[0]!;
-        const items = await new MediaSource(run, group, rank).overSteps(signal, steps, range);
-        return { run, group, rank, ...stepHistograms(items) };
+        const source = new MediaSource(run, group, rank);
+        let range = wanted && axis === 'step' ? { lo: Math.floor(wanted[0]), hi: Math.ceil(wanted[1]) } : {};
+        let items = await source.overSteps(signal, steps, range);
+        const zeros = axis === 'relative' ? await zerosOf(run, signal) : new Map<number, number>();
+        const placed = () => along(stepHistograms(items).histograms, axis, zeros);
+        const within = wanted && axis !== 'step' && stepsWithin(placed(), wanted); // the lab chooses by steps
+        if (within) items = await source.overSteps(signal, steps, (range = within));
+        return { run, group, rank, range, axis, histograms: placed(), without: stepHistograms(items).without };
       }
       return { run: null };
     },
-    [visible, steps, asked.join(), name, view.rank, zoom?.[0], zoom?.[1]],
+    [visible, steps, asked.join(), name, view.rank, axis, zoom?.[0], zoom?.[1]],
     REFRESH_MS,
   );
   useEffect(() => {
     if (news) refresh();
   }, [news]);
-  const its = data && data.run !== null ? data : null;
+  const its = data && data.run !== null && data.axis === axis ? data : null;
   const run = its && runs.find(({ id }) => id === its.run);
   const scale = settings.scale ?? view.scale;
+  const xScale = axis === 'time' ? 'linear' : view.xScale;
+  const ridges = settings.ridges ?? false;
   const y = settings.y ?? 'all';
   useEffect(() => {
     root.current!.drawn = () => its && { run: its.run, histograms: its.histograms, layout: layout.current };
@@ -85,17 +100,17 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
     if (!its) return '';
     const { group, histograms, rank, without } = its;
     const ranks = group.ranks.length;
+    const drawn = ridges && layout.current ? ridgesOf(layout.current).length : histograms.length;
     return [
-      view.axis !== 'step' && 'drawn over steps',
       ranks > 1 && `rank ${rank} of ${formatInteger(ranks)}`,
-      histograms.length + without < group.count && `${formatInteger(histograms.length)} of ${formatInteger(group.count)} histograms${ranks > 1 ? ' of all ranks' : ''} are drawn`,
+      drawn + without < group.count && `${formatInteger(drawn)} of ${formatInteger(group.count)} histograms${ranks > 1 ? ' of all ranks' : ''} are drawn`,
       without > 0 && `${plural(without, 'histogram')} without a step`,
       layout.current && beyondText(histograms, layout.current),
     ].filter(Boolean).join(' · ');
-  }, [its, most, scale, JSON.stringify(y), view.axis, zoom?.[0], zoom?.[1]]);
+  }, [its, most, scale, ridges, width, JSON.stringify(y), zoom?.[0], zoom?.[1]]);
   const none = chosen === null ? `${runs.length > ASKED_MAX ? `The first ${ASKED_MAX} of these runs have` : runs.length === 1 ? 'This run has' : 'These runs have'} no histogram of this name.` : 'This run has no histogram of this name.';
-  const state = !data ? 'loading' : its && run ? 'drawn' : 'empty';
-  const give = () => (its && run && its.histograms.length ? heatGiven({ title, run: run.id, runName: run.name, name, color: run.color, histograms: its.histograms, xScale: view.xScale, scale, y, zoom, asked: { rank: its.rank, steps: Math.min(1000, steps), ...range } }) : null);
+  const state = !data || (data.run !== null && !its) ? 'loading' : its && run ? 'drawn' : 'empty';
+  const give = () => (its && run && its.histograms.length ? heatGiven({ title, run: run.id, runName: run.name, name, color: run.color, histograms: its.histograms, axis, ridges, xScale, scale, y, zoom, asked: { rank: its.rank, steps: Math.min(1000, steps), ...its.range } }) : null);
   const foot = (
     <div class="heat-foot">
       {runs.length > 1 && (
@@ -106,7 +121,8 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
           </select>
         </label>
       )}
-      {run && most > 0 && (
+      {run && <Segments label={`How ${title} is drawn`} options={VIEWS} value={ridges ? 'ridges' : 'heat'} onChange={(as) => onSettings({ ridges: as === 'ridges' || undefined })} />}
+      {run && most > 0 && !ridges && (
         <span class="heat-scale" title="Which share of a step's values lies in a row of the picture">
           0
           <i style={{ background: `linear-gradient(to right, ${[0, 0.01, 0.25, 1].map((share) => `${run.color}${hex(strengthOf(share, 1))} ${100 * share}%`).join(', ')})` }} />
@@ -122,12 +138,14 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
           label={`Histograms of ${title}, ${run.name}`}
           histograms={its.histograms}
           color={run.color}
-          xScale={view.axis === 'step' ? view.xScale : 'linear'}
+          axis={axis}
+          ridges={ridges}
+          xScale={xScale}
           scale={scale}
           y={y}
           zoom={zoom}
           onLayout={(now) => ((layout.current = now), setMost(now?.most ?? 0))}
-          onZoom={(lo, hi) => view.axis === 'step' && onZoom(lo, hi)}
+          onZoom={onZoom}
           onReset={onReset}
         />
       )}

@@ -52,9 +52,10 @@ class FedRun:
     def event(self, kind: str, **fields: Any) -> None:
         self._send(1, events=[[0, kind, int(time.time() * 1e6), fields]])
 
-    def events(self, kind: str, fields: Sequence[Mapping[str, Any]]) -> None:
-        now = int(time.time() * 1e6)
-        self._send(len(fields), events=[[i, kind, now, dict(its)] for i, its in enumerate(fields)])
+    def events(self, kind: str, fields: Sequence[Mapping[str, Any]], start: float | None = None) -> None:
+        """The i-th at `start` + i seconds; by default all of them now."""
+        at = [time.time()] * len(fields) if start is None else [start + i for i in range(len(fields))]
+        self._send(len(fields), events=[[i, kind, int(at[i] * 1e6), dict(its)] for i, its in enumerate(fields)])
 
     def heartbeat(self, backlog: int = 0, losses: Mapping[str, int] | None = None) -> None:
         self.feeder.post(

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import os
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,8 +35,10 @@ IS_DRAWN = (
 )
 
 
-def logged(run: FedRun, steps: range, bins: int, seed: int) -> dict[int, Histogram]:
-    """Log a histogram of moving values at each step, and return them by step."""
+def logged(run: FedRun, steps: range, bins: int, seed: int, start: float | None = None) -> dict[int, Histogram]:
+    """Log a histogram of moving values at each step, and return them by step. `start`: when the first was logged; the
+    others follow by the second.
+    """
     rng = np.random.default_rng(seed)
     by_step = {}
     for step in steps:
@@ -43,7 +46,7 @@ def logged(run: FedRun, steps: range, bins: int, seed: int) -> dict[int, Histogr
         by_step[step] = Histogram(
             tuple(edges.tolist()), tuple(rng.integers(0, 50, bins).astype(float).tolist()), step % 3
         )
-    run.events("histogram", [{"name": NAME, "step": step, **one.fields()} for step, one in by_step.items()])
+    run.events("histogram", [{"name": NAME, "step": step, **one.fields()} for step, one in by_step.items()], start)
     return by_step
 
 
@@ -160,3 +163,60 @@ def test_histograms_over_steps_are_those_that_were_logged(
         page.screenshot(path=f"{folder}/histograms-390.png")
     panel.get_by_label(f"Run of {NAME}").select_option("without")
     expect(panel).to_contain_text("This run has no histogram of this name.")
+
+
+START = 1_760_000_000.0
+
+
+def test_histograms_follow_the_axis_of_the_page_and_are_drawn_as_ridges(
+    page: Page, feeder: Feeder, lab: RealLab, tmp_path: Path
+) -> None:
+    run = feeder.run("timed", project="histograms-over-time")
+    run.points({"loss": ([0, 1], [2.0, 1.0])}, start=START, spacing_s=1.0)
+    by_step = logged(run, range(0, 3000, 2), 8, 4, START + 5)  # half a step each second
+    page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={run.id}&x=relative")
+    page.get_by_role("button", name="Add chart").click()
+    editor = page.get_by_role("dialog")
+    editor.get_by_role("radio", name="Histograms").click()
+    editor.get_by_label("Histograms of this name").fill(NAME)
+    editor.get_by_role("button", name="Save").click()
+    panel = page.locator(".panel[data-key^='own:']")
+    page.wait_for_function(f"panel => ({DRAWN})(panel)", arg=panel.element_handle())
+    for axis, zero in (("relative", START), ("time", 0.0)):
+        page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={run.id}&x={axis}")
+        page.wait_for_function(f"panel => ({DRAWN})(panel)", arg=panel.element_handle())
+        drawn = panel.evaluate(DRAWN)
+        assert len(drawn["histograms"]) > 100
+        for one in drawn["histograms"]:
+            assert one["x"] == pytest.approx(START + 5 + one["step"] / 2 - zero, abs=1e-3)
+        # Zoomed in, all of the range and its margins are there, and few others.
+        lo, hi = (int(1e6 * (START + at - zero)) for at in (405, 445))
+        page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={run.id}&x={axis}&lo={lo}&hi={hi}")
+        near = f"panel => {{ const h = ({DRAWN})(panel)?.histograms; return h && h.length < 100 && h[0].step > 700; }}"
+        page.wait_for_function(near, arg=panel.element_handle())
+        drawn = panel.evaluate(DRAWN)
+        steps = [h["step"] for h in drawn["histograms"]]
+        assert steps == list(range(steps[0], steps[-1] + 2, 2)) and steps[0] <= 784 and steps[-1] >= 896
+        check_numbers(drawn, by_step)
+    ticks = panel.locator(".xy-grid text")
+    clock = time.strftime("%H:%M", time.localtime(START + 425))
+    expect(ticks.filter(has_text=clock[:2]).first).to_be_visible()
+    chart = panel.locator(".heat-plot")
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    last = START + 5 + drawn["histograms"][-1]["step"] / 2
+    expect(chart.get_by_role("status")).to_contain_text(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last)))
+
+    heat = chart.locator("canvas").screenshot()
+    panel.get_by_role("radio", name="Ridges").click()
+    expect(panel.locator(".panel-note")).to_contain_text("1,500 histograms are drawn")
+    expect(panel.locator(".heat-scale")).to_have_count(0)
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/ridges.png")
+    assert chart.locator("canvas").screenshot() != heat
+    svg = ET.fromstring(taken(panel, "SVG", tmp_path))
+    assert "Time" in [e.text for e in svg.iter() if e.tag.endswith("text")]
+    page.keyboard.press("Escape")
+    page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={run.id}")  # it is kept, and over steps again
+    expect(panel.get_by_role("radio", name="Ridges")).to_be_checked()
+    page.wait_for_function(f"panel => ({DRAWN})(panel)?.histograms[1].x >= 2", arg=panel.element_handle())

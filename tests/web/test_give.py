@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from pyhectiqlab.testing.lab import RealLab
 
+from .clicks import Clicks
 from .feeder import Feeder
 from .panels import Panel
 
@@ -31,6 +32,7 @@ def test_png_svg_csv_and_python_have_what_is_seen(
         values = rng.normal(size=n)
         run.points({"train/loss": (range(n), values.tolist())}, spacing_s=0.01)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    clicks = Clicks(page)
     page.goto(f"{feeder.url}/projects/{runs[0].project}?runs={runs[0].id},{runs[1].id}&pane=charts&smooth=mean,40")
     panel = Panel(page, "train/loss")
     curves = panel.wait("d.curves.length === 2 && d.curves.every(c => c.raw !== null)")["curves"]
@@ -73,3 +75,4 @@ def test_png_svg_csv_and_python_have_what_is_seen(
         np.testing.assert_allclose(y0 + (bottom - pixels[:, 1]) / (bottom - top) * (y1 - y0), line.smoothed, atol=2e-3)
     png = taken("PNG")
     assert png.startswith(b"\x89PNG") and int.from_bytes(png[16:20], "big") == 3 * 640 and len(png) > 20_000
+    assert clicks.taken() == 5  # the menu, and once for each of the four

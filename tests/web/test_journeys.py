@@ -90,6 +90,31 @@ def test_the_best_of_forty_and_whether_the_rate_or_the_width_matters(page: Page,
     assert clicks.taken() == 3
 
 
+def test_six_runs_are_compared_by_their_configs_and_their_curves(page: Page, feeder: Feeder) -> None:
+    project = unique("six")
+    for n in range(8):
+        run = feeder.run(f"run-{n}", project)
+        run.event("config", values={"lr": 0.1 / (n + 1), "layers": 2 + n % 2, "batch": 64})
+        run.points({"loss": (range(100), [1 / (1 + i / (n + 1)) for i in range(100)])})
+    clicks = Clicks(page)
+    page.goto(f"{feeder.url}/projects/{project}?sort=name")
+    panel = Panel(page, "loss")
+    panel.wait("d.curves.length === 8")
+    page.get_by_label("Pick run-1").click()
+    page.get_by_label("Pick run-6").click(modifiers=["Shift"])
+    page.get_by_role("button", name="Draw only these").click()
+    curves = panel.wait("d.curves.length === 6")["curves"]
+    assert [curve["name"] for curve in curves] == [f"run-{n}" for n in range(1, 7)]
+    for n, curve in enumerate(curves, 1):
+        np.testing.assert_allclose(curve["line"], [1 / (1 + x / (n + 1)) for x in curve["lineX"]])
+    page.get_by_role("radio", name="Differences").click()
+    table = page.get_by_role("region", name="Differences", exact=True)
+    rows = table.locator("tr[data-name^='config']")
+    expect(rows).to_have_count(2)  # and not the size of the batch, which all have in common
+    assert [float(td.split("+")[0]) for td in rows.nth(0).locator("td").all_inner_texts()] == [3, 2, 3, 2, 3, 2]
+    assert clicks.taken() <= CLICKS_MAX
+
+
 def test_a_link_shows_another_person_exactly_this_view(page: Page, new_page: NewPage, feeder: Feeder) -> None:
     project = unique("link")
     for n in range(4):

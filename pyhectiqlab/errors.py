@@ -16,6 +16,7 @@
     │   └── InvalidRequestError   any other 4xx
     └── StoreError                the lab's own storage: see store/
         ├── DataDirectoryInUseError
+        ├── EngineAwayError
         ├── OlderSchemaError
         ├── OutcomeUnknownError
         └── NewerSchemaError
@@ -110,6 +111,10 @@ class StoreError(LabError):
 
 class DataDirectoryInUseError(StoreError):
     """Another lab uses the data folder."""
+
+
+class EngineAwayError(StoreError):
+    """A server that has data of the lab does not answer now. It may later."""
 
 
 class OlderSchemaError(StoreError):

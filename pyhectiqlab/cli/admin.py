@@ -21,6 +21,7 @@ _COMMANDS = {
     "retention": "retention:retention",
     "shrink": "shrink:shrink",
     "move": "move:move",
+    "adopt": "adopt:adopt",
     "user": "users:user",
     "project": "users:project",
     "audit": "users:audit",

@@ -89,8 +89,9 @@ class Writer:
         self._saved = False  # whether it was saving room when it last compacted
         self._compact_at = 0.0  # monotonic: not before, after it failed
         self.deferred, self._remembered = Deferred(), Remembered(meta, mark)
-        with meta.reading() as view:
-            self.deferred.add(untold(view, points))  # by a lab that was killed
+        if defers:
+            with meta.reading() as view:
+                self.deferred.add(untold(view, points))  # by a lab that was killed
         points.before_forgetting = self._catch_up
         self.loop = Loop("writer", self._turn, log.error, log.warning)
         self.compaction = Trouble("compaction", log.error, log.warning)

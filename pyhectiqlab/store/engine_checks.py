@@ -13,13 +13,13 @@ from typing import Any
 
 from ..base.texts import size_text
 from ..errors import LabError
-from .fleet import Addresses, folder_of, shown
+from .addresses import Addresses, folder_of, shown
+from .sql.engine_postgresql import VERSION_MIN as POSTGRESQL_MIN
 from .sql.engine_postgresql import connect_directly
 from .sql.engines import checked_url
 from .sql.meta_migrations import MIGRATIONS
 from .sql.postgres_peers import as_store_error, is_pooled
 
-POSTGRESQL_MIN = 14
 SKEW_MAX_S = 1.0
 SLOW_S = 0.02
 TIMES = 5

@@ -5,21 +5,23 @@ take several writers.
 from __future__ import annotations
 
 import contextlib
+import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Protocol, TypeVar, runtime_checkable
 
 from sqlalchemy import text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from ..base.installing import install_advice
-from ..errors import ConfigurationError, StoreError
+from ..errors import ConfigurationError, EngineAwayError, StoreError
+from . import first_look
+from .addresses import Addresses as Addresses
+from .addresses import clickhouse_of, folder_of, shown
 from .blobs import BlobStore
 from .engine_counts import EngineCounts
+from .first_look import LAB_ID
 from .meta import MetaStore
 from .peers import Alone, Peers
 from .points import PointStore
@@ -30,41 +32,10 @@ from .sql.postgres_notes import PostgresNotes
 from .sql.postgres_peers import CHANGED, CHANNEL, PostgresPeers, as_store_error, lock_of
 from .upgrading import Before
 
+log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
 
-CONNECTIONS = 16  # that read, of one lab; it has up to seven more
 IN_USE = "files in use"  # name of an advisory lock
-LAB_ID = "lab"  # a file in a folder of files
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the data of several labs are.
-
-    Attributes:
-        database: postgresql://USER@HOST/NAME. direct: the same database past a pooler; "": there is none.
-        points, files: by what comes before the colon, an entry of POINT_STORES and of BLOB_STORES.
-        connections: to the database that read, at most, of each lab.
-    """
-
-    database: str
-    points: str
-    files: str
-    direct: str = ""
-    connections: int = CONNECTIONS
-
-    def __str__(self) -> str:
-        """Where it is, without passwords."""
-        return ", ".join(shown(address) for address in (self.database, self.points, self.files))
-
-
-def shown(address: str) -> str:
-    """Return an address without its password, and without what follows its path."""
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
-        return address.split("?", 1)[0]
-    return url.set(query={}).render_as_string(hide_password=True)
 
 
 class FleetStorage:
@@ -72,6 +43,11 @@ class FleetStorage:
 
     Args:
         beside: for a command: nothing is migrated, and no duty is taken.
+
+    Attributes:
+        claims: the generation of the lab that points and files are noted as, once they are opened; "": of none, as a
+            command or a move does.
+        was_there: whether there was a lab on this database before.
 
     Raises ConfigurationError, NewerSchemaError, StoreError. Blocks on all three.
     """
@@ -82,11 +58,13 @@ class FleetStorage:
         self.at, self.beside = at, beside
         self.place = str(at)
         self.upgraded: Before | None = None
+        self.claims = ""
         self._url = checked_url(at.direct or at.database)
         for what, stores in (("points", POINT_STORES), ("files", BLOB_STORES)):
             _scheme(what, getattr(at, what), stores)
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
+            self.was_there = not beside and first_look.look(at).was_there
             self.meta: MetaStore = SqlMetaStore(at.database, migrate=not beside, readers=at.connections)
             stack.callback(self.meta.close)
             side = open_engines(at.database, readers=4)  # held for moments in which other connections are asked for
@@ -153,8 +131,31 @@ class FleetStorage:
     def disk_total(self) -> int | None:
         return None
 
+    def claim(self) -> None:
+        """Have points and files be noted as those of this generation of the lab, when they are opened."""
+        with self.meta.reading() as view:
+            self.claims = view.lab_value("generation") or ""
+
+    def adopt(self) -> None:
+        """Give the lab a new generation, and make points and files those of it. Labs that run end themselves. Raises
+        StoreError; then it may be called again.
+        """
+        new = secrets.token_hex(8)
+        stores = [store for store in (self.points, self.blobs) if isinstance(store, Noting)]
+        with self.meta.writing() as tx:
+            tx.set_lab_value("generation", new)
+        for store in stores:
+            store.note_generation(new)
+
     def close(self) -> None:
         self._stack.close()
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A store that knows of which generation of the lab its data are."""
+
+    def note_generation(self, generation: str) -> None: ...
 
 
 class PostgresMark:
@@ -223,14 +224,6 @@ class PostgresFilesLock:
 # The stores that several labs can share, by the scheme of their addresses.
 
 
-def folder_of(at: Addresses) -> Path:
-    """Return the folder that the address of files names. Raises ConfigurationError."""
-    folder = Path(at.files.partition(":")[2].removeprefix("//"))
-    if not folder.is_absolute():
-        raise ConfigurationError(f"--files {at.files}: give a whole path, such as folder:/srv/lab.")
-    return folder
-
-
 def _folder(storage: FleetStorage) -> BlobStore:
     """A folder that all labs see at the same path: of one machine, or on a disk that several have mounted."""
     from .folder.blob_store import FolderBlobStore
@@ -241,14 +234,9 @@ def _folder(storage: FleetStorage) -> BlobStore:
         mark = folder / LAB_ID
         with contextlib.suppress(FileExistsError), mark.open("x") as f:
             f.write(f"{storage.lab_id}\n")
-        its = mark.read_text().strip()
     except OSError as e:
         raise StoreError(f"{folder} cannot be used ({e.strerror}): name another folder with --files.") from None
-    if its and its != storage.lab_id:
-        raise ConfigurationError(
-            f"{folder} has the files of another lab ({its}; the database is of {storage.lab_id}): name the database or "
-            "the folder that belong together."
-        )
+    first_look.look_at_folder(folder, storage.lab_id)
     return FolderBlobStore(folder / "blobs")
 
 
@@ -256,11 +244,10 @@ def _clickhouse(storage: FleetStorage) -> PointStore:
     """What it must know of its rows is in PostgreSQL. `?cluster=NAME`: of several servers of ClickHouse."""
     from .clickhouse.point_store import ClickHousePointStore
 
-    where = urlsplit(storage.at.points)
-    options = dict(parse_qsl(where.query))
-    cluster = options.pop("cluster", "")
-    address = where._replace(query=urlencode(options)).geturl()
-    return ClickHousePointStore(address, storage.at.database, aside=not storage.beside, cluster=cluster)
+    address, cluster = clickhouse_of(storage.at)
+    return ClickHousePointStore(
+        address, storage.at.database, aside=not storage.beside, cluster=cluster, generation=storage.claims
+    )
 
 
 def _s3(storage: FleetStorage) -> BlobStore:
@@ -272,8 +259,18 @@ def _s3(storage: FleetStorage) -> BlobStore:
     from .s3.settings import S3Settings
 
     blobs = S3BlobStore(S3Settings.of(storage.at.files))
+
+    def claim() -> None:
+        blobs.claim(storage.lab_id, storage.claims)
+
     try:
-        blobs.claim(storage.lab_id)
+        claim()
+    except EngineAwayError as e:
+        if not storage.was_there:
+            blobs.close()
+            raise
+        blobs.client.first = claim
+        log.warning("%s", e)
     except BaseException:
         blobs.close()
         raise

@@ -24,6 +24,8 @@ def open_storage(place: Path | Addresses, *, upgrade: bool = True, snapshot: boo
     storage = open_place(place, upgrade=upgrade, snapshot=snapshot)
     try:
         refuse_moved(storage)
+        if isinstance(storage, FleetStorage):
+            storage.claim()
     except BaseException:
         storage.close()
         raise

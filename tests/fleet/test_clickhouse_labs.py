@@ -82,3 +82,24 @@ def test_while_clickhouse_is_away_points_are_refused_and_pages_work(two: Fleet) 
     assert two.api(1).steps(run) == list(range(1, 10))
     logged = events_batch(run, writer, 10, [("log", {"text": "a"})])
     assert two.api(1).statuses(logged, session="s") == [200]
+
+
+def test_a_lab_that_starts_while_clickhouse_is_away_takes_points_once_it_is_back(two: Fleet) -> None:
+    run, writer = two.api(0).attach(session="s")["run"]["id"], new_id()
+    assert two.api(0).statuses(batch(run, writer, 1, 5), session="s") == [200]
+    two.labs[1].stop()
+    server().kill()
+    try:
+        two.labs[1].start()
+        assert "cannot be reached (Connection refused)" in two.labs[1].log()
+        assert "Points are refused until then." in two.labs[1].log()
+        restarted = two.api(1)
+        assert requests.get(f"{two.labs[1].url}/readyz", timeout=30).status_code == 200
+        assert restarted.run(run)["points"] == 5 and restarted.get("/runs")["items"]
+        assert restarted.statuses(events_batch(run, new_id(), 1, [("log", {"text": "a"})]), session="s") == [200]
+        answer = restarted.ingest_raw(packed([batch(run, writer, 6, 9)], "s"))
+        assert answer.status_code == 503 or [r["status"] for r in answer.json()["results"]] == [503], answer.text
+    finally:
+        server().start()
+    wait_until(lambda: restarted.statuses(batch(run, writer, 6, 9), session="s") == [200])
+    assert two.api(0).steps(run) == restarted.steps(run) == list(range(1, 10))

@@ -158,6 +158,28 @@ def test_without_the_bucket_files_are_answered_503_and_all_else_works(
     assert download(client, artifact, tmp_path / "back").read_bytes() == big.read_bytes()
 
 
+def test_a_lab_that_starts_while_the_bucket_is_away_has_files_once_it_is_back(
+    two: Fleet, client: LabClient, big: Path, tmp_path: Path
+) -> None:
+    artifact = share(client, big)
+    two.labs[1].stop()
+    seaweedfs().stop()
+    try:
+        two.labs[1].start()
+        assert "The lab's files are out of reach for now" in two.labs[1].log()
+        api = two.api(1)
+        assert requests.get(f"{two.labs[1].url}/readyz", timeout=30).status_code == 200
+        run = api.attach(session=new_id())["run"]["id"]
+        assert api.statuses(batch(run, new_id(), 1, 5)) == [200]
+        path = f"/artifacts/{artifact['uuid']}/content"
+        assert api.raw("GET", path, headers={"Hectiqlab-Follows": "302"}).status_code == 503
+    finally:
+        seaweedfs().start()
+    with LabClient(two.labs[1].url, two.api_key) as restarted:
+        wait_until(lambda: api.raw("GET", path, headers={"Hectiqlab-Follows": "302"}).status_code != 503, 30)
+        assert download(restarted, artifact, tmp_path / "back").read_bytes() == big.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("other", "says"),
     [

@@ -51,13 +51,18 @@ def _reached(clickhouse: ClickHouse, _: Facts) -> list[Finding]:
     return [Finding(True, f"ClickHouse at {clickhouse.address} is reached, version {version}.")]
 
 
-def _rights(clickhouse: ClickHouse, _: Facts) -> list[Finding]:
+def try_rights(clickhouse: ClickHouse) -> None:
+    """Make a table, and drop it. Raises StoreError where the user may not do what a lab has to."""
     table = "hectiqlab_check"
     clickhouse.do(f"CREATE TABLE IF NOT EXISTS {table} (x UInt8) ENGINE = MergeTree PARTITION BY x ORDER BY x")
     clickhouse.do(f"INSERT INTO {table} VALUES (1)")
     clickhouse.do(f"ALTER TABLE {table} DROP PARTITION 1")
     clickhouse.do(f"DROP TABLE {table}")
     clickhouse.text("SELECT count() FROM system.parts WHERE database = currentDatabase()")
+
+
+def _rights(clickhouse: ClickHouse, _: Facts) -> list[Finding]:
+    try_rights(clickhouse)
     return [Finding(True, f"User {clickhouse.address.user!r} of ClickHouse has the rights that the lab needs.")]
 
 

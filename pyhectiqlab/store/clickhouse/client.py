@@ -7,6 +7,7 @@ columns, so nothing is converted. Every statement of ours names its rows by inte
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 import uuid
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base.installing import install_advice
-from ...errors import ConfigurationError, StoreError
+from ...errors import ConfigurationError, EngineAwayError, StoreError
 from ..engine_counts import EngineCounts
 
 VERSION_MIN = (24, 8)  # older ones may know no multi-part settings of ours; tried: 26.9
@@ -39,8 +40,19 @@ _DENIED = {164: "is allowed to read only", 497: "lacks the rights", 516: "is ref
 _NO_DATABASE, _NO_TABLE = 81, 60
 _FULL = {243: "its disk is full", 241: "it has not enough memory", 252: "it has too many parts to merge"}
 
-# The driver writes a warning to the log for each error that it then raises.
-logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+# The driver writes a warning to the log for each error that it then raises, and so does what it connects by.
+for _name in ("clickhouse_connect", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+# What an error of the driver says about why nobody answered, and how we say it.
+_WHY_AWAY = (
+    (r"\[Errno -?\d+\] ([^\"'()\[\]]+)", r"\1"),
+    (r"WRONG_VERSION_NUMBER|record layer failure", "what listens there does not speak TLS"),
+    (r"CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+    (r"timed out|[Tt]imeout", "no answer in time"),
+    (r"HTTP status (\d+)", r"something else answers there, with status \1"),
+    (r"Connection aborted|RemoteDisconnected|IncompleteRead", "the connection broke"),
+)
 
 
 class Address:
@@ -129,10 +141,10 @@ class ClickHouse:
             if wait_s not in self._clients:
                 since, why = self._failed
                 if time.monotonic() - since < AGAIN_S:  # or each of a hundred requests would wait for it
-                    raise StoreError(why)
+                    raise EngineAwayError(why)
                 try:
                     self._clients[wait_s] = _connect(self.address, wait_s)
-                except StoreError as e:
+                except EngineAwayError as e:
                     self._failed = time.monotonic(), str(e)
                     raise
             return self._clients[wait_s]
@@ -201,5 +213,14 @@ def as_store_error(address: Address, error: Any) -> StoreError:
     if code in _FULL:
         return StoreError(f"ClickHouse at {address} takes no points: {_FULL[code]}.")
     if code is None:
-        return StoreError(f"ClickHouse at {address} cannot be reached: start it, or correct the address ({detail}).")
+        why = _why_away(said) or detail[:100]
+        return EngineAwayError(f"ClickHouse at {address} cannot be reached ({why}): start it, or correct the address.")
     return StoreError(f"ClickHouse at {address} failed: {detail}.")
+
+
+def _why_away(said: str) -> str:
+    """Return in a few words why nobody answered; "": the error does not say."""
+    for pattern, words in _WHY_AWAY:
+        if match := re.search(pattern, said):
+            return match.expand(words).strip().rstrip(".")
+    return ""

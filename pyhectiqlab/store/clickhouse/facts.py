@@ -93,13 +93,16 @@ class Facts:
         with _errors(), self._write.connect() as conn, conn.begin():
             yield conn
 
+    def is_there(self) -> bool:
+        """Return whether a lab had its points there before."""
+        with self.reading() as conn:
+            return inspect(conn).has_table("points_lab")
+
     def prepare(self) -> str:
         """Make the tables where they are not there. Return the id that ClickHouse's tables have to bear. Raises
         NewerSchemaError.
         """
-        with self.reading() as conn:
-            ready = inspect(conn).has_table("points_lab")
-        if not ready:
+        if not self.is_there():
             with self.writing() as conn:
                 exclude(conn, "schema of points", for_ever=True)
                 if not inspect(conn).has_table("points_lab"):
@@ -110,12 +113,21 @@ class Facts:
                     conn.execute(text("INSERT INTO points_windows (state) VALUES (:open)"), {"open": OPEN})
         with self.reading() as conn:
             values = dict(map(tuple, all_of(conn, "SELECT key, value FROM points_lab")))
-        if int(values["schema"]) > SCHEMA_VERSION:
-            raise NewerSchemaError(
-                f"PostgreSQL: the tables of the points are of version {values['schema']}, of a newer lab; this one"
-                f" knows {SCHEMA_VERSION}. {upgrade_advice('fleet')}."
-            )
+        if is_newer(values["schema"]):
+            raise newer(values["schema"])
         return values["id"]
+
+
+def is_newer(schema: str) -> bool:
+    """Return whether PostgreSQL's tables of points are of a newer version than this one."""
+    return int(schema) > SCHEMA_VERSION
+
+
+def newer(schema: str) -> NewerSchemaError:
+    return NewerSchemaError(
+        f"PostgreSQL: the tables of the points are of version {schema}, of a newer lab; this one knows"
+        f" {SCHEMA_VERSION}. Upgrade it: {upgrade_advice('fleet')}"
+    )
 
 
 @contextmanager

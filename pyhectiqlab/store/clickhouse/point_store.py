@@ -7,13 +7,14 @@ what each writer's cursor is, what is being inserted, and the numbers of series.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from ...base.loops import Loop
-from ...errors import StoreError
+from ...errors import EngineAwayError, StoreError
 from ..batches import Rebuilding
 from ..points import (
     AppendResult,
@@ -52,21 +53,38 @@ class ClickHousePointStore:
         facts_place: postgresql://USER@HOST/NAME.
         aside: tidy in a thread of its own; else `maintain` does it, as long as it takes.
         cluster: the name of a cluster of ClickHouse, whose tables are replicated; "": there is one server.
+        generation: of the lab, which is noted beside the points; points of another one are refused. "": of any.
+
+    Where ClickHouse does not answer a lab (`aside`) that had points there before, the store opens all the same: each
+    call that needs ClickHouse tries again to prepare it, and raises until that worked.
 
     Raises ConfigurationError, NewerSchemaError, StoreError.
     """
 
     def __init__(
-        self, place: str, facts_place: str, sizes: Sizes = DEFAULT_SIZES, aside: bool = False, cluster: str = ""
+        self,
+        place: str,
+        facts_place: str,
+        sizes: Sizes = DEFAULT_SIZES,
+        aside: bool = False,
+        cluster: str = "",
+        generation: str = "",
     ) -> None:
         self._clickhouse = ClickHouse(place)
         self.counts = self._clickhouse.counts
         self._facts = Facts(facts_place)
         self._closed = False
         self.before_forgetting: Callable[[], None] = lambda: None
+        self._cluster, self._generation = cluster, generation
+        self._ready, self._preparing = False, threading.Lock()
         try:
-            schema.prepare(self._clickhouse, self._facts.prepare(), cluster)
-            building.drop_unknown(self._facts, self._clickhouse)
+            was_there = self._facts.is_there()
+            try:
+                self._prepare()
+            except EngineAwayError as e:
+                if not (aside and was_there):
+                    raise
+                log.warning("%s Points are refused until then.", e)
         except BaseException:
             self._clickhouse.close()
             self._facts.close()
@@ -77,8 +95,23 @@ class ClickHousePointStore:
         if self._loop is not None:
             self._loop.start()
 
+    def _prepare(self) -> None:
+        """Make sure of the tables, once."""
+        with self._preparing:
+            if not self._ready:
+                schema.prepare(self._clickhouse, self._facts.prepare(), self._cluster, self._generation)
+                building.drop_unknown(self._facts, self._clickhouse)
+                self._ready = True
+
+    def note_generation(self, generation: str) -> None:
+        """Make the points those of this generation of the lab. Raises StoreError."""
+        self._check_ready()
+        schema.note_generation(self._clickhouse, generation)
+
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         """See PointStore. Blocks for one insert. Of more than a million points, some may be applied and not all."""
+        if any(batch.columns for batch in batches):
+            self._check_ready()
         self._check_open()
         return self._appender.append(batches)
 
@@ -199,12 +232,14 @@ class ClickHousePointStore:
         forgot = self._tidier.forget(lambda: self.before_forgetting())
         if self._loop is not None:
             return False
+        self._check_ready()
         while more := self._tidier.step():
             if time.monotonic() >= deadline:
                 break
         return more or forgot
 
     def _tidy(self) -> float:
+        self._check_ready()
         return 0.0 if self._tidier.step() else IDLE_S
 
     def work_left(self) -> WorkLeft:
@@ -227,12 +262,17 @@ class ClickHousePointStore:
         self._facts.close()
 
     def _reading(self) -> Any:
-        self._check_open()
+        self._check_ready()
         return reading(self._facts, self._clickhouse)
 
     def _asking(self) -> Any:
         self._check_open()
         return self._facts.reading()
+
+    def _check_ready(self) -> None:
+        self._check_open()
+        if not self._ready:
+            self._prepare()
 
     def _check_open(self) -> None:
         if self._closed:

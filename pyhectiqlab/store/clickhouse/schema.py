@@ -6,6 +6,7 @@ import uuid
 
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError, StoreError
+from ..addresses import other_generation
 from .client import ClickHouse
 
 SCHEMA_VERSION = 1
@@ -74,17 +75,33 @@ STATEMENTS = (
 )
 
 
-def prepare(clickhouse: ClickHouse, lab_id: str, cluster: str = "") -> None:
-    """Make the tables where they are not there.
+def prepare(clickhouse: ClickHouse, lab_id: str, cluster: str = "", generation: str = "") -> None:
+    """Make the tables where they are not there, and note the lab's generation in them; "": do not.
 
-    Raises NewerSchemaError for tables of a newer version, StoreError where the database holds another lab's points.
+    Raises NewerSchemaError for tables of a newer version, StoreError where the database holds the points of another
+    lab or generation.
     """
-    there = int(
-        clickhouse.text("SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'lab'")
-    )
-    if there and _value(clickhouse, "schema"):
-        check(clickhouse, lab_id)
-        return
+    if is_there(clickhouse):
+        check(clickhouse, lab_id, generation)
+    else:
+        _make(clickhouse, lab_id, cluster)
+    if generation and not _value(clickhouse, "generation"):
+        clickhouse.insert_texts("lab", [["generation", generation]], ["key", "value"])
+
+
+def is_there(clickhouse: ClickHouse) -> bool:
+    """Return whether a lab has made its tables."""
+    there = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'lab'"
+    return bool(int(clickhouse.text(there)) and _value(clickhouse, "schema"))
+
+
+def note_generation(clickhouse: ClickHouse, generation: str) -> None:
+    """Make the points those of this generation of the lab."""
+    clickhouse.do("ALTER TABLE lab DELETE WHERE key = 'generation' SETTINGS mutations_sync = 2")
+    clickhouse.insert_texts("lab", [["generation", generation]], ["key", "value"])
+
+
+def _make(clickhouse: ClickHouse, lab_id: str, cluster: str) -> None:
     on_cluster = f" ON CLUSTER `{cluster}`" if cluster else ""
     engine = "ReplicatedMergeTree" if cluster else "MergeTree"
     replacing = "ReplicatedReplacingMergeTree(version)" if cluster else "ReplacingMergeTree(version)"
@@ -95,19 +112,24 @@ def prepare(clickhouse: ClickHouse, lab_id: str, cluster: str = "") -> None:
     clickhouse.do(f"INSERT INTO lab VALUES ('schema', '{SCHEMA_VERSION}')")
 
 
-def check(clickhouse: ClickHouse, lab_id: str) -> None:
-    """Raise NewerSchemaError or StoreError where the tables are not this lab's, or not of this version."""
+def check(clickhouse: ClickHouse, lab_id: str, generation: str = "") -> None:
+    """Raise NewerSchemaError or StoreError where the tables are not this lab's, not of this version, or not of this
+    generation of the lab; "": of any.
+    """
     version = int(_value(clickhouse, "schema") or 0)
     if version > SCHEMA_VERSION:
         raise NewerSchemaError(
             f"ClickHouse at {clickhouse.address}: its tables are of version {version}, of a newer lab; this one knows"
-            f" {SCHEMA_VERSION}. {upgrade_advice('fleet')}."
+            f" {SCHEMA_VERSION}. Upgrade it: {upgrade_advice('fleet')}"
         )
     if _value(clickhouse, "id") != lab_id:
         raise StoreError(
             f"ClickHouse at {clickhouse.address} holds the points of another lab than PostgreSQL: name the database"
             " that belongs to it, or an empty one for a new lab."
         )
+    its = _value(clickhouse, "generation") if generation else ""
+    if its and its != generation:
+        raise StoreError(other_generation(f"ClickHouse at {clickhouse.address} holds the points", "a database"))
 
 
 def _value(clickhouse: ClickHouse, key: str) -> str:

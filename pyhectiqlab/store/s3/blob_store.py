@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ...errors import ConfigurationError
-from ..blobs import UploadBusyError
+from ..addresses import other_generation
+from ..blobs import NoRoomError, UploadBusyError
 from .bucket import UPLOAD_ID, Bucket
 from .client import MissingError
 from .parts import SIZES, Sizes
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 HASHES_MAX = 1024  # running digests of uploads between two requests, some 200 bytes each
 OWNER = "lab"  # the object that says whose prefix it is
+GENERATION = "generation"  # … and of which generation of that lab
+PROBE = "check"
 
 
 class S3BlobStore:
@@ -42,28 +45,58 @@ class S3BlobStore:
         self._open: set[str] = set()
         self._hashes: OrderedDict[str, Hashed] = OrderedDict()  # upload → its parts, their hash
 
-    def claim(self, lab: str) -> None:
+    def claim(self, lab: str, generation: str = "") -> None:
         """Make the prefix this lab's own, or find that it is: two labs in one prefix would remove each other's files.
 
         Args:
             lab: the lab's id.
+            generation: of the lab; "": any.
 
-        Raises ConfigurationError where it is another lab's; StoreError.
+        Raises ConfigurationError where it is another lab's, or another generation's; StoreError.
         """
-        key = self.bucket.key(OWNER)
+        owner, its = self._look(lab, generation)
+        if not owner:
+            self._note(OWNER, lab)
+            self._look(lab, generation)  # another lab may have done so at the same moment
+        if generation and not its:
+            self.note_generation(generation)
+
+    def look(self, lab: str, generation: str) -> None:
+        """Find out whether this lab may have the prefix, and write there. What it writes, it removes. Raises as
+        `claim`.
+        """
+        self._look(lab, generation)
+        with suppress(NoRoomError):
+            self._note(PROBE, "may a lab write here?")
+            self.bucket.remove(self.bucket.key(PROBE))
+
+    def note_generation(self, generation: str) -> None:
+        """Make the prefix that of this generation of its lab. Raises StoreError."""
+        self._note(GENERATION, generation)
+
+    def _look(self, lab: str, generation: str) -> tuple[str, str]:
         with self.client.errors():
             self.client.s3.head_bucket(Bucket=self.client.bucket)
-        for _ in range(2):
-            with suppress(MissingError), self.client.errors():
-                owner = self.client.s3.get_object(Bucket=self.client.bucket, Key=key)["Body"].read(64).decode()
-                if owner != lab:
-                    raise ConfigurationError(
-                        f"{self.settings.name} has the files of another lab (its id is {owner!r}, this one's {lab!r}): "
-                        "name another prefix."
-                    )
-                return
-            with self.client.errors():
-                self.bucket.put(key, lab.encode())
+        owner = self._noted(OWNER)
+        if owner and owner != lab:
+            raise ConfigurationError(
+                f"{self.settings.name} has the files of another lab (its id is {owner!r}, this one's {lab!r}): "
+                "name another prefix."
+            )
+        its = self._noted(GENERATION) if generation else ""
+        if its and its != generation:
+            raise ConfigurationError(other_generation(f"{self.settings.name} has the files", "a prefix"))
+        return owner, its
+
+    def _noted(self, name: str) -> str:
+        with suppress(MissingError), self.client.errors():
+            answer = self.client.s3.get_object(Bucket=self.client.bucket, Key=self.bucket.key(name))
+            return str(answer["Body"].read(64).decode())
+        return ""
+
+    def _note(self, name: str, words: str) -> None:
+        with self.client.errors():
+            self.bucket.put(self.bucket.key(name), words.encode())
 
     # Uploads
 

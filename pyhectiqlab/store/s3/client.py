@@ -6,7 +6,7 @@ import base64
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ import botocore.session
 from botocore import exceptions, handlers
 from botocore.config import Config
 
-from ...errors import StoreError
+from ...errors import ConfigurationError, EngineAwayError, StoreError
 from ..blobs import NoRoomError
 from ..engine_counts import EngineCounts
 from .settings import S3Settings
@@ -57,6 +57,7 @@ class S3Client:
     StoreError.
 
     `s3`: botocore's client; call it inside `errors()`. `signing`: one that knows the server as others reach it.
+    `first`: what is still to be done before any call, such as a look whose bucket it is; each call tries it.
     """
 
     def __init__(self, settings: S3Settings) -> None:
@@ -64,6 +65,8 @@ class S3Client:
         self.bucket = settings.bucket
         self._lock = threading.Lock()
         self._retry_at, self._why = 0.0, ""
+        self.first: Callable[[], object] | None = None
+        self._first_lock, self._doing_first = threading.RLock(), False
         self.counts = EngineCounts()
         self.s3 = self._client(settings.endpoint)
         self.signing = self._client(settings.public_endpoint) if settings.public_endpoint else self.s3
@@ -119,8 +122,23 @@ class S3Client:
         """Raise failures as StoreError, and what is not there as MissingError. While the server is out of reach, fail
         at once: threads that wait for it would be missing elsewhere.
         """
+        if self.first is not None:
+            self._do_first()
         with self.counts.call(MissingError), self._as_store_error():
             yield
+
+    def _do_first(self) -> None:
+        with self._first_lock:
+            if self.first is None or self._doing_first:  # done meanwhile, or it is what calls
+                return
+            self._doing_first = True
+            try:
+                self.first()
+                self.first = None
+            except ConfigurationError as e:
+                raise StoreError(str(e)) from None
+            finally:
+                self._doing_first = False
 
     @contextmanager
     def _as_store_error(self) -> Iterator[None]:
@@ -151,7 +169,7 @@ class S3Client:
             if self._why:
                 now = time.monotonic()
                 if now < self._retry_at:
-                    raise StoreError(self._why)
+                    raise EngineAwayError(self._why)
                 self._retry_at = now + PROBE_S  # this call tries
 
     def _reached(self) -> None:
@@ -159,7 +177,7 @@ class S3Client:
             with self._lock:
                 self._why = ""
 
-    def _unreached(self, why: str) -> StoreError:
+    def _unreached(self, why: str) -> EngineAwayError:
         settings = self.settings
         with self._lock:
             self._why = (
@@ -167,7 +185,7 @@ class S3Client:
                 f"({why}). Nothing else is concerned: see that it runs and can be reached from the lab."
             )
             self._retry_at = time.monotonic() + DOWN_S
-            return StoreError(self._why)
+            return EngineAwayError(self._why)
 
     def _refusal(self, error: exceptions.ClientError) -> Exception:
         """Return the error for an answer of 3xx, 4xx or 5xx."""

@@ -18,6 +18,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from ...base.installing import install_advice
 from ...errors import ConfigurationError
 
+VERSION_MIN = 14
 READ_TIMEOUT_S = 60  # of a statement
 LOCK_TIMEOUT_S = 30  # how long a statement waits for another transaction to end
 IDLE_TIMEOUT_S = 300  # of a writer between two statements: then its locks are released, even if it hangs
@@ -83,6 +84,14 @@ def connect_directly(url: URL, **parameters: str) -> Any:
 
 def _no_driver() -> ConfigurationError:
     return ConfigurationError(f"The driver of PostgreSQL is not installed: {install_advice('postgres')}.")
+
+
+def check_version(number: int, where: str) -> None:
+    """Raise ConfigurationError where a server is too old for a lab. `number`: as PostgreSQL counts, such as 150018."""
+    if number < VERSION_MIN * 10_000:
+        raise ConfigurationError(
+            f"{where} is version {number // 10_000}, which is too old: upgrade it to {VERSION_MIN} or newer."
+        )
 
 
 def _check_encoding(connection: Any, _record: Any) -> None:

@@ -298,6 +298,13 @@ def is_current(conn: Connection) -> bool:
     return there and conn.execute(select(func.max(migrations.c.version))).scalar() == len(MIGRATIONS)
 
 
+def newer(schema: int) -> NewerSchemaError:
+    return NewerSchemaError(
+        f"The lab's database has schema {schema}, made by a newer pyhectiqlab; this one knows {len(MIGRATIONS)}. "
+        f"Upgrade it: {upgrade_advice('server')}"
+    )
+
+
 def upgrade(conn: Connection) -> None:
     """Bring the database to this version's schema, inside the caller's transaction. Raises NewerSchemaError. Blocks
     while another lab does so: whoever comes second finds it done.
@@ -306,10 +313,7 @@ def upgrade(conn: Connection) -> None:
     fresh = not inspect(conn).has_table("migrations")
     done = 0 if fresh else max(conn.execute(select(migrations.c.version)).scalars(), default=0)
     if done > len(MIGRATIONS):
-        raise NewerSchemaError(
-            f"The lab's database has schema {done}, made by a newer pyhectiqlab; this one knows {len(MIGRATIONS)}. "
-            f"Upgrade it: {upgrade_advice('server')}"
-        )
+        raise newer(done)
     if done == len(MIGRATIONS):
         return
     for version, (name, step) in enumerate(MIGRATIONS, start=1):

@@ -1,0 +1,32 @@
+"""hectiqlab admin adopt: engines that were restored from their own backups become one lab again."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import ConfigurationError
+from .fleet_options import from_environment
+
+
+@click.command()
+def adopt() -> None:
+    """Have PostgreSQL, ClickHouse and the bucket be one lab after they were restored. Stop all labs before.
+
+    The lab gets a new generation, by which clients learn that it may have forgotten something: they send again what it
+    does not have. Points and files are noted as those of that generation: a lab of another one, such as a copy of it,
+    is refused there from then on.
+    """
+    from ..store.fleet import FleetStorage
+
+    at = from_environment()
+    if at is None:
+        raise ConfigurationError(
+            "Name the engines by HECTIQLAB_DATABASE, HECTIQLAB_POINTS and HECTIQLAB_FILES, or by HECTIQLAB_CONFIG. A "
+            "lab in a folder needs no such call: `hectiqlab admin restore` does it."
+        )
+    storage = FleetStorage(at, beside=True)
+    try:
+        storage.adopt()
+    finally:
+        storage.close()
+    click.echo(f"{at} are one lab, of a new generation: start it.")

@@ -1,0 +1,68 @@
+"""Addresses: where the data of several labs are, as people name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ..errors import ConfigurationError
+
+CONNECTIONS = 16  # that read, of one lab; it has up to seven more
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the data of several labs are.
+
+    Attributes:
+        database: postgresql://USER@HOST/NAME. direct: the same database past a pooler; "": there is none.
+        points, files: by what comes before the colon, an entry of POINT_STORES and of BLOB_STORES.
+        connections: to the database that read, at most, of each lab.
+    """
+
+    database: str
+    points: str
+    files: str
+    direct: str = ""
+    connections: int = CONNECTIONS
+
+    def __str__(self) -> str:
+        """Where it is, without passwords."""
+        return ", ".join(shown(address) for address in (self.database, self.points, self.files))
+
+
+def shown(address: str) -> str:
+    """Return an address without its password, and without what follows its path."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return address.split("?", 1)[0]
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def folder_of(at: Addresses) -> Path:
+    """Return the folder that the address of files names. Raises ConfigurationError."""
+    folder = Path(at.files.partition(":")[2].removeprefix("//"))
+    if not folder.is_absolute():
+        raise ConfigurationError(f"--files {at.files}: give a whole path, such as folder:/srv/lab.")
+    return folder
+
+
+def clickhouse_of(at: Addresses) -> tuple[str, str]:
+    """Return the address of ClickHouse itself, and the name of its cluster (`?cluster=NAME`); "": there is none."""
+    where = urlsplit(at.points)
+    options = dict(parse_qsl(where.query))
+    cluster = options.pop("cluster", "")
+    return where._replace(query=urlencode(options)).geturl(), cluster
+
+
+def other_generation(what: str, place: str) -> str:
+    """Return what to say where data are of another generation of a lab than its database."""
+    return (
+        f"{what} of another generation of this lab, which was restored or copied: name {place} of its own; or stop the "
+        "other one, and call `hectiqlab admin adopt`, if these are to belong together."
+    )

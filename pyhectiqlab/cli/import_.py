@@ -16,7 +16,8 @@ from .output import clean, echo_json
 
 if TYPE_CHECKING:
     from ..importing.incoming import Incoming
-    from ..importing.points import Problems, Source
+    from ..importing.points import Problems
+    from ..importing.source import Source
 
 _Command = Callable[..., Any]
 
@@ -40,13 +41,13 @@ def command() -> None:
     """
 
 
-@command.command("tensorboard", short_help="Scalars of TensorBoard event files.")
+@command.command("tensorboard", short_help="TensorBoard event files.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @_options
 def tensorboard(
     profile: str | None, paths: tuple[Path, ...], project: str | None, name: str | None, as_json: bool
 ) -> None:
-    """Import the scalars of all event files in and below each PATH.
+    """Import all event files in and below each PATH: scalars, histograms, images, sounds, texts and hyperparameters.
 
     Each folder with event files becomes a run, named by its path below PATH; links to folders are followed. A file that
     ends in the middle of a record, as one that is being written does, is taken up to there: imported again, what is new

@@ -6,11 +6,8 @@ says how many it has, so an import that is repeated goes on there.
 
 from __future__ import annotations
 
-import struct
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -20,16 +17,16 @@ from ..capture.process import host
 from ..errors import ConflictError, InvalidRequestError, LabRequestError, NotFoundError
 from ..protocol.events import check_fields
 from ..protocol.limits import BATCHES_PER_REQUEST_MAX, EVENT_BYTES_MAX, PROTOCOL_VERSION, STEP_MAX, STEP_MIN
-from ..transport.file_upload import register, upload_file
+from ..transport.file_upload import upload_file
 from ..transport.http import LabClient, quoted
 from ..transport.retry import Backoff
 from .incoming import Cut, Event, Incoming, NewFile, NewVersion, Placed, artifact_name_from, hex_of
 from .points import Point, Problems, is_time, trouble_with_key
 from .send import TRIES, Imported
+from .wire import batch_of, size_of, store_file
 
 REQUEST_ITEMS = 20_000
 REQUEST_BYTES = 4 << 20  # of keys and events, about
-_POINT_BYTES = 28
 
 
 class Filling:
@@ -60,7 +57,10 @@ class Filling:
         for name, items in self._incoming.sections.items():
             sending = _Sending(self._lab, self._incoming.origin, self.run["run"], name, cursors)
             for placed in items(self.problems):
-                sending.add(placed)
+                if isinstance(placed.item, NewFile):
+                    self._send_file(placed.item)
+                else:
+                    sending.add(placed.item, placed.rank, placed.attempt)
             sending.send()
             self.points += sending.points
             self.before += sending.before
@@ -91,13 +91,7 @@ class Filling:
 
     def _send_file(self, file: NewFile) -> None:
         try:
-            if file.path is not None:
-                self._register(file, file.path)
-            else:
-                with tempfile.NamedTemporaryFile(prefix="hectiqlab-") as made:
-                    made.write(file.data or b"")
-                    made.flush()
-                    self._register(file, Path(made.name))
+            store_file(self._lab, file, self.run["run"], self.run["project_id"])
         except OSError as e:
             self.problems.add(f"file {file.name}", f"the file {file.name!r}: {e.strerror or e}")
         except (InvalidRequestError, ConflictError) as e:
@@ -122,15 +116,6 @@ class Filling:
             self.problems.add(f"version {name}", f"{version.name!r}: {e.filename or ''}: {e.strerror or e}")
         except (InvalidRequestError, ConflictError, NotFoundError) as e:
             self.problems.add(f"version {e.code}", f"{version.name!r}: {e}")
-
-    def _register(self, file: NewFile, path: Path) -> None:
-        sent = upload_file(self._lab, path, project=self.run["project_id"])
-        body = {
-            "name": file.name, "digest": sent.digest, "bytes": sent.bytes, "step": file.step, "kind": file.kind,
-            "meta": dict(file.meta), "id": hex_of(file.id, self.run["run"]),
-            "created": time.time() if file.created is None else file.created,
-        }  # fmt: skip
-        register(self._lab, body, run=self.run["run"])
 
 
 def bring(
@@ -166,8 +151,8 @@ class _Sending:
         self._keys: set[str] = set()
         self.points = self.before = 0
 
-    def add(self, placed: Placed) -> None:
-        item, place = placed.item, (placed.rank, placed.attempt)
+    def add(self, item: Point | Event | Cut, rank: int, attempt: int) -> None:
+        place = (rank, attempt)
         if isinstance(item, Cut):
             self.send()
             return
@@ -187,7 +172,7 @@ class _Sending:
             self._batches.append((stream, stream.number - numbers, []))
         self._batches[at][2].append(item)
         self._items += 1
-        self._bytes += _size(item) if isinstance(item, Event) else _POINT_BYTES
+        self._bytes += size_of(item)
         if isinstance(item, Point) and item.key not in self._keys:
             self._keys.add(item.key)
             self._bytes += len(item.key.encode()) + 100
@@ -205,44 +190,10 @@ class _Sending:
     def send(self) -> None:
         """Send what waits. Raises LabRequestError."""
         if self._batches:
-            batches = [{**stream.place, **_wire(before, items)} for stream, before, items in self._batches]
+            batches = [{**stream.place, **batch_of(before, items)} for stream, before, items in self._batches]
             _ingest(self._lab, self._session, batches)
         self._batches, self._open, self._keys = [], {}, set()
         self._items = self._bytes = 0
-
-
-def _size(event: Event) -> int:
-    """Return about how many bytes an event takes."""
-    return 100 + sum(
-        len(value) * 4 if isinstance(value, str) else len(value) if isinstance(value, bytes) else 1000
-        for value in event.fields.values()
-    )
-
-
-def _wire(before: int, items: list[Point | Event]) -> dict[str, Any]:
-    """Return the items numbered from `before` + 1 as columns and events (FORMAT.md, section 3)."""
-    columns: dict[str, list[tuple[int, Point]]] = {}
-    events, seq = [], 0
-    for item in items:
-        if isinstance(item, Event):
-            events.append([seq, item.kind, round(item.time * 1e6), dict(item.fields)])
-            seq += item.numbers
-        else:
-            columns.setdefault(item.key, []).append((seq, item))
-            seq += 1
-    series = []
-    for key, column in columns.items():
-        n = len(column)
-        series.append(
-            {
-                "key": key,
-                "seq": struct.pack(f"<{n}I", *(at for at, _ in column)),
-                "step": struct.pack(f"<{n}q", *(point.step for _, point in column)),
-                "value": struct.pack(f"<{n}d", *(point.value for _, point in column)),
-                "time": struct.pack(f"<{n}d", *(point.time for _, point in column)),
-            }
-        )
-    return {"first": before + 1, "last": before + seq, "series": series, "events": events}
 
 
 def _ingest(lab: LabClient, session: str, batches: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..protocol import states
 from ..protocol.limits import KEY_BYTES_MAX, NAME_BYTES_MAX
+from ..protocol.media import TEXT, TEXT_BYTES_MAX, file_name
 from ..protocol.names import new_name
 from .points import Point, Problems
 
@@ -35,15 +36,6 @@ class Cut(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Placed:
-    """An item of a rank and attempt."""
-
-    item: Point | Event | Cut
-    rank: int = 0
-    attempt: int = 1
-
-
-@dataclass(frozen=True)
 class NewFile:
     """A file of a run. `path` has its bytes, or `data` has them. `id` names it among the
     files of the run, the same at each import.
@@ -57,6 +49,15 @@ class NewFile:
     kind: str = "file"
     meta: Mapping[str, Any] = field(default_factory=dict)
     created: float | None = None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An item of a rank and attempt."""
+
+    item: Point | Event | NewFile | Cut
+    rank: int = 0
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,16 @@ def artifact_name_from(text: str) -> str:
 def key_from(text: str) -> str:
     """Return a key that the lab takes: the text, cut where it is too long."""
     return text.encode("utf-8", "replace")[:KEY_BYTES_MAX].decode("utf-8", "ignore") or "_"
+
+
+def text_item(name: str, step: int | None, said: str, time: float) -> Event | NewFile:
+    """Return a text of a step: an event, or a file where it is too long for one."""
+    data = said.encode("utf-8", "backslashreplace")  # UTF-8 has no lone surrogates: they are written out
+    key = key_from(name)
+    if len(data) <= TEXT_BYTES_MAX:
+        return Event(TEXT, time, {"name": key, "step": step, "text": data.decode()})
+    ident = hex_of("text", name, str(step), repr(time), data.decode())
+    return NewFile(ident, file_name(name, ".txt"), None, data, step, TEXT, {"name": key}, time)
 
 
 def record_of(

@@ -18,14 +18,15 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..exporting.parquet import arrow
 from ..protocol import states
-from ..protocol.media import HISTOGRAM, IMAGE, TEXT_BYTES_MAX, Histogram, check_histogram, file_name
+from ..protocol.media import HISTOGRAM, IMAGE, Histogram, check_histogram, file_name
 from .fill import valid
-from .incoming import Event, Incoming, NewFile, Placed, hex_of, key_from, name_from, record_of
+from .incoming import Event, Incoming, NewFile, Placed, hex_of, key_from, name_from, record_of, text_item
 from .points import Point, Problems, digest_of
 
 _PART = re.compile(r"(?P<run>.+)_part_(?P<number>\d+)\.parquet")
 _SERIES = {"float_series", "string_series", "histogram_series", "file_series"}
 _IMAGES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
+_LOG_CHARS_MAX = 65_536  # of one log event
 _CONSOLE = re.compile(r"monitoring/(?:[^/]+/)?(?P<channel>stdout|stderr)")
 _MONITORING = re.compile(r"monitoring/(?:[^/]+/)?(?P<name>.+)")
 Row = dict[str, Any]
@@ -168,7 +169,7 @@ def _items(run: _Run, problems: Problems) -> Iterator[Placed]:
                 yield Placed(item)
 
 
-def _of_row(run: _Run, row: Row, problems: Problems) -> Iterator[Point | Event]:
+def _of_row(run: _Run, row: Row, problems: Problems) -> Iterator[Point | Event | NewFile]:
     kind, name, step = row["attribute_type"], row["attribute_path"], _step(row)
     time = _seconds(row.get("timestamp"))
     time = _began(run) if time is None else time
@@ -186,10 +187,11 @@ def _of_row(run: _Run, row: Row, problems: Problems) -> Iterator[Point | Event]:
         console = _CONSOLE.fullmatch(name)
         if console:
             line = text if text.endswith("\n") else text + "\n"
-            yield Event("log", time, {"channel": console["channel"], "level": None, "text": line[:65_536]})
+            for start in range(0, len(line), _LOG_CHARS_MAX):
+                part = line[start : start + _LOG_CHARS_MAX]
+                yield Event("log", time, {"channel": console["channel"], "level": None, "text": part})
         else:
-            cut = text.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
-            yield Event("text", time, {"name": key_from(name), "step": step, "text": cut})
+            yield text_item(name, step, text, time)
     elif kind == "histogram_series":
         its = row.get("histogram_value") or {}
         try:

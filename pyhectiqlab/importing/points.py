@@ -1,11 +1,9 @@
-"""What a reader returns: points, and what it could not read, within bounds."""
+"""A point, and what a reader could not read, within bounds."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,50 +41,6 @@ class Problems:
         return [
             text + (f" (and {count - 1:,} more like it)" if count > 1 else "") for text, count in self._by_kind.values()
         ]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A file of a source. Its points are a stream of their own.
-
-    Attributes:
-        head: 32 hex digits of its beginning, which stay the same while it grows.
-        size: how many of its bytes are read.
-        digest: returns the digest of its first so many bytes. Blocks on the disk, raises OSError.
-        read: yields the points in order of arrival, and reports what it cannot read. Blocks on the disk. Raises
-            OSError.
-    """
-
-    name: str
-    head: str
-    size: int
-    digest: Callable[[int], str] = field(compare=False)
-    read: Callable[[Problems], Iterator[Point]] = field(compare=False)
-
-
-@dataclass(frozen=True)
-class Source:
-    """What becomes one run.
-
-    Attributes:
-        name: name for the run.
-        digest: 32 hex digits of its content: the same content has the same digest.
-        parts: its files, at least one, in the order in which they are read.
-    """
-
-    name: str
-    digest: str
-    parts: tuple[Part, ...]
-
-    @property
-    def head(self) -> str:
-        """32 hex digits that stay the same while its files grow, and while more files follow."""
-        return self.parts[0].head
-
-    def read(self, problems: Problems) -> Iterator[Point]:
-        """Yield the points of all parts."""
-        for part in self.parts:
-            yield from part.read(problems)
 
 
 def digest_of(kind: str, files: list[tuple[Path, int]]) -> str:

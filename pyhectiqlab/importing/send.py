@@ -13,11 +13,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import struct
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import msgpack
@@ -25,15 +23,18 @@ import msgpack
 from .. import settings
 from .._version import __version__
 from ..capture.process import host
-from ..errors import LabRequestError, NotFoundError, PermissionDeniedError
+from ..errors import ConflictError, InvalidRequestError, LabRequestError, NotFoundError, PermissionDeniedError
 from ..protocol import states
 from ..protocol.limits import PROTOCOL_VERSION
 from ..transport.http import LabClient, quoted
 from ..transport.retry import Backoff
-from .points import Part, Point, Problems, Source
+from .incoming import Event, NewFile
+from .points import Point, Problems
+from .source import Part, Source
+from .wire import batch_of, file_id, size_of, store_file
 
-BATCH_POINTS = 20_000
-BATCH_KEY_BYTES = 4 << 20  # of a batch's distinct keys
+BATCH_ITEMS = 20_000
+BATCH_BYTES = 4 << 20  # of a batch's distinct keys and its events, about
 TRIES = 5
 TOLD_KIND = "imported"  # the event behind the points of a file
 
@@ -62,12 +63,15 @@ class Imported:
 
 @dataclass
 class _FileNote:
-    """What a writer noted about its file: `number` is that of the event, `points` how many points came before it."""
+    """What a writer noted about its file: `number` is that of the event, `points` how many points came before it, and
+    `items` how many points and events; None: an older version noted it, which brought points alone.
+    """
 
     number: int
     points: int
     size: int
     digest: str
+    items: int | None
 
 
 @dataclass
@@ -77,6 +81,7 @@ class _Target:
     session: str
     run: str
     project: str
+    project_id: str
     url: str
     attempt: int
     notes: dict[str, _FileNote]  # by writer
@@ -110,36 +115,96 @@ def send(lab: LabClient, source: Source, project: str | None) -> Imported:
         known = sessions.get(source.head)
         if known is None:
             continue
-        target = _Target(source.head, run["id"], run["project"]["name"], run["url"], known["attempt"], {})
+        target = _Target(
+            source.head, run["id"], run["project"]["name"], run["project"]["id"], run["url"], known["attempt"], {}
+        )
         target.notes = _notes(lab, target)
         changed = not _has_grown(source, target)
         if changed:
             target = None
         elif known["ended"] is not None and all(_is_complete(part, target) for part in source.parts):
             return _was_there(run)
-    problems = Problems()
-    read = before = 0
-    latest = -math.inf
+    sending = _Sending(lab, source, project, target, changed)
     for part in source.parts:
-        points = iter(part.read(problems))
-        note = target.before(part) if target else None
-        for point in islice(points, note.points if note else 0):
-            read, before, latest = read + 1, before + 1, max(latest, point.time)
+        sending.send(part)
+    return sending.finish()
+
+
+class _Sending:
+    """A source on its way."""
+
+    def __init__(
+        self, lab: LabClient, source: Source, project: str | None, target: _Target | None, changed: bool
+    ) -> None:
+        self._lab, self._source, self._project, self._target = lab, source, project, target
+        self._changed, self._files_there = changed, _files_of(lab, target) if target else set()
+        self._problems = Problems()
+        self._read = self._before = 0
+        self._latest = -math.inf
+
+    def send(self, part: Part) -> None:
+        """Send what the lab lacks of a file. Raises LabRequestError, OSError."""
+        note = self._target.before(part) if self._target else None
+        items = self._behind(part, note)
         number = cursor = note.number if note else 0
-        mine = note.points if note else 0
-        for batch in _batches(points):
-            if target is None:
-                target = _attach(lab, source, project, min(point.time for point in batch), changed)
+        points, count = (note.points, note.items) if note else (0, 0)
+        count = points if count is None else count
+        for batch in _batches(items):
+            target = self._target_of(min(item.time for item in batch))
             if number + len(batch) > cursor:
-                cursor = _ingest(lab, target.session, target.stream(part), batch, number, cursor)
-            number, mine, read = number + len(batch), mine + len(batch), read + len(batch)
-            latest = max(latest, *(point.time for point in batch))
-        if target is not None and (note is None or note.size != part.size):
-            _tell(lab, target, part, number, mine, latest)
-    if target is None:
-        return Imported(source.name, None, None, None, 0, 0, False, [*problems.lines(), f"{source.name}: no scalars"])
-    _end(lab, target, latest if math.isfinite(latest) else time.time())
-    return Imported(source.name, target.run, target.project, target.url, read, before, False, problems.lines())
+                cursor = _ingest(self._lab, target.session, target.stream(part), batch, number, cursor)
+            number, count = number + len(batch), count + len(batch)
+            new = sum(isinstance(item, Point) for item in batch)
+            points, self._read = points + new, self._read + new
+            self._latest = max(self._latest, *(item.time for item in batch))
+        if self._target is not None and (note is None or not _is_complete(part, self._target)):
+            _tell(self._lab, self._target, part, number, points, count, self._latest)
+
+    def _behind(self, part: Part, note: _FileNote | None) -> Iterator[Point | Event]:
+        """Yield what an earlier import has not brought. Files are sent on the way."""
+        left = 0 if note is None else note.points if note.items is None else note.items
+        points_alone = note is not None and note.items is None
+        for item in part.read(self._problems):
+            if isinstance(item, NewFile):
+                self._store(item)
+                continue
+            if left and (isinstance(item, Point) or not points_alone):
+                left -= 1
+                if isinstance(item, Point):
+                    self._read, self._before = self._read + 1, self._before + 1
+                self._latest = max(self._latest, item.time)
+                continue
+            yield item
+
+    def _store(self, file: NewFile) -> None:
+        created = file.created or 0.0
+        target = self._target_of(created)
+        self._latest = max(self._latest, created)
+        if file_id(file, target.run) in self._files_there:
+            return
+        try:
+            store_file(self._lab, file, target.run, target.project_id)
+        except (InvalidRequestError, ConflictError) as e:
+            self._problems.add(f"file {e.code}", f"the file {file.name!r}: {e}")
+
+    def _target_of(self, started: float) -> _Target:
+        """Make the run, or find it, if that has not been done. `started`: a time of what it is made for."""
+        if self._target is None:
+            self._target = _attach(self._lab, self._source, self._project, started, self._changed)
+        return self._target
+
+    def finish(self) -> Imported:
+        name, problems, target = self._source.name, self._problems.lines(), self._target
+        if target is None:
+            return Imported(name, None, None, None, 0, 0, False, [*problems, f"{name}: nothing that a lab has"])
+        _end(self._lab, target, self._latest if math.isfinite(self._latest) else time.time())
+        return Imported(name, target.run, target.project, target.url, self._read, self._before, False, problems)
+
+
+def _files_of(lab: LabClient, target: _Target) -> set[str]:
+    """Return the ids of the artifacts that the run has."""
+    rows = lab.pages(f"/runs/{quoted(target.run)}/artifacts", {"versions": "all", "limit": 1000})
+    return {row["uuid"] for row in rows}
 
 
 def _was_there(run: dict[str, Any]) -> Imported:
@@ -164,9 +229,11 @@ def _notes(lab: LabClient, target: _Target) -> dict[str, _FileNote]:
             continue
         before = notes.get(event["writer"])
         if before is None or before.number < event["seq"]:
+            items = fields.get("items")
             notes[event["writer"]] = _FileNote(
-                event["seq"], fields["points"], fields["bytes"], str(fields.get("digest"))
-            )
+                event["seq"], fields["points"], fields["bytes"], str(fields.get("digest")),
+                items if isinstance(items, int) else None,
+            )  # fmt: skip
     return notes
 
 
@@ -179,7 +246,7 @@ def _has_grown(source: Source, target: _Target) -> bool:
 def _is_complete(part: Part, target: _Target) -> bool:
     """Return whether the lab has all of a file already."""
     note = target.before(part)
-    return note is not None and note.size == part.size
+    return note is not None and note.items is not None and note.size == part.size
 
 
 def _attach(lab: LabClient, source: Source, project: str | None, started: float, changed: bool) -> _Target:
@@ -204,52 +271,38 @@ def _attach(lab: LabClient, source: Source, project: str | None, started: float,
         author = answer["run"]["author"]
         raise PermissionDeniedError(f"The run {source.name!r} belongs to {author}: choose another name with --name.")
     run = answer["run"]
-    return _Target(session, run["id"], run["project"]["name"], run["url"], answer["attempt"], {})
+    its = run["project"]
+    return _Target(session, run["id"], its["name"], its["id"], run["url"], answer["attempt"], {})
 
 
-def _batches(points: Iterable[Point]) -> Iterator[list[Point]]:
-    """Yield the points in batches that fit a request. Where a batch is cut depends on the points alone."""
-    batch: list[Point] = []
+def _batches(items: Iterable[Point | Event]) -> Iterator[list[Point | Event]]:
+    """Yield the items in batches that fit a request. Where a batch is cut depends on the items alone."""
+    batch: list[Point | Event] = []
     keys: set[str] = set()
-    key_bytes = 0
-    for point in points:
-        if point.key not in keys:
-            keys.add(point.key)
-            key_bytes += len(point.key.encode())
-        batch.append(point)
-        if len(batch) >= BATCH_POINTS or key_bytes >= BATCH_KEY_BYTES:
+    size = 0
+    for item in items:
+        if isinstance(item, Event):
+            size += size_of(item)
+        elif item.key not in keys:
+            keys.add(item.key)
+            size += len(item.key.encode())
+        batch.append(item)
+        if len(batch) >= BATCH_ITEMS or size >= BATCH_BYTES:
             yield batch
-            batch, keys, key_bytes = [], set(), 0
+            batch, keys, size = [], set(), 0
     if batch:
         yield batch
 
 
-def _wire(points: list[Point], done: int, cursor: int) -> dict[str, Any]:
-    """Return the points numbered from `done` + 1, without those up to `cursor`, as columns (FORMAT.md, section 3)."""
-    columns: dict[str, list[tuple[int, Point]]] = {}
-    skip = max(0, cursor - done)
-    for seq, point in enumerate(points[skip:]):
-        columns.setdefault(point.key, []).append((seq, point))
-    series = []
-    for key, column in columns.items():
-        n = len(column)
-        series.append(
-            {
-                "key": key,
-                "seq": struct.pack(f"<{n}I", *(seq for seq, _ in column)),
-                "step": struct.pack(f"<{n}q", *(point.step for _, point in column)),
-                "value": struct.pack(f"<{n}d", *(point.value for _, point in column)),
-                "time": struct.pack(f"<{n}d", *(point.time for _, point in column)),
-            }
-        )
-    return {"first": done + skip + 1, "last": done + len(points), "series": series, "events": []}
-
-
-def _ingest(lab: LabClient, session: str, stream: dict[str, Any], points: list[Point], done: int, cursor: int) -> int:
-    """Send the points behind `cursor`. Return how many numbers of the stream the lab has then."""
+def _ingest(
+    lab: LabClient, session: str, stream: dict[str, Any], items: list[Point | Event], done: int, cursor: int
+) -> int:
+    """Send the items behind `cursor`, numbered from `done` + 1. Return which number of the stream the lab has then."""
     while True:
-        reached = _taken(lab, session, {**stream, **_wire(points, done, cursor)}, done + len(points))
-        if reached >= done + len(points):
+        skip = max(0, cursor - done)
+        batch = batch_of(done + skip, items[skip:])
+        reached = _taken(lab, session, {**stream, **batch}, done + len(items))
+        if reached >= done + len(items):
             return reached
         cursor = reached  # an earlier version cut the batches at another place: the rest is new
 
@@ -280,9 +333,10 @@ def _taken(lab: LabClient, session: str, batch: dict[str, Any], last: int) -> in
         time.sleep(backoff.failed(wait_s))
 
 
-def _tell(lab: LabClient, target: _Target, part: Part, number: int, points: int, at: float) -> None:
+def _tell(lab: LabClient, target: _Target, part: Part, number: int, points: int, items: int, at: float) -> None:
     """Send the note about a file behind its points: an event with the next number."""
-    fields = {"file": part.name, "bytes": part.size, "digest": part.digest(part.size), "points": points}
+    fields = {"file": part.name, "bytes": part.size, "digest": part.digest(part.size)}
+    fields |= {"points": points, "items": items}
     moment = int(at * 1e6) if math.isfinite(at) else 0
     event = {"first": number + 1, "last": number + 1, "series": [], "events": [[0, TOLD_KIND, moment, fields]]}
     _taken(lab, target.session, {**target.stream(part), **event}, number + 1)

@@ -15,7 +15,8 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from ..protocol import csvcells
 from ..protocol.limits import STEP_MAX, STEP_MIN
-from .points import Part, Point, Problems, Source, digest_of, is_time, trouble_with_key
+from .points import Point, Problems, digest_of, is_time, trouble_with_key
+from .source import Part, Source
 
 STEP_NAMES = ("step", "global_step", "_step", "iteration", "index", "")  # "": the index that pandas writes
 TIME_NAMES = ("time", "wall_time", "timestamp", "_timestamp")

@@ -1,7 +1,6 @@
-"""Scalars of TensorBoard event files, with their steps and wall times; one run for each folder that holds some.
+"""TensorBoard event files, with their steps and wall times; one run for each folder that holds some.
 
-An event file is a TFRecord file of `Event` messages. A scalar is a `simple_value` or, as TensorFlow 2 writes it, a
-tensor without dimensions. Images, histograms, texts, graphs and hyperparameters are left out.
+An event file is a TFRecord file of `Event` messages, whose values tensorboard_values.py reads.
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from .points import Part, Point, Problems, Source, digest_of, is_time, trouble_with_key
-from .protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed, varint
+from .points import Problems, digest_of
+from .protobuf import BYTES, FIXED64, VARINT, fields, message, signed
+from .source import Item, Part, Source
+from .tensorboard_values import Values
 from .tfrecord import DamagedError, records
 
 _MARK = "tfevents"
-_SCALARS = ("", "scalars")  # plugins whose tensors are scalars; other plugins keep other things in such tensors
-_FIXED_FORMS = {1: "f", 2: "d"}  # DataType → struct's letter
-_INT_FORMS = {3: "i", 4: "B", 5: "h", 6: "b", 9: "q", 10: "?", 17: "H", 22: "I", 23: "Q"}
-_UINT64 = 23
+_CONTENT = "tensorboard with media"  # an older version brought scalars alone, and named its content otherwise
 
 
 def sources(paths: Iterable[Path]) -> list[Source]:
@@ -43,7 +41,7 @@ def sources(paths: Iterable[Path]) -> list[Source]:
             sized = [(file, file.stat().st_size) for file in files]
             name = root.resolve().name if folder == root else folder.relative_to(root).as_posix()
             parts = tuple(_part(file, size) for file, size in sized)
-            runs.append(Source(name, digest_of("tensorboard", sized), parts))
+            runs.append(Source(name, digest_of(_CONTENT, sized), parts))
     return runs
 
 
@@ -56,7 +54,7 @@ def _part(path: Path, size: int) -> Part:
             first = b""
     head = hashlib.sha256(path.name.encode("utf-8", "surrogateescape") + b"\0" + first).hexdigest()[:32]
     return Part(
-        path.name, head, size, lambda some: digest_of("tensorboard", [(path, some)]), partial(_points, path, size)
+        path.name, head, size, lambda some: digest_of("tensorboard", [(path, some)]), partial(_items, path, size, head)
     )
 
 
@@ -90,9 +88,9 @@ def _event_files(path: Path) -> dict[Path, list[Path]]:
     return dict(sorted(folders.items()))
 
 
-def _points(path: Path, size: int, problems: Problems) -> Iterator[Point]:
-    """Yield the points of the first so many bytes of a file."""
-    plugins: dict[str, str] = {}  # only a tag's first value names the plugin
+def _items(path: Path, size: int, head: str, problems: Problems) -> Iterator[Item]:
+    """Yield what the first so many bytes of a file hold."""
+    values = Values(path, head, problems)
     with path.open("rb") as file:
         try:
             for at, data in records(file, size):
@@ -100,102 +98,26 @@ def _points(path: Path, size: int, problems: Problems) -> Iterator[Point]:
                     problems.add(f"checksum {path}", f"{path}: the record at byte {at:,} is damaged and left out")
                     continue
                 try:
-                    points = list(_of_event(memoryview(data), plugins))
+                    items = list(_of_event(memoryview(data), values))
                 except (ValueError, struct.error):
                     problems.add(f"event {path}", f"{path}: the record at byte {at:,} is no event and left out")
                     continue
-                for point in points:
-                    trouble = trouble_with_key(point.key)
-                    if trouble:
-                        problems.add(f"key {path}", f"{path}: the tag {point.key[:40]!r} {trouble} and is left out")
-                    elif not is_time(point.time):
-                        problems.add(f"time {path}", f"{path}: step {point.step} of {point.key!r} has no valid time")
-                    else:
-                        yield point
+                yield from items
         except DamagedError as e:
             problems.add(f"damage {path}", f"{path} {e}")
 
 
-def _of_event(data: memoryview, plugins: dict[str, str]) -> Iterator[Point]:
+def _of_event(data: memoryview, values: Values) -> Iterator[Item]:
     """Event: 1 wall_time (double), 2 step (int64), 5 summary, whose 1 are its values."""
     time, step, summaries = 0.0, 0, []
     for number, kind, value in fields(data):
-        if (number, kind) == (1, FIXED64):
-            time = struct.unpack("<d", _bytes(value))[0]
-        elif (number, kind) == (2, VARINT):
-            step = signed(_int(value))
-        elif (number, kind) == (5, BYTES):
-            summaries.append(_bytes(value))
+        if (number, kind) == (1, FIXED64) and not isinstance(value, int):
+            time = struct.unpack("<d", value)[0]
+        elif (number, kind) == (2, VARINT) and isinstance(value, int):
+            step = signed(value)
+        elif (number, kind) == (5, BYTES) and not isinstance(value, int):
+            summaries.append(value)
     for summary in summaries:
-        for number, kind, value in fields(summary):
-            if (number, kind) == (1, BYTES):
-                yield from _of_value(_bytes(value), step, time, plugins)
-
-
-def _of_value(data: memoryview, step: int, time: float, plugins: dict[str, str]) -> Iterator[Point]:
-    """Summary.Value: 1 tag, 2 simple_value (float), 8 tensor, 9 metadata, whose 1 (plugin_data) has 1 (plugin_name)."""
-    tag = ""
-    scalar: float | None = None
-    tensor: memoryview | None = None
-    for number, kind, value in fields(data):
-        if (number, kind) == (1, BYTES):
-            tag = bytes(_bytes(value)).decode()
-        elif (number, kind) == (2, FIXED32):
-            scalar = struct.unpack("<f", _bytes(value))[0]
-        elif (number, kind) == (8, BYTES):
-            tensor = _bytes(value)
-        elif (number, kind) == (9, BYTES):
-            plugin = _inner(_inner(_bytes(value)))
-            plugins.setdefault(tag, bytes(plugin).decode())
-    if tensor is not None and plugins.get(tag, "") in _SCALARS:
-        scalar = _scalar(tensor)
-    if scalar is not None:
-        yield Point(tag, step, scalar, time)
-
-
-def _inner(data: memoryview) -> memoryview:
-    """Return field 1 of a message, if it is a field of bytes."""
-    return next((_bytes(v) for number, kind, v in fields(data) if (number, kind) == (1, BYTES)), memoryview(b""))
-
-
-def _scalar(data: memoryview) -> float | None:
-    """Return the value of a tensor without dimensions; None for any other.
-
-    TensorProto: 1 dtype, 2 shape (whose 2 are its dimensions), 4 tensor_content, else the value in a field by its type:
-    5 float, 6 double, 7 int32 and smaller, 10 int64, 11 bool, 16 uint32, 17 uint64. A value of zero may be left out.
-    """
-    dtype, content, fixed, whole = 0, memoryview(b""), memoryview(b""), 0
-    for number, kind, value in fields(data):
-        if (number, kind) == (1, VARINT):
-            dtype = _int(value)
-        elif (number, kind) == (2, BYTES):
-            if any(n == 2 for n, _, _ in fields(_bytes(value))):
-                return None
-        elif (number, kind) == (4, BYTES):
-            content = _bytes(value)
-        elif number in (5, 6) and kind != VARINT:
-            fixed = _bytes(value)
-        elif number in (7, 10, 11, 16, 17):
-            whole = _int(value) if kind == VARINT else _first_varint(_bytes(value))
-    if dtype in _FIXED_FORMS:
-        raw = content or fixed
-        return float(struct.unpack("<" + _FIXED_FORMS[dtype], raw)[0]) if raw else 0.0
-    if dtype in _INT_FORMS:
-        if content:
-            return float(struct.unpack("<" + _INT_FORMS[dtype], content)[0])
-        return float(whole if dtype == _UINT64 else signed(whole))
-    return None
-
-
-def _first_varint(data: memoryview) -> int:
-    return varint(data, 0)[0]
-
-
-def _int(value: int | memoryview) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _bytes(value: int | memoryview) -> memoryview:
-    assert isinstance(value, memoryview)
-    return value
+        for one in message(summary).get(1, []):
+            if not isinstance(one, int):
+                yield from values.of(one, step, time)

@@ -16,9 +16,9 @@ from ..capture.tables import packed, table_of
 from ..errors import ConfigurationError
 from ..exporting.parquet import arrow
 from ..protocol import states
-from ..protocol.media import HISTOGRAM, IMAGE, TABLE, TEXT_BYTES_MAX, Histogram, check_histogram, file_name
+from ..protocol.media import HISTOGRAM, IMAGE, TABLE, Histogram, check_histogram, file_name
 from .fill import valid
-from .incoming import Event, Incoming, NewFile, Placed, hex_of, key_from, name_from, record_of
+from .incoming import Event, Incoming, NewFile, Placed, hex_of, key_from, name_from, record_of, text_item
 from .points import Point, Problems, is_time
 
 _NAMED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -217,13 +217,15 @@ def _items(run: _Run, problems: Problems) -> Iterator[Placed]:
                 yield Placed(item)
 
 
-def _of_value(name: str, value: Any, step: int, time: float, problems: Problems) -> Iterator[Point | Event]:
+def _of_value(name: str, value: Any, step: int, time: float, problems: Problems) -> Iterator[Point | Event | NewFile]:
     value = _NAMED.get(value, value) if isinstance(value, str) else value
     if isinstance(value, bool | int | float):
         yield Point(name, step, float(value), time)
     elif isinstance(value, dict) and isinstance(value.get("_type"), str):
         event = _event(name, value, step)
-        if event is not None:
+        if value["_type"] == "trackio.markdown":
+            yield text_item(name, step, str(value.get("_value", value.get("text", ""))), time)
+        elif event is not None:
             yield Event(event[0], time, event[1])
         elif value["_type"] not in _FILES and value["_type"] != "trackio.table":
             problems.add(f"type {value['_type']}", f"{name!r}: a value of the type {value['_type']}")
@@ -232,14 +234,11 @@ def _of_value(name: str, value: Any, step: int, time: float, problems: Problems)
             yield from _of_value(f"{name}.{inner}", its, step, time, problems)
     elif value is not None:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
-        yield Event("text", time, {"name": key_from(name), "step": step, "text": _cut(text)})
+        yield text_item(name, step, text, time)
 
 
 def _event(name: str, value: Mapping[str, Any], step: int) -> tuple[str, dict[str, Any]] | None:
     kind = value["_type"]
-    if kind == "trackio.markdown":
-        text = value.get("_value", value.get("text", ""))
-        return "text", {"name": key_from(name), "step": step, "text": _cut(str(text))}
     if kind == "trackio.histogram":
         try:
             histogram = Histogram(tuple(map(float, value["bins"])), tuple(map(float, value["values"])))
@@ -248,10 +247,6 @@ def _event(name: str, value: Mapping[str, Any], step: int) -> tuple[str, dict[st
             return None
         return HISTOGRAM, {"name": key_from(name), "step": step, **histogram.fields()}
     return None
-
-
-def _cut(text: str) -> str:
-    return text.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
 
 
 def _system(run: _Run) -> Iterator[Placed]:

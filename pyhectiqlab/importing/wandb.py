@@ -17,9 +17,9 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..protocol import states
-from ..protocol.media import TEXT_BYTES_MAX, file_name
+from ..protocol.media import file_name
 from .fill import valid
-from .incoming import Event, Incoming, NewFile, NewVersion, Placed, hex_of, key_from, name_from, record_of
+from .incoming import Event, Incoming, NewFile, NewVersion, Placed, hex_of, key_from, name_from, record_of, text_item
 from .points import Point, Problems, digest_of
 from .protobuf import Message, message, messages, text, texts, whole
 from .records import records
@@ -29,6 +29,7 @@ from .wandb_media import Media, media_of
 _HISTORY, _SUMMARY, _OUTPUT, _CONFIG, _STATS, _ARTIFACT = 2, 3, 4, 5, 7, 8
 _ALERT, _METRIC, _OUTPUT_RAW, _RUN, _EXIT, _ENVIRONMENT, _USE_ARTIFACT = 10, 12, 13, 17, 18, 26, 25
 _CHANNELS = {0: "stderr", 1: "stdout"}
+_Item = Point | Event | NewFile
 _OWN_KEYS = {"_timestamp", "_step", "_runtime", "_wandb"}
 _LOG_CHARS_MAX = 65_536
 
@@ -179,7 +180,7 @@ def _all(attempts: list[_Attempt], problems: Problems) -> Iterator[Placed]:
             yield Placed(item, 0, number)
 
 
-def _items(attempt: _Attempt, problems: Problems) -> Iterator[Point | Event]:
+def _items(attempt: _Attempt, problems: Problems) -> Iterator[_Item]:
     """Yield points, texts, histograms and printed lines in their order."""
     for record in _records(attempt.path, attempt.size):
         try:
@@ -209,7 +210,7 @@ def _items(attempt: _Attempt, problems: Problems) -> Iterator[Point | Event]:
             continue  # it was reported
 
 
-def _of_row(attempt: _Attempt, row: dict[str, Any], number: int | None, problems: Problems) -> Iterator[Point | Event]:
+def _of_row(attempt: _Attempt, row: dict[str, Any], number: int | None, problems: Problems) -> Iterator[_Item]:
     time, step = row.get("_timestamp"), row.get("_step", number)
     time = float(time) if isinstance(time, int | float) else attempt.started
     step = int(step) if isinstance(step, int | float) and math.isfinite(step) else 0
@@ -218,7 +219,7 @@ def _of_row(attempt: _Attempt, row: dict[str, Any], number: int | None, problems
             yield from _of_value(name, value, step, time, problems)
 
 
-def _of_value(name: str, value: Any, step: int, time: float, problems: Problems) -> Iterator[Point | Event]:
+def _of_value(name: str, value: Any, step: int, time: float, problems: Problems) -> Iterator[_Item]:
     if isinstance(value, bool | int | float):
         yield Point(name, step, float(value), time)
     elif isinstance(value, dict) and isinstance(value.get("_type"), str):
@@ -232,8 +233,7 @@ def _of_value(name: str, value: Any, step: int, time: float, problems: Problems)
             yield from _of_value(f"{name}.{inner}", its, step, time, problems)
     elif value is not None:
         said = value if isinstance(value, str) else json.dumps(value)
-        said = said.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
-        yield Event("text", time, {"name": key_from(name), "step": step, "text": said})
+        yield text_item(name, step, said, time)
 
 
 def _record(attempts: list[_Attempt]) -> dict[str, Any]:

@@ -105,12 +105,12 @@ def test_an_import_that_failed_in_the_middle_goes_on_when_it_is_repeated(
                 raise LabUnreachableError("gone")
             return super().ingest(body)
 
-    monkeypatch.setattr(sending, "BATCH_POINTS", 10)
+    monkeypatch.setattr(sending, "BATCH_ITEMS", 10)
     monkeypatch.setattr(sending, "TRIES", 0)
     with Breaks(site.lab.url, site.lab.api_key) as lab, pytest.raises(LabUnreachableError):
         sending.send(lab, source, None)
     assert len(points(site, source.name, "loss")) == 20
-    monkeypatch.setattr(sending, "BATCH_POINTS", cut)
+    monkeypatch.setattr(sending, "BATCH_ITEMS", cut)
     monkeypatch.setattr(sending, "TRIES", 5)
     with site.client() as lab:
         assert sending.send(lab, source, None).points == 45
@@ -184,11 +184,8 @@ def test_links_to_folders_are_followed_and_those_in_a_circle_end(tmp_path: Path)
     assert [len(list(source.read(Problems()))) for source in sources([chosen])] == [3, 3, 2]
 
 
-def test_what_is_no_scalar_is_passed_over_without_a_word(tmp_path: Path) -> None:
+def test_layouts_are_passed_over_without_a_word(tmp_path: Path) -> None:
     with tensorboardX.SummaryWriter(str(tmp_path)) as writer:
-        writer.add_text("text", "words", 0)
-        writer.add_histogram("histogram", np.arange(10.0), 0)
-        writer.add_pr_curve("curve", np.array([0, 1]), np.array([0.25, 0.75]), 0)
         writer.add_custom_scalars({"layout": {"losses": ["Multiline", ["loss"]]}})
         writer.add_scalar("loss", float("nan"), 2**40)
     found, problems = read(tmp_path)
@@ -214,7 +211,7 @@ def test_scalars_that_are_tensors_are_read_and_those_of_other_plugins_not(
     tmp_path: Path, tensor: dict[str, Any], value: float | None
 ) -> None:
     path = tmp_path / "events.out.tfevents.1"
-    path.write_bytes(tensor_event("x", "scalars", **tensor) + tensor_event("y", "hparams", **tensor))
+    path.write_bytes(tensor_event("x", "scalars", **tensor) + tensor_event("y", "graphs", **tensor))
     assert read(path) == ([] if value is None else [Point("x", -3, value, START)], [])
 
 

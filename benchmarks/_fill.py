@@ -1,12 +1,14 @@
 """Fills a lab's data folder with a large project, directly through its stores: what `scripts/fill` runs.
 
-Many short runs with configs, tags, notes and states; and, where asked for, a few long ones (10,000,000 points over ten
-keys) and wide ones (100,000 keys). The same arguments give the same lab, times and ids apart.
+Many short runs with configs, tags, notes and states; where asked for, a few long ones (10,000,000 points over ten
+keys) and wide ones (100,000 keys); and a small project with every kind of thing (_kinds.py). The same arguments give
+the same lab, times and ids apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import sys
 import time
@@ -16,7 +18,9 @@ from typing import Any
 
 import msgpack
 import numpy as np
+from _kinds import Kinds
 
+from pyhectiqlab.store.folder.blob_store import FolderBlobStore
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, User
 from pyhectiqlab.store.points import Column, PointBatch
 from pyhectiqlab.store.sql.meta_store import SqlMeta, SqlMetaStore
@@ -72,6 +76,8 @@ def fill(folder: Path, wish: Wish) -> None:
         with meta.writing() as tx:
             run = _add_run(tx, number, users[0], rng, f"{WIDE}-{i}", points=wish.wide_keys * POINTS)
         _add_wide(points, run, number, wish.wide_keys, f"wide run {i + 1} of {wish.wide_runs}")
+    with contextlib.closing(FolderBlobStore(folder / "blobs")) as blobs:
+        Kinds(meta, points, blobs, users).make()
     points.flush()
     while points.compact(1.0):
         _tell("compacting")

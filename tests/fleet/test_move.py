@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
@@ -10,30 +9,23 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
 
 from pyhectiqlab.errors import LabError, StoreError
 from pyhectiqlab.store.fleet import Addresses
 from pyhectiqlab.store.moving import move as moving
-from pyhectiqlab.store.moving import points, rows
+from pyhectiqlab.store.moving import points
 from pyhectiqlab.store.opening import open_beside, open_place
 from pyhectiqlab.store.points import Column, PointBatch
-from pyhectiqlab.store.sql.meta_schema import blobs
 from pyhectiqlab.transport.file_upload import register, upload_file
 from pyhectiqlab.transport.http import LabClient
 
-from ..clickhouse import needs_clickhouse, server
-from ..commands import run_command
 from ..labs import ForkedLab
 from ..nursery import Nursery
-from ..postgres import needs_postgres
-from ..seaweedfs import needs_s3, seaweedfs
 from ..server.api import Api, batch, events_batch, new_id
-from ..stores import PostgresPlace
+from .move_places import empty_place, everything
 from .move_victim import place_of
 
 
@@ -70,92 +62,8 @@ def fill(lab: ForkedLab, folder: Path) -> None:
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[tuple[Addresses, Path]]:
     """An empty place for several labs, and a file that names it."""
-    needs_postgres(), needs_clickhouse(), needs_s3()
-    place, points = PostgresPlace(empty=True), server().make_database()
-    at = Addresses(place.url, server().url(points), seaweedfs().address())
-    config = tmp_path / "lab.conf"
-    config.write_text(f"[lab]\ndatabase = {at.database}\npoints = {at.points}\nfiles = {at.files}\n")
-    yield at, config
-    place.remove()
-    server().drop_database(points)
-
-
-def seen(lab: ForkedLab, key: str) -> dict[str, Any]:
-    """What people and programs see of a lab."""
-    api = Api(lab.url, key)
-    shown: dict[str, Any] = {"users": api.get("/users"), "handshake": api.get("/handshake")["lab_id"]}
-    for run in api.get("/runs")["items"]:
-        its = run["id"]
-        shown[its] = [
-            {name: value for name, value in run.items() if name != "duration"},  # it goes on
-            api.points(its),
-            api.get(f"/runs/{its}/events")["items"],
-            [
-                (item["name"], item["digest"], api.raw("GET", f"/artifacts/{item['uuid']}/content").content)
-                for item in api.get(f"/runs/{its}/artifacts")["items"]
-            ],
-        ]
-    return without_addresses(shown, lab.url)
-
-
-def assert_same(now: dict[str, Any], before: dict[str, Any]) -> None:
-    """Part by part: what differs is small enough to be read."""
-    assert now.keys() == before.keys()
-    for name, part in before.items():
-        for one, other in zip(part, now[name], strict=True) if isinstance(part, list) else [(part, now[name])]:
-            assert other == one, name
-
-
-def without_addresses(value: Any, url: str) -> Any:
-    if isinstance(value, dict):
-        return {name: without_addresses(part, url) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_addresses(part, url) for part in value]
-    return value.replace(url, "") if isinstance(value, str) else value
-
-
-def test_a_lab_moves_to_several_engines_and_back(old: ForkedLab, fleet: tuple[Addresses, Path], tmp_path: Path) -> None:
-    at, config = fleet
-    back = tmp_path / "back"
-    with old:
-        key = old.api_key
-        before = seen(old, key)
-        told = run_command("admin", "move", "--data", str(old.data_dir), "--to", str(config))
-        assert told.returncode == 0 and "3 files are copied. The lab runs: stop it" in told.stdout, told
-    told = run_command("admin", "move", "--data", str(old.data_dir), "--to", str(config))
-    assert told.returncode == 0 and "Moved and compared: 3 runs, 1,800 points, 3 files" in told.stdout, told
-    with pytest.raises(LabError, match=r"was moved to postgresql://.*admin move --forget"):
-        old.start()
-    arguments = ("--database", at.database, "--points", at.points, "--files", at.files)
-    with ForkedLab(None, tmp_path / "home", *arguments) as there:
-        assert_same(seen(there, key), before)
-        refused = run_command("admin", "move", "--data", str(old.data_dir), "--to", str(config))
-        assert refused.returncode == 1 and "has a lab already" in refused.stderr and refused.stderr.count("\n") == 1
-    its = {"HECTIQLAB_CONFIG": str(config)}
-    told = run_command("admin", "move", "--to", str(back), env={**os.environ, **its})
-    assert told.returncode == 0 and "Moved and compared" in told.stdout, told
-    with ForkedLab(back, tmp_path / "home2") as again:
-        assert_same(seen(again, key), before)
-    told = run_command("admin", "move", "--forget", "--data", str(old.data_dir))
-    assert told.returncode == 0, told
-    assert facts(old.data_dir) == facts(back)
-
-
-def facts(data: Path) -> Any:
-    """All rows of a lab by their digests, and its life."""
-    with closing(open_beside(data)) as storage, storage.meta.reading() as view:
-        tables = rows.digests(view.conn)  # type: ignore[attr-defined]
-        # A lab that starts changes these.
-        for changes in (
-            "users",
-            "web_sessions",
-            "login_links",
-            "api_keys",
-            "audit",
-            "sessions",
-        ):
-            del tables[changes]
-        return tables, view.lab_value("generation"), view.lab_value("id")
+    with empty_place(tmp_path) as place:
+        yield place
 
 
 @pytest.mark.parametrize("step", ["files", "rows", "points", "compare"])
@@ -202,6 +110,7 @@ BACK = ("move.files", "move.rows", "move.points", "move.compared")
 FEW = (("points.inserted", "move.points"), ("move.points",))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("there, back_again", [FEW, pytest.param(THERE, BACK, marks=pytest.mark.slow)])
 def test_a_move_that_is_killed_at_each_step_goes_on_and_ends_with_the_same(
     old: ForkedLab,
@@ -248,19 +157,6 @@ def answered_and_not_told(data: Path) -> PointBatch:
         (result,) = storage.points.append([batch])
         assert result.status == "ok"
         return batch
-
-
-def everything(place: Path | Addresses) -> Any:
-    """All rows, points and files of a lab, by their digests."""
-    with closing(open_beside(place)) as storage:
-        with storage.meta.reading() as view:
-            tables = rows.digests(view.conn)  # type: ignore[attr-defined]
-            digests = list(view.conn.execute(select(blobs.c.digest)).scalars())  # type: ignore[attr-defined]
-        ids, sums = moving._runs_of(storage), {}
-        for digest in digests:
-            with storage.blobs.open(digest, 0) as file:
-                sums[digest] = hashlib.sha256(file.read()).hexdigest()
-        return tables, points.digests(storage.points, ids), sums
 
 
 def test_a_place_with_another_lab_is_refused(old: ForkedLab, tmp_path: Path) -> None:

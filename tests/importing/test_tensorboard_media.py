@@ -53,8 +53,10 @@ def shown(plugin: str, row: list[Any]) -> tuple[Any, ...]:
     time, step, value = row
     if plugin == "images":
         value = value[2:]  # behind width and height
+    if plugin == "histograms":
+        value = [[float(np.float32(one)) for one in row] for row in value]
     if plugin == "audio":
-        value = value[::2] if len(value) > 1 else value  # each before its label
+        value = [one for one in value if one]  # labels are empty
     return round(time, 6), step, value
 
 
@@ -82,7 +84,7 @@ def add(grouped: dict[tuple[str, float, int], list[Any]], name: str, time: float
 
 
 def bins(fields: Any) -> list[list[float]]:
-    """Without empty bins, and as exact as TensorBoard keeps them."""
+    """Without empty bins, and as exact as TensorBoard keeps those of the old form."""
     its = histogram_of(fields)
     assert its is not None
     rows = zip(its.edges, its.edges[1:], its.counts, strict=False)

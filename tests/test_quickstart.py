@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -17,10 +18,10 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
-pytest.importorskip("sklearn", reason="the demo needs scikit-learn: pip install '.[demo]'")
-
-from pyhectiqlab.demo.sweep import planned, start
-
+# Looked for, not imported: that takes a second and a half in each process that collects the tests.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("sklearn") is None, reason="the demo needs scikit-learn: pip install '.[demo]'"
+)
 ROOT = Path(__file__).parents[1]
 
 
@@ -98,6 +99,8 @@ def test_the_first_run_of_the_readme_works(tmp_path: Path) -> None:
 
 
 def test_a_training_of_the_sweep_reports_its_config_and_fails_as_it_should(tmp_path: Path) -> None:
+    from pyhectiqlab.demo.sweep import planned, start
+
     with RealLab(tmp_path / "data", tmp_path / "home"):
         env = environment(tmp_path / "home")
         for training in next(iter(planned()))[0], next(t for ts in planned() for t in ts if t.name == "odd-batch"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import struct
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from pyhectiqlab.transport.http import LabClient
 
 from .conftest import Site, imported, points, unique
 
-tensorboardX = pytest.importorskip("tensorboardX", reason="tensorboardX is not installed: pip install '.[dev]'")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorboardX") is None, reason="tensorboardX is not installed: pip install '.[dev]'"
+)
 START = 1_600_000_000.25
 
 
 def write(folder: Path, count: int = 5, key: str = "loss") -> Path:
     """The event file."""
-    with tensorboardX.SummaryWriter(str(folder)) as writer:
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
         for step in range(count):
             writer.add_scalar(key, 1 / 2**step, step, walltime=START + step)
     return next(folder.glob("*tfevents*"))
@@ -185,7 +190,9 @@ def test_links_to_folders_are_followed_and_those_in_a_circle_end(tmp_path: Path)
 
 
 def test_layouts_are_passed_over_without_a_word(tmp_path: Path) -> None:
-    with tensorboardX.SummaryWriter(str(tmp_path)) as writer:
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(tmp_path)) as writer:
         writer.add_custom_scalars({"layout": {"losses": ["Multiline", ["loss"]]}})
         writer.add_scalar("loss", float("nan"), 2**40)
     found, problems = read(tmp_path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from .conftest import Site, config_of, unique
 
-pytest.importorskip("hydra")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("hydra") is None, reason="hydra is not installed")
 
 APPLICATION = """
 import hydra

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from .conftest import Site, config_of, unique
 
-pytest.importorskip("optuna")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="optuna is not installed")
 
 STUDY = """
 import optuna, sys

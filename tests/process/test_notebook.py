@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
+from ..notebooks import new_notebook, run_notebook
 from .conftest import Site
 from .test_ends import unique
 
@@ -33,9 +32,7 @@ old.start_recording_logs().info("said by the older one")
 assert old.flush(30)
 """
     cells = [cell, "old = run", cell, "1 / 0", cell, older, "run"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
-    outputs = [c.outputs for c in notebook.cells]
+    outputs = run_notebook(new_notebook(*cells), allow_errors=True)
     told = [outputs[i][0]["text"].split() for i in (0, 2, 4)]
     assert [attempt for attempt, _ in told] == ["1", "2", "3"]
     assert len({pid for _, pid in told}) == 1, outputs

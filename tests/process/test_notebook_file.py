@@ -15,10 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
+from ..notebooks import new_notebook, read_notebook, run_notebook
 from .conftest import Site, eventually
 from .test_artifacts import artifacts, content
 from .test_ends import unique
@@ -31,18 +30,14 @@ def in_kernel(site: Site, monkeypatch: pytest.MonkeyPatch, *cells: str) -> list[
     for variable, value in site.env.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.delenv("CI", raising=False)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
-    return [c.outputs for c in notebook.cells]
+    return run_notebook(new_notebook(*cells), allow_errors=True)
 
 
 def stored(site: Site, name: str) -> dict[str, tuple[dict[str, Any], Any]]:
     """Artifact and notebook by the artifact's name."""
     found = {}
     for artifact in artifacts(site, name, versions="all"):
-        notebook = nbformat.reads(content(site, artifact).decode(), as_version=4)
-        nbformat.validate(notebook)
-        found[artifact["name"]] = (artifact, notebook)
+        found[artifact["name"]] = (artifact, read_notebook(content(site, artifact)))
     return found
 
 
@@ -94,8 +89,7 @@ manager.outputs = kept
 def test_vs_code_tells_the_file(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     name, file = unique("vscode"), tmp_path / "étude 1.ipynb"
     cell = f"__vsc_ipynb_file__ = {str(file)!r}\nrun.add_current_notebook(None);"
-    cells = [nbformat.v4.new_markdown_cell("# Text"), nbformat.v4.new_code_cell(cell)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), file)
+    file.write_text(json.dumps(new_notebook(cell, text="# Text")))
     _, saved, changed = in_kernel(site, monkeypatch, BEGIN.format(name=name), cell, f"{cell}  # not saved")
     assert not saved
     assert changed[0]["text"] == (
@@ -187,7 +181,7 @@ def test_a_real_jupyter_server_tells_the_file_also_after_it_was_renamed(site: Si
     (root / "sub").mkdir(parents=True)
     first, second = root / "first.ipynb", root / "sub" / "second.ipynb"
     add, add_by_day = "print(run.add_current_notebook(None))", "print(run.add_current_notebook(stamp='date'))"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in (add, add_by_day)]), first)
+    first.write_text(json.dumps(new_notebook(add, add_by_day)))
     with jupyter(site, tmp_path, "first.ipynb") as server:
         server.run(BEGIN.format(name=name))
         assert server.run(add) == "first.ipynb"

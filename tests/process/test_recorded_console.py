@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
+from ..notebooks import new_notebook, run_notebook
 from .conftest import Site
 from .recording import ran, texts
 from .test_ends import unique
@@ -159,9 +158,7 @@ logger.info("logged")
 assert run.flush(30)
 """
     cells = [cell, cell, "run.stop_recording_logs(); print('over')"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
-    shown = [{o["name"]: o["text"] for o in c.outputs} for c in notebook.cells]
+    shown = [{o["name"]: o["text"] for o in outputs} for outputs in run_notebook(new_notebook(*cells))]
     assert shown[:2] == [{"stdout": "printed\n", "stderr": "to stderr\nlogged\n"}] * 2
     assert texts(site, name) == ["printed\n", "to stderr\n", "logged\n"] * 2
 
@@ -174,8 +171,7 @@ def test_what_a_cell_raises_is_recorded_with_the_console_of_a_notebook(
         monkeypatch.setenv(variable, value)
     begin = f"from pyhectiqlab import Run\nrun = Run({name!r})\nrun.start_recording_logs(capture_console=True)"
     cells = [begin + "\nprint('before')\n1 / 0", "run.stop_recording_logs(); run.flush(30); 1 / 0"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
+    run_notebook(new_notebook(*cells), allow_errors=True)
     before, raised = texts(site, name)
     assert before == "before\n"
     assert raised.startswith("Traceback") and raised.endswith("ZeroDivisionError: division by zero\n")

@@ -4,6 +4,7 @@ torch is not installed.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pytest
 from .conftest import Site
 from .test_ends import unique
 
-pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install '.[torch]'"
+)
 
 
 def test_tensors_of_one_element_are_values_and_steps(site: Site) -> None:

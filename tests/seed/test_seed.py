@@ -13,14 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from pyhectiqlab.errors import ConflictError
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 
+from ..notebooks import new_notebook, read_notebook, run_notebook
 from ..process.conftest import SLOW
 from ..process.test_modes import lines_of_ours
 from .conftest import NAMES, PASSWORD, USER, User, log_in, terminal
@@ -228,15 +227,13 @@ def test_the_whole_document_runs_in_a_notebook_cell_by_cell(
     monkeypatch.setenv("HECTIQLAB_PROJECT", user.project["id"])
     monkeypatch.setenv("HECTIQLAB_SYSTEM_METRICS", "0")  # points are counted
     monkeypatch.setenv("HECTIQLAB_QUIET", "1")
-    cells = [nbformat.v4.new_code_cell(code) for code in (NAMES, *together(), "assert run.flush(30)")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    client = NotebookClient(notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": user.place}})
-    client.execute()  # raises where a cell fails
+    notebook = new_notebook(NAMES, *together(), "assert run.flush(30)")
+    run_notebook(notebook, timeout=90, resources={"metadata": {"path": user.place}})  # raises where a cell fails
     run = user.run()
     for heading in ("Metrics", "Special artifacts", "Shared artifacts", "Download", "Logs", "Others", "Tags"):
         CHECKS[heading](user, run)
     (stored,) = [a for a in user.pages(f"/runs/{run['id']}/artifacts") if a["kind"] == "notebook"]
-    found = nbformat.reads(user.content(stored).decode(), as_version=4)
+    found = read_notebook(user.content(stored))
     assert found.cells[1].source.strip() == PYTHON["Quickstart"].strip()
 
 

@@ -112,10 +112,10 @@ def serve(options: Options, data: Path | Addresses, ready: Callable[[Ready], Non
         lab.disk.wish = options.warn_free
         if options.sso is not None:
             lab.sso = SingleSignOn(options.sso, lab.meta, lab.accounts, lab.peers.notes)
-        lab.start()
         url = url_of(host, listener.getsockname()[1], options.scheme) + root_path
         lab.public_url = public_url
         lab.notifier.url = known = public_url or url
+        lab.start()
         lab.disk.write_soon(lambda tx: tx.set_lab_value(PEOPLES_URL, known))
         old = tuple(OldAddress.parsed(word, known) for word in options.moved_from)
         listeners = [listener, *(bind_old(host, at.port) for at in old if not at.host)]

@@ -82,9 +82,12 @@ def test_a_full_disk_is_told_everywhere_and_its_end_too(disk: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_lab_starts_on_a_full_disk_reads_and_writes_once_there_is_room(disk: Path, tmp_path: Path, end: str) -> None:
+def test_a_lab_starts_on_a_full_disk_reads_and_writes_once_there_is_room(
+    disk: Path, tmp_path: Path, end: str, chat: Chat
+) -> None:
     with ForkedLab(disk / "data", tmp_path / "home") as lab:
         api = Api.of(lab)
+        add(lab, chat.url, "--on", "lab")
         run = api.attach("kept")["run"]["id"]
         writer = new_id()
         api.ingest(batch(run, writer, 1, 2000))
@@ -99,6 +102,8 @@ def test_a_lab_starts_on_a_full_disk_reads_and_writes_once_there_is_room(disk: P
         (disk / "filler").unlink()
         wait_until(lambda: health(lab, "readyz")[0] == 200, 30)
         assert api.statuses(batch(run, writer, 2001, 2100)) == [200]
+        wait_until(lambda: any("takes data again" in body["text"] for body, _, _ in chat.got), 30)
+        assert {body["url"] for body, _, _ in chat.got} == {f"{lab.url}/admin/status"}, "also of what the start met"
 
 
 def test_people_log_in_by_password_on_a_full_disk_and_read(disk: Path, tmp_path: Path) -> None:

@@ -137,9 +137,11 @@ def test_a_flipped_bit_of_the_sums_themselves_is_no_damage_of_the_database(tmp_p
     for _ in range(20):
         database.change(rng)
     database.close()
-    for at in range(0, sums_of(path).stat().st_size, 5):
+    at = 0
+    while at < sums_of(path).stat().st_size:  # it may become shorter where it is made anew
         flip(sums_of(path), at)
         assert damage.look(path) == []
+        at += 5
 
 
 def test_a_disk_that_takes_no_sums_keeps_no_log_from_being_written(

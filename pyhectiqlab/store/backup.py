@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from .embedded import FileFilesLock
 from .frozen import as_of_now
 from .meta import MetaTransaction, MetaView
 from .sqlite_files import damage
+from .sqlite_files.errors import SQLITE_ERRORS, sentence_of
 from .sqlite_points import check as points_check
 from .upgrading import DATABASES
 
@@ -292,8 +292,8 @@ def check_into(folder: Path, databases: Path, progress: Progress) -> list[str]:
                     f"{name}: a reference of table {row[0]} leads nowhere"
                     for row in db.execute("PRAGMA foreign_key_check")
                 ]
-        except (sqlite3.Error, OSError) as e:
-            wrong.append(f"{name}: {e}")
+        except (*SQLITE_ERRORS, OSError) as e:
+            wrong.append(f"{name}: {sentence_of(e)}")
         readable = readable and len(wrong) == before
     if not readable:
         return wrong
@@ -308,8 +308,8 @@ def check_into(folder: Path, databases: Path, progress: Progress) -> list[str]:
                 if acked > cursors.get(writer, 0):
                     wrong.append(f"writer {writer}: points up to {cursors.get(writer, 0)} of {acked}")
             named = dict(lab.execute(NAMED))
-    except (sqlite3.Error, TypeError, ValueError) as e:
-        wrong.append(f"the rows of a database are not what they were ({e})")
+    except (*SQLITE_ERRORS, TypeError, ValueError) as e:
+        wrong.append(f"the rows of a database are not what they were ({sentence_of(e)})")
     for i, (digest, length) in enumerate(sorted(named.items())):
         if i % 100 == 0:
             progress(f"file {i} of {len(named)}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from .notices import MUTED
+from .sqlite_files.errors import SQLITE_ERRORS, sentence_of
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -55,8 +56,8 @@ def failing_as_store_error(path: Path) -> Iterator[None]:
     """Raise errors of SQLite and of the disk as StoreError."""
     try:
         yield
-    except sqlite3.Error as e:
-        raise StoreError(f"{path}: the database cannot be copied ({e}).") from e
+    except SQLITE_ERRORS as e:
+        raise StoreError(f"{path}: the database cannot be copied ({sentence_of(e)}).") from e
     except OSError as e:
         raise StoreError(f"{e.filename or path}: {e.strerror}.") from e
 

@@ -27,6 +27,7 @@ from .points import PointStore
 from .reserve import BALLAST_BYTES, Ballast, Reserve
 from .sql.meta_store import SqlMetaStore
 from .sqlite_files import damage, wal
+from .sqlite_files.errors import SQLITE_ERRORS, sentence_of
 from .sqlite_points import purge
 from .sqlite_points.point_store import SqlitePointStore
 from .storage import ChangeMark, FilesLock
@@ -336,8 +337,8 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
             yield connection
-    except sqlite3.Error as e:
-        raise StoreError(f"{path}: {e}.") from e
+    except SQLITE_ERRORS as e:
+        raise StoreError(f"{path}: {sentence_of(e)}.") from e
 
 
 def _size(path: Path) -> int:

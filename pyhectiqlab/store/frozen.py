@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from .sqlite_files.checkpoints import Checkpoints
+from .sqlite_files.errors import SQLITE_ERRORS
 
 BUSY_TIMEOUT_S = 30.0
 FREEZE_S = 10.0  # for readers of an earlier state to end
@@ -108,7 +109,7 @@ def as_of_now(path: Path, scratch: Path) -> Iterator[Frozen]:
     with contextlib.ExitStack() as stack:
         try:
             database = stack.enter_context(frozen(path))
-        except (NotFrozenError, sqlite3.Error, OSError):
+        except (NotFrozenError, *SQLITE_ERRORS, OSError):
             copy = scratch / f"{path.name}.copy"
             stack.callback(_remove, copy)
             _copy(path, copy)

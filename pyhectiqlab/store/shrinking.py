@@ -18,6 +18,7 @@ from ..base.texts import size_text
 from ..errors import StoreError
 from . import space
 from .sqlite_files.checkpoints import Checkpoints
+from .sqlite_files.errors import SQLITE_ERRORS, sentence_of
 
 log = logging.getLogger("hectiqlab.server")
 
@@ -99,8 +100,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA wal_autocheckpoint = 0").close()
             stack.callback(checkpoints.before_close, connection)
             yield connection
-    except sqlite3.Error as e:
-        raise StoreError(f"{path} cannot be written anew ({e}): nothing was changed.") from e
+    except SQLITE_ERRORS as e:
+        raise StoreError(f"{path} cannot be written anew ({sentence_of(e)}): nothing was changed.") from e
 
 
 @contextlib.contextmanager

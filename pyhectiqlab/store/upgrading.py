@@ -29,6 +29,7 @@ from ..base.texts import size_text
 from ..errors import NewerSchemaError, OlderSchemaError, StoreError
 from .copying import copy_database, failing_as_store_error, reading, renew_generation, sync_folder, write_durably
 from .sql.meta_migrations import MADE_BY, MIGRATIONS
+from .sqlite_files.errors import SQLITE_ERRORS, sentence_of
 from .sqlite_points.point_store import SCHEMA_VERSION
 
 log = logging.getLogger("hectiqlab.server")
@@ -127,8 +128,8 @@ def _schemas(fields: dict[str, Any]) -> Schemas:
 def _failing(path: Path) -> Any:
     try:
         yield
-    except sqlite3.Error as e:
-        raise StoreError(f"{path}: {e}.") from e
+    except SQLITE_ERRORS as e:
+        raise StoreError(f"{path}: {sentence_of(e)}.") from e
 
 
 # Before an upgrade --------------------------------------------------------------------------------------------------

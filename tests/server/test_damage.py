@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pyhectiqlab.errors import StoreError
 from pyhectiqlab.store import backup
 from pyhectiqlab.store.embedded import EmbeddedStorage
 from pyhectiqlab.store.points import Column, PointBatch
@@ -172,6 +173,18 @@ def test_a_backup_and_a_lab_that_starts_say_what_is_damaged(
     assert any("as this was taken" in line for line in backup.check(Path(taken.path)))
     EmbeddedStorage(folder).close()
     assert "The lab's data are damaged: lab.db: page" in caplog.text
+
+
+def test_what_sqlite_cannot_say_in_utf_8_is_told_all_the_same(data: Path, tmp_path: Path) -> None:
+    """Python cannot make an error of such a sentence: it names an index by damaged bytes."""
+    for name in DATABASES:
+        folder = shutil.copytree(data, tmp_path / name)
+        flip(folder / name, (folder / name).read_bytes().index(b"CREATE INDEX ") + 2, 7)
+        assert any("malformed database schema" in line for line in backup.check(folder))
+        with pytest.raises(StoreError, match="malformed database schema"), closing(EmbeddedStorage(folder)) as storage:
+            storage.points.cursor("w")
+        with pytest.raises(StoreError, match="malformed database schema"):
+            backup.backup(folder, tmp_path / f"backups of {name}")
 
 
 def test_a_log_that_is_damaged_in_the_middle_is_told_and_kept(

@@ -27,6 +27,7 @@ from ...base import crashpoints
 from ...errors import ConfigurationError, OutcomeUnknownError, StoreError
 from .. import space
 from ..engine_counts import EngineCounts
+from ..sqlite_files.errors import SQLITE_ERRORS, sentence_of
 from . import engine_postgresql, engine_sqlite
 from .dialect import is_in_transaction
 
@@ -219,7 +220,7 @@ def _errors_as_store_error() -> Iterator[None]:
         yield
     except DBAPIError as e:
         raise StoreError(f"The lab's database failed: {one_line(e.orig)}.") from e
-    except sqlite3.Error as e:
+    except SQLITE_ERRORS as e:
         raise StoreError(f"The lab's database failed: {one_line(e)}.") from e
     except PendingRollbackError as e:
         raise StoreError("The lab's database failed: the connection to it was lost.") from e
@@ -233,7 +234,7 @@ def _errors_as_store_error() -> Iterator[None]:
 
 def one_line(error: BaseException | None) -> str:
     """Return an error of the database as a part of a message of ours."""
-    return " ".join(str(error).split()).rstrip(".")
+    return " ".join(("" if error is None else sentence_of(error)).split()).rstrip(".")
 
 
 def _note_cursor(conn: Connection, cursor: Any, *_: Any) -> None:

@@ -12,6 +12,7 @@ import sqlite3
 from pathlib import Path
 
 from . import wal
+from .errors import SQLITE_ERRORS, sentence_of
 from .sums import Held, Sums, sums_of
 
 log = logging.getLogger("hectiqlab.store")
@@ -47,8 +48,9 @@ class Checkpoints:
         """Outside a transaction."""
         try:
             self.attempt(connection)
-        except (OSError, sqlite3.Error) as e:
-            log.warning("%s: its log could not be written into it (%s); it grows until it can be", self._database, e)
+        except (OSError, *SQLITE_ERRORS) as e:
+            why = sentence_of(e)
+            log.warning("%s: its log could not be written into it (%s); it grows until it can be", self._database, why)
 
     def attempt(self, connection: sqlite3.Connection) -> bool:
         """As `make`. Return whether all of the log is in the database: not where somebody reads an earlier state.

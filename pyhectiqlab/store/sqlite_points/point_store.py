@@ -44,6 +44,7 @@ from ..points import (
     WorkLeft,
 )
 from ..sqlite_files.checkpoints import Checkpoints
+from ..sqlite_files.errors import SQLITE_ERRORS, sentence_of
 from . import lines, rebuilt
 from . import queries as read
 from .append import Appender
@@ -480,7 +481,8 @@ class SqlitePointStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as e:
+        except SQLITE_ERRORS as e:
+            why = sentence_of(e)
             raise StoreError(
-                f"{self.path}: {e}. Nothing was changed; see that the disk has room and the file can be written."
+                f"{self.path}: {why}. Nothing was changed; see that the disk has room and the file can be written."
             ) from e

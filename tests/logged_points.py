@@ -20,6 +20,8 @@ _MAKE = "CREATE TABLE IF NOT EXISTS point_log (n bigserial PRIMARY KEY, what tex
 
 
 class LoggedPoints:
+    wants_few_inserts = False
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.RLock()

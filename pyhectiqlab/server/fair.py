@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,6 +22,10 @@ class FairQueue(Generic[T]):
     def put(self, who: str, item: T) -> None:
         self._of.setdefault(who, deque()).append(item)
         self._count += 1
+
+    def items(self, who: str) -> Iterable[T]:
+        """Return what a caller has in it, the first to come first."""
+        return self._of.get(who, ())
 
     def next(self) -> T:
         """Return what `take` would take. Raises StopIteration if the queue is empty."""

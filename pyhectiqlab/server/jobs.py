@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from ..errors import StoreError
 from ..store.meta import MetaTransaction
 from . import ingest_plan
-from .ingest import Request
+from .ingest import Batch, Request
 from .pieces import pieces
 
 T = TypeVar("T")
@@ -61,6 +61,8 @@ class Ingest(Job):
         self.job = job
         self.who = job.user_id
         self.cost_s = job.cost_s
+        self.session = job.request.session
+        self.rows = sum(batch.points for batch in job.request.batches if isinstance(batch, Batch))
 
     def split(self) -> list[Part]:
         """One job for each batch; with the last of their answers, it is answered."""

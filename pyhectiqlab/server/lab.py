@@ -28,6 +28,7 @@ from .disk import Disk
 from .files import Files
 from .forks import Forks
 from .heartbeats import Heartbeats
+from .inserts import Inserts
 from .jobs import BusyError
 from .login import Logins
 from .metrics import Metrics
@@ -95,6 +96,7 @@ class Lab:
                 storage.permissions,
                 storage.is_saving,
                 defers=not self.peers.several,
+                inserts=Inserts() if self.points.wants_few_inserts else None,
             )
         except BaseException:
             storage.close()

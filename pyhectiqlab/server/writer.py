@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from ..base import crashpoints
 from ..base.loops import Loop, Trouble
@@ -23,6 +23,7 @@ from ..store.storage import ChangeMark
 from . import ingest_plan
 from .deferred import Deferred
 from .fair import FairQueue
+from .inserts import Inserts
 from .jobs import BusyError, Ingest, InPieces, Job, Write, WriteFunction
 from .refusals import Refusals
 from .remembered import Remembered
@@ -36,6 +37,7 @@ GROUP_BYTES_MAX = 8 << 20  # of ingest bodies in one commit, which whoever comes
 GROUP_JOBS_MAX = 512
 GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
 LONG_S = 0.006  # a request that takes longer is committed in pieces
+GATHERED_S = 0.5  # instead of both, where inserts are few: the time passes in the engine, and pages do not wait for it
 REST = 1.0  # of the time that a piece took, behind it, while others are at work
 PACE_S = 0.08  # that ingest alone is gathered for, while many sessions send: each commit costs a sync and some pages
 LONE_S = 0.1  # what comes so long after the last commit is committed at once: at most ten syncs a second
@@ -60,6 +62,7 @@ class Writer:
         mark: tells that another process changed who may do what; None: there is none.
         is_saving: see Storage; meanwhile ingest is refused.
         defers: whether the MetaStore may be told of points a moment after they were answered: nobody else writes.
+        inserts: how often points are stored; None: with each commit.
     """
 
     def __init__(
@@ -71,7 +74,13 @@ class Writer:
         mark: ChangeMark | None = None,
         is_saving: Callable[[], bool] = lambda: False,
         defers: bool = True,
+        inserts: Inserts | None = None,
     ) -> None:
+        self._inserts = inserts
+        self._gathering: FairQueue[Ingest] = FairQueue()  # points that wait for an insert, and what is to come behind
+        self._gathering_since = 0.0  # monotonic: when the first of those came
+        self._rows = 0  # of those
+        self._group_s, self._long_s = (GROUP_S, LONG_S) if inserts is None else (GATHERED_S, GATHERED_S)
         self._refusals, self._is_saving, self._defers = refusals, is_saving, defers
         self._meta, self._points, self._committed = meta, points, committed
         self._waiting: FairQueue[Job] = FairQueue()
@@ -115,11 +124,11 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Jobs that nobody has taken yet."""
-        return len(self._waiting) + len(self._long)
+        return len(self._waiting) + len(self._long) + len(self._gathering)
 
     def ingest(self, job: ingest_plan.IngestJob, size: int) -> Future[list[ingest_plan.Result]]:
         """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
-        return self._put(Ingest(job, size) if job.cost_s <= LONG_S else InPieces(job, size))
+        return self._put(Ingest(job, size) if job.cost_s <= self._long_s else InPieces(job, size))
 
     def write(self, function: WriteFunction[T], urgent: bool = True) -> Future[T]:
         """Run `function` in a transaction; what it returns or raises comes once that is durable. What is not urgent
@@ -138,9 +147,12 @@ class Writer:
             if isinstance(job, InPieces):
                 self._long.put(job.who, job)
             else:
-                self._waiting.put(job.who, job)
-                if len(self._waiting) == 1:
-                    self._since = time.monotonic()
+                if self._gathers(job):
+                    self._gather(job)
+                else:
+                    self._waiting.put(job.who, job)
+                    if len(self._waiting) == 1:
+                        self._since = time.monotonic()
                 if isinstance(job, Ingest):
                     session = job.job.request.session
                     self._senders[session] = time.monotonic()
@@ -153,14 +165,47 @@ class Writer:
             self._wake.notify()
         return job.future
 
+    def _gathers(self, job: Job) -> TypeGuard[Ingest]:
+        """Return whether a job waits for an insert. What else a session sends while points of it wait comes behind
+        them.
+        """
+        if self._inserts is None or not isinstance(job, Ingest):
+            return False
+        return job.rows > 0 or job.session in {its.session for its in self._gathering.items(job.who)}
+
+    def _gather(self, job: Ingest) -> None:
+        if not self._gathering:
+            self._gathering_since = time.monotonic()
+        self._gathering.put(job.who, job)
+        self._rows += job.rows
+
+    def _gathered_s(self) -> float:
+        """Return in how many seconds what was gathered is to be stored; infinity: there is nothing."""
+        if self._inserts is None or not self._gathering:
+            return float("inf")
+        return 0.0 if self._stopping or self._bytes >= BYTES_MAX // 2 else self._inserts.wait_s(self._rows)
+
+    def _release(self) -> None:
+        """Have what was gathered be stored, if it is time."""
+        if self._inserts is None or self._gathered_s() > 0:
+            return
+        self._inserts.take()
+        if not self._waiting:
+            self._since = self._gathering_since
+        while self._gathering:
+            job = self._gathering.take()
+            self._waiting.put(job.who, job)
+        self._rows = 0
+
     def _turn(self) -> float | None:
         with self._wake:
-            if not self._waiting and not self._stopping:
-                self._wake.wait(self._pause_s())
+            if not self._waiting and not self._stopping and self._gathered_s() > 0:
+                self._wake.wait(min(self._pause_s(), self._gathered_s()))
+            self._release()
             while (wait := self._pace_s()) > 0:
                 self._wake.wait(wait)
             group, long = self._take(), self._take_long()
-            ends = not group and long is None and self._stopping
+            ends = not group and long is None and self._stopping and not self._gathering
         self._lull = bool(group or long)
         if group or long:
             began = time.monotonic()
@@ -205,7 +250,7 @@ class Writer:
             self._waiting
             and len(group) < GROUP_JOBS_MAX
             and (not group or size + self._waiting.next().size <= GROUP_BYTES_MAX)
-            and (not group or cost + self._waiting.next().cost_s <= GROUP_S)
+            and (not group or cost + self._waiting.next().cost_s <= self._group_s)
         ):
             job = self._waiting.take()
             size += job.size

@@ -193,9 +193,11 @@ class PointStore(Protocol):
     before_forgetting: called before the store forgets of some batches whether they were points alone (see `reach`):
         whoever relies on that has to have noted how far these reach. What it raises ends the work that it was called
         in, which forgets nothing then.
+    wants_few_inserts: whether many small calls of `append` cost it more than one large call a second.
     """
 
     before_forgetting: Callable[[], None]
+    wants_few_inserts: bool
 
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         """Apply the batches in one durable transaction; one result a batch.

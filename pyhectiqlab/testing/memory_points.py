@@ -68,6 +68,8 @@ class _State:
 class MemoryPointStore:
     """Not safe for several threads. What is durable lives as long as the object: there is nothing to reopen."""
 
+    wants_few_inserts = False
+
     def __init__(self) -> None:
         self._state = _State({}, {}, 0, {}, [])
         self._deleted: set[str] = set()

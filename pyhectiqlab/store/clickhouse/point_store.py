@@ -61,6 +61,8 @@ class ClickHousePointStore:
     Raises ConfigurationError, NewerSchemaError, StoreError.
     """
 
+    wants_few_inserts = True
+
     def __init__(
         self,
         place: str,

@@ -76,6 +76,8 @@ class SqlitePointStore:
     Raises NewerSchemaError for one of a newer version, StoreError where it cannot be used.
     """
 
+    wants_few_inserts = False
+
     def __init__(self, path: Path | str, sizes: Sizes = DEFAULT_SIZES, beside: bool = False) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()  # held by whoever uses the writing connection

@@ -79,7 +79,7 @@ def planned() -> Iterator[list[Training]]:
     ]
     world = [{"RANK": str(r), "LOCAL_RANK": str(r), "WORLD_SIZE": str(RANKS)} for r in range(RANKS)]
     yield [
-        Training("four-ranks", {"epochs": 6, "seed": 11 + rank}, environment=variables)
+        Training("four-ranks", {"epochs": 6, "seed": 11 + rank}, seconds=6.0, environment=variables)  # none ends early
         for rank, variables in enumerate(world)
     ]
     yield [Training("restarted", {"learning_rate": 0.2}, seconds=20.0, killed_after=2.0)]

@@ -1,8 +1,8 @@
 """Columns: which configs and metrics the runs of a search have, for whoever chooses the columns of a table.
 
 What is shown first is what tells the runs apart: configs that differ between them. Of these, first those of which
-several runs share a value; then numbers that are different in each run, as in a random search; then seeds; then texts
-that are different in each run, as folders and names are.
+several runs share a value, the more evenly they are spread over the values the earlier; then numbers that are different
+in each run, as in a random search; then seeds; then texts that are different in each run, as folders and names are.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class ConfigColumn:
         runs: how many of the runs that were looked at have it.
         values: how many different ones there are.
         kind: "number" if all values are numbers.
+        most: how many have the most frequent one.
         differs: whether not all runs have the same. A run without it differs from one that has it.
         examples: the most frequent values, as text.
     """
@@ -41,6 +42,7 @@ class ConfigColumn:
     path: str
     runs: int
     values: int
+    most: int
     kind: Literal["number", "text"]
     differs: bool
     examples: Sequence[str]
@@ -98,13 +100,15 @@ def columns(view: MetaView, points: PointStore, texts: ConfigTexts, query: RunQu
 def _config_column(path: str, texts: Counter[str], runs: int) -> ConfigColumn:
     having = sum(texts.values())
     numbers = _are_numbers(texts)
+    common = texts.most_common(EXAMPLES)
     return ConfigColumn(
         path,
         having,
         len(texts),
+        common[0][1] if common else 0,
         "number" if numbers else "text",
         len(texts) > 1 or having < runs,
-        [text[:EXAMPLE_CHARS] for text, _ in texts.most_common(EXAMPLES)],
+        [text[:EXAMPLE_CHARS] for text, _ in common],
     )
 
 
@@ -116,7 +120,7 @@ def _are_numbers(texts: Iterable[str]) -> bool:
     return True
 
 
-def _telling(column: ConfigColumn) -> tuple[int, int, str]:
+def _telling(column: ConfigColumn) -> tuple[int, int, int, str]:
     """Return what sorts the most telling one first."""
     name = column.path.rpartition(".")[2].lower()
     single = column.values > 3 and column.values == column.runs
@@ -129,4 +133,4 @@ def _telling(column: ConfigColumn) -> tuple[int, int, str]:
         rank = 2
     elif single:
         rank = 1
-    return rank, -column.runs, column.path
+    return rank, -column.runs, column.most, column.path

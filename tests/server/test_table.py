@@ -143,6 +143,17 @@ def test_columns_are_listed_for_whoever_chooses_some(api: Api, project: str) -> 
     assert [c["key"] for c in api.get("/table/columns", project=project, words="VALID")["metrics"]] == ["valid/loss"]
 
 
+def test_configs_that_are_spread_over_their_values_come_before_those_that_few_runs_have_otherwise(api: Api) -> None:
+    name = f"telling-{new_id(4)}"
+    for n in range(6):
+        session = new_id(8)
+        run = api.attach(f"run-{n}", session, project=name, create_project=True)["run"]["id"]
+        config = {"all": 1, "batch": 64 if n else 32, "lr": [0.1, 0.2, 0.3][n % 3], "seed": n, "width": [8, 16][n % 2]}
+        api.ingest(events_batch(run, new_id(), 1, [("config", {"values": config})]), session=session)
+    paths = [column["path"] for column in api.get("/table/columns", project=name)["config"]]
+    assert paths == ["lr", "width", "batch", "seed", "all"]
+
+
 def test_columns_follow_configs_that_grow(api: Api) -> None:
     project, session = f"grows-{new_id(4)}", new_id(8)
     run = api.attach("grows", session, project=project, create_project=True)["run"]["id"]

@@ -94,6 +94,10 @@ def test_every_page_fits_a_phone(
     # A tap reads a chart, and what it read stays.
     page.goto(f"{lab.url}/projects/{pages.project}?pane=charts")
     plot = page.locator('.panel[data-state="drawn"] .panel-plot, .panel .panel-plot').first
+    expect(page.get_by_label("Vertical scale")).to_be_hidden()  # the charts come first
+    page.get_by_text("Ranks, smoothing, scales, own charts").tap()
+    expect(page.get_by_label("Vertical scale")).to_be_visible()
+    assert sideways(page) <= 0
     plot.scroll_into_view_if_needed()
     page.wait_for_function(everypage.SETTLED)
     plot.tap(position={"x": 180, "y": 60})

@@ -65,6 +65,8 @@ def test_a_smoothed_value_is_of_all_points_small_enlarged_and_zoomed(page: Page,
     newest = values[np.isfinite(values)][-1] if np.isnan(values[-1]) else values[-1]
     assert np.isfinite(values[-1])
     expect(head).to_have_text(re.compile(r"^raw \S+ · smoothed \S+$"))
+    name = panel.root.locator("h3")  # has its room all the same
+    assert name.evaluate("e => e.scrollWidth <= e.clientWidth && e.clientWidth > 20")
     told = head.inner_text().replace("−", "-").split()
     assert float(told[1]) == pytest.approx(newest, rel=1e-3)
     end = smoothed(steps, values, steps[-1:], "exponential", 100)[0]

@@ -81,6 +81,8 @@ def test_what_tells_the_runs_apart_is_shown_first_and_any_metric_is_a_column(
     assert page.get_by_role("columnheader", name="epochs").count() == 0
     page.get_by_role("button", name="Columns").click()
     dialog = page.get_by_role("dialog", name="Columns")
+    box = dialog.bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= page.evaluate("innerWidth")
     dialog.get_by_label("Search columns").fill("valid")
     dialog.get_by_label("Which value of a metric").select_option("min")
     dialog.get_by_label("min valid/loss").check()

@@ -21,13 +21,15 @@ test('names without quotes are understood', () => {
 
 test.each(['', 'nothing', 'config.', 'metric.', `config.${'x'.repeat(3000)}`])('%s is no column', (name) => expect(parseColumn(name)).toBeNull());
 
-test('what is shown first: facts, configs that differ, metrics that scripts report', () => {
+test('what is shown first: what runs are sorted by, configs that differ, metrics that scripts report', () => {
   const config = [...'abcdef'].map((path) => ({ path, differs: path !== 'b' }));
   const metrics = ['val', 'loss', 'system/cpu'].map((key) => ({ key }));
   const values = firstColumns({ config, metrics }, null).filter(isValue);
   expect(values).toEqual(['config."a"', 'config."c"', 'config."d"', 'config."e"', 'metric."loss".last', 'metric."val".last']);
   expect(firstColumns({ config: [], metrics: [{ key: 'system/cpu' }] }, null).filter(isValue)).toEqual(['metric."system/cpu".last']);
-  expect(firstColumns(null, null).filter(isValue)).toEqual([]);
+  expect(firstColumns(null, null)).toEqual(['state', 'started', 'duration', 'author', 'points']);
+  const best = firstColumns({ config: config.slice(0, 1), metrics: [] }, { key: 'val', goal: 'min' });
+  expect(best).toEqual(['metric."val".min', 'state', 'config."a"', 'started', 'duration', 'author', 'points']);
 });
 
 test('a config that is called as a metric is named in full', () => {

@@ -12,10 +12,10 @@ export type Column =
   | { kind: 'config'; path: string }
   | { kind: 'metric'; key: string; stat: Stat };
 
-const FIRST_FACTS: readonly Fact[] = ['state', 'started', 'duration', 'author', 'points'];
+const LAST_FACTS: readonly Fact[] = ['duration', 'author', 'points'];
 const FIRST_CONFIGS = 4;
 const FIRST_METRICS = 4;
-export const FIRST_COLUMNS_MAX = FIRST_FACTS.length + FIRST_CONFIGS + FIRST_METRICS;
+export const FIRST_COLUMNS_MAX = 2 + FIRST_CONFIGS + FIRST_METRICS + LAST_FACTS.length;
 const QUOTED = /^"((?:[^"\\]|\\[\s\S])*)"$/;
 const METRIC = /^metric\.("(?:[^"\\]|\\[\s\S])*"|[\s\S]+?)(?:\.(last|min|max|count))?$/;
 
@@ -60,16 +60,21 @@ interface Known {
   metrics: readonly { key: string }[];
 }
 
-/** What a table shows before anybody chose: some facts, the configs that tell the runs apart, the best value, some metrics by name. */
+/** What a table shows before anybody chose, what is looked for first: by what they are sorted (the best value, else when they
+ * started), how they ended, the configs that tell them apart, some metrics by name, other facts. */
 export function firstColumns(known: Known | null, objective: { key: string; goal: 'min' | 'max' } | null): string[] {
   const configs = (known?.config ?? []).filter((c) => c.differs).slice(0, FIRST_CONFIGS);
   const reported = (known?.metrics ?? []).filter((m) => !m.key.startsWith('system/'));
   const metrics = (reported.length ? reported : (known?.metrics ?? [])).slice(0, FIRST_METRICS).map((m) => m.key).sort();
+  const best = objective ? [columnName({ kind: 'metric', key: objective.key, stat: objective.goal })] : [];
   return [
-    ...FIRST_FACTS,
+    ...best,
+    'state',
+    ...(objective ? [] : ['started']),
     ...configs.map((c) => columnName({ kind: 'config', path: c.path })),
-    ...(objective ? [columnName({ kind: 'metric', key: objective.key, stat: objective.goal })] : []),
     ...metrics.map((key) => columnName({ kind: 'metric', key, stat: 'last' })),
+    ...(objective ? ['started'] : []),
+    ...LAST_FACTS,
   ];
 }
 

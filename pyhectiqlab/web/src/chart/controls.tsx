@@ -4,6 +4,7 @@ import type { Assign } from '../base/assign';
 import { unitOf, type Axis } from '../base/axis';
 import { SCALES, type Scale } from '../base/boardsettings';
 import type { ChartView } from '../base/route';
+import { useNarrow } from '../state/narrow';
 import { SearchBox, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { AssignControl } from './assigning';
@@ -35,21 +36,9 @@ const SCALE_OPTIONS = SCALES.map((s) => [s, SCALE_NAMES[s]] as const);
 const OPTIONS_MAX = 1024; // more can be asked for in the URL
 
 export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assign, names, runs }: Props) {
-  return (
-    <div class="controls" role="toolbar" aria-label="Chart settings">
-      <SearchBox
-        value={view.query}
-        onChange={(query) => setView({ ...view, query }, true)}
-        label="Search metrics"
-        placeholder="Search metrics"
-      />
-      <Segments
-        label="Horizontal axis"
-        options={AXES}
-        value={view.axis}
-        // A range of steps means nothing on a clock, nor does a width in steps.
-        onChange={(axis) => setView({ ...view, axis, xScale: axis === 'time' ? 'linear' : view.xScale, lo: null, hi: null, smoothing: unitOf(axis) === unitOf(view.axis) ? view.smoothing : null }, true)}
-      />
+  const narrow = useNarrow();
+  const others = (
+    <>
       {(ranks > 1 || view.rank !== null) && (
         <Choice
           label="Ranks"
@@ -75,6 +64,31 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assig
       )}
       <AssignControl assign={assign} names={names} runs={runs} ranks={ranks} onChange={(to) => setView({ ...view, ...to }, true)} />
       <button class="button" onClick={onAdd} title="A chart of several metrics">Add chart</button>
+    </>
+  );
+  return (
+    <div class="controls" role="toolbar" aria-label="Chart settings">
+      <SearchBox
+        value={view.query}
+        onChange={(query) => setView({ ...view, query }, true)}
+        label="Search metrics"
+        placeholder="Search metrics"
+      />
+      <Segments
+        label="Horizontal axis"
+        options={AXES}
+        value={view.axis}
+        // A range of steps means nothing on a clock, nor does a width in steps.
+        onChange={(axis) => setView({ ...view, axis, xScale: axis === 'time' ? 'linear' : view.xScale, lo: null, hi: null, smoothing: unitOf(axis) === unitOf(view.axis) ? view.smoothing : null }, true)}
+      />
+      {narrow ? (
+        <details class="more-controls">
+          <summary>Ranks, smoothing, scales, own charts</summary>
+          {others}
+        </details>
+      ) : (
+        others
+      )}
       {view.lo !== null && view.hi !== null && (
         <button class="chip" onClick={onReset} title="Show everything">
           {describeRange(view.lo, view.hi, view.axis)}

@@ -237,7 +237,7 @@ export function Panel({ metric, facet, title, keys, own, place, runs, view, feed
     <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={metric} data-facet={facet?.label} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
         <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{facet?.label ?? title}</h3>
-        {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
+        {latest && <span class={latest.raw || latest.of ? 'panel-value long' : 'panel-value'} title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
         <PanelMenu metric={called} own={own} place={place} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? linesGiven(plot.current.state, answer.query, called, !facet && !keys.some(isFormula)) : null)} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${called}`} title="Enlarge">

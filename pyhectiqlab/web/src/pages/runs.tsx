@@ -200,7 +200,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
         {some && <a class="link" href={tableCsvUrl(ref, filter, sorts, columns)} download title="All of these runs, with these columns">CSV</a>}
         {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
-        <Picked picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
+        <Picked hint={route.pane !== 'charts'} picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
       </div>
       <ActionTold actions={actions} />
       {unclear && <p class="problem" role="alert">{unclear}</p>}

@@ -31,11 +31,13 @@ interface PickedProps {
   /** Draws these runs and no others. */
   onDraw: (runs: readonly string[]) => void;
   onClear: () => void;
+  /** Whether to say what ticks are for. */
+  hint: boolean;
 }
 
-export function Picked({ picks, rows, actions, onDraw, onClear }: PickedProps) {
+export function Picked({ picks, rows, actions, onDraw, onClear, hint }: PickedProps) {
   const [asked, setAsked] = useState<Kind | null>(null);
-  if (!picks.length) return <span class="dim hint-inline">Tick runs to tag, note, group, move, archive or delete them, or to draw them alone.</span>;
+  if (!picks.length) return hint && <span class="dim hint-inline">Tick runs to tag, note, group, move, archive or delete them, or to draw them alone.</span>;
   const remove = () => void actions.remove(picks).then(onClear);
   const act = async (action: RunAction) => (await actions.act(action)) && setAsked(null);
   const archived = known(rows, picks);

@@ -1,7 +1,9 @@
 // A button that opens a panel below it, which Escape or a click elsewhere closes.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+
+const MARGIN = 8; // px that it keeps from the edge of the window
 
 interface Props {
   text: string;
@@ -25,6 +27,11 @@ export function Popover({ text, label = text, class: kind = 'button', children }
 
 function Panel({ label, onClose, children }: { label: string; onClose: () => void; children: ComponentChildren }) {
   const panel = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const { style } = panel.current!;
+    const beyond = panel.current!.getBoundingClientRect().right + MARGIN - document.documentElement.clientWidth;
+    if (beyond > 0) style.left = `${-beyond}px`;
+  }, []);
   useEffect(() => panel.current?.querySelector('input')?.focus(), []);
   useEffect(() => {
     const outside = (e: PointerEvent) => !panel.current?.parentElement?.contains(e.target as Node) && onClose();

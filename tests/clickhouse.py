@@ -44,6 +44,7 @@ class Server:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hlch"))
+        self.backups = self.folder / "backups"  # where BACKUP may write to
         self.real = shutil.which("clickhouse") is not None
         self._maker = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,6 +57,7 @@ class Server:
         command = [sys.executable, "-m", "tests.clickhouse_server", str(self.folder), str(self.port), READER]
         if self.real:
             places = {"path": self.folder, "tmp_path": self.folder / "tmp", "logger.level": "error"}
+            places["backups.allowed_path"] = self.backups
             places |= {"http_port": self.port, "tcp_port": _free_port(), "interserver_http_port": _free_port()}
             options = [f"--{name}={value}" for name, value in places.items()]
             command = ["clickhouse", "server", "--", *options]

@@ -36,6 +36,7 @@ _INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s.+?)\s+FORMAT\s+(\w+)[ \t]*\n", re.I
 _FORMAT = re.compile(r"\sFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 _SETTINGS = re.compile(r"\s+SETTINGS\s+([\w\s=,.'\"]+)$", re.IGNORECASE)
 _CODE = re.compile(r"Code: (\d+)")
+BACKUPS = "backups"  # folder in that of the data, which BACKUP may write to
 _STATUS = {60: 404, 81: 404, 164: 403, 497: 403, 516: 403}  # others: 500
 
 Settings = tuple[tuple[str, str], ...]
@@ -45,7 +46,7 @@ class Engine:
     """Connections to the embedded engine. Each serves one query at a time, and is kept for others of its settings."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
+        self._folder = f"{folder}?backups.allowed_path={folder}/{BACKUPS}/"
         self._first = chdb.connect(self._folder)  # keeps the engine open
         self._idle: dict[tuple[str, Settings], list[Any]] = {}
         self._lock = threading.Lock()

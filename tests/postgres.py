@@ -100,6 +100,14 @@ class Cluster:
         """At once, as a crash does."""
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
+    def program(self, name: str) -> str:
+        """One of PostgreSQL's programs. Skips the test where it is not there, as in packages of the server alone."""
+        beside = (self._programs / "initdb").resolve().parent / name
+        path = str(beside) if beside.exists() else shutil.which(name)
+        if path is None:
+            pytest.skip(f"!!! no {name} on this machine")
+        return path
+
     def _remove(self) -> None:
         if os.getpid() != self._maker:  # a fork of the tests ends
             return

@@ -25,6 +25,7 @@ from .statements import AXES, LEVEL_SHIFT, NO_SHIFT, NODE_COLUMNS, listed, mappe
 
 _EXTENT = np.dtype([(n, "<i8") for n in ("series", "points", "step_min", "step_max", "time_min", "time_max")])
 _COUNT = np.dtype([("points", "<i8")])
+_BLOCK = np.dtype([("block", "<i8")])
 _POINT = "key, series, step, value, time, seq, arrival, writer"
 
 
@@ -116,16 +117,19 @@ _RENAMED = ", ".join(("its_cell", *(f"_{i}" for i in range(7)), *(f"of_{name}" f
 
 def drop_unknown(its_facts: Facts, clickhouse: ClickHouse) -> None:
     """Drop rows of blocks and builds that PostgreSQL never heard of. There are none, unless it was set back: by a
-    backup, or by a standby that took over and lacked the last commits. Then their numbers are given out again.
+    backup, or by a standby that took over and lacked the last commits. Then numbers of builds are given out again.
+    Those of blocks are, or not: a sequence is no part of pg_dump's snapshot, and a standby's runs ahead of its rows.
+    Rows of such a block would count as soon as a later one is there.
     """
     # ClickHouse first: what is there now was noted before.
-    blocks = int(clickhouse.text("SELECT max(block) FROM arrived"))
+    blocks = [int(row["block"]) for row in clickhouse.rows("SELECT DISTINCT block FROM arrived", _BLOCK)]
     builds = {table: _partitions(clickhouse, table) for table in BUILT}
     with its_facts.reading() as conn:
         last = "SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(:table, 'id') AS regclass)), 0)"
-        block, build = (int(facts.one(conn, last, table=table)) for table in ("points_blocks", "points_builds"))
-    if blocks > block:
-        clickhouse.do(f"DELETE FROM arrived WHERE block > {block}", LONG_TIMEOUT_S)
+        build = int(facts.one(conn, last, table="points_builds"))
+        known = {row[0] for row in facts.all_of(conn, "SELECT id FROM points_blocks WHERE id = ANY(:ids)", ids=blocks)}
+    if unknown := sorted(set(blocks) - known):
+        clickhouse.do(f"DELETE FROM arrived WHERE block IN {listed(unknown)}", LONG_TIMEOUT_S)
     for table, numbers in builds.items():
         for number in sorted(numbers):
             if number > build:

@@ -13,7 +13,7 @@ from ..postgres import cluster
 from ..seaweedfs import seaweedfs
 from . import kinds as of_all
 from .fleet_world import FleetWorld
-from .kinds import STRIKE_S, Fault, stopped
+from .kinds import STRIKE_S, Fault, met, stopped
 from .world import until
 
 FleetFault = Callable[[FleetWorld, random.Random], bool]
@@ -117,16 +117,7 @@ def s3_killed(world: FleetWorld, rng: random.Random) -> bool:
 
 def _s3(kind: str) -> FleetFault:
     def fault(world: FleetWorld, rng: random.Random) -> bool:
-        before = world.s3_proxy.hits
-        world.s3_proxy.start(kind)
-        world.wake()
-        if kind == "refused":
-            time.sleep(1.0)
-        else:
-            until(lambda: world.s3_proxy.hits > before, STRIKE_S)
-        time.sleep(rng.uniform(0.0, 0.5))
-        world.s3_proxy.stop()
-        return world.s3_proxy.hits > before
+        return met(world, world.s3_proxy, kind, rng.uniform(0.0, 0.5))
 
     return fault
 

@@ -406,18 +406,23 @@ def _network(kind: str) -> Fault:
         if kind == "html_413":
             for trainer in world.trainers:
                 trainer.met.add(kind)
-        before = world.proxy.hits
-        world.proxy.start(kind)
-        world.wake()
-        if kind == "refused":
-            time.sleep(1.0)
-        else:
-            until(lambda: world.proxy.hits > before, STRIKE_S)
-        time.sleep(rng.uniform(0.0, 0.8))
-        world.proxy.stop()
-        return world.proxy.hits > before
+        return met(world, world.proxy, kind, rng.uniform(0.0, 0.8))
 
     return fault
+
+
+def met(world: World, network: proxy.Proxy, kind: str, longer_s: float) -> bool:
+    """Spoil a network until somebody has met the fault, and a while longer; return whether anybody has."""
+    before = network.hits
+    network.start(kind)
+    world.wake()
+    if kind == "refused":  # no connection reaches the proxy, which could be counted
+        time.sleep(1.0)
+    else:
+        until(lambda: network.hits > before, STRIKE_S)
+    time.sleep(longer_s)
+    network.stop()
+    return network.hits > before
 
 
 def kinds() -> dict[str, Fault]:

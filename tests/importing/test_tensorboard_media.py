@@ -34,7 +34,7 @@ def test_a_lab_has_what_tensorboard_reads_back(site: Site, sample: str) -> None:
         for tag, (plugin, rows) in tags.items():
             if plugin == "scalars":
                 got = [(time, step, value) for step, value, time in points(site, run["id"], tag)]
-                want = [(round(time, 6), step, value) for time, step, value in rows]  # a lab has microseconds
+                want = [(micros(time), step, value) for time, step, value in rows]
                 assert repr(got) == repr(want), tag  # by repr, as NaN is not NaN
             elif plugin == "hparams":
                 continue  # a tag that says what the parameters may be, and no value
@@ -48,6 +48,11 @@ def test_a_lab_has_what_tensorboard_reads_back(site: Site, sample: str) -> None:
     assert all(one["was_there"] for one in again)
 
 
+def micros(seconds: float) -> float:
+    """As exact as a lab keeps times."""
+    return round(seconds * 1e6) / 1e6
+
+
 def shown(plugin: str, row: list[Any]) -> tuple[Any, ...]:
     """What TensorBoard tells of a value, as `media_of` tells it."""
     time, step, value = row
@@ -57,7 +62,7 @@ def shown(plugin: str, row: list[Any]) -> tuple[Any, ...]:
         value = [[float(np.float32(one)) for one in row] for row in value]
     if plugin == "audio":
         value = [one for one in value if one]  # labels are empty
-    return round(time, 6), step, value
+    return micros(time), step, value
 
 
 def media_of(lab: Any, run: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -70,11 +75,11 @@ def media_of(lab: Any, run: str) -> dict[str, list[tuple[Any, ...]]]:
             if event["kind"] == "text":
                 add(grouped, fields["name"], event["time"], fields["step"], fields["text"])
             elif event["kind"] == "histogram":
-                found.setdefault(fields["name"], []).append((round(event["time"], 6), fields["step"], bins(fields)))
+                found.setdefault(fields["name"], []).append((micros(event["time"]), fields["step"], bins(fields)))
     for row in sorted(lab.pages(f"/runs/{run}/artifacts"), key=lambda row: row["name"]):
         add(grouped, row["meta"]["name"], row["created"], row["step"], row["digest"])
     for (name, time, step), values in grouped.items():
-        found.setdefault(name, []).append((round(time, 6), step, values))
+        found.setdefault(name, []).append((micros(time), step, values))
     return found
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pyhectiqlab.importing.wandb import runs
 from .conftest import Site, imported, points, unique
 
 SAMPLES = Path(__file__).parent / "samples"
+RELEASES = ("0.16.6", "0.17.9", "0.19.11")
 OLD = SAMPLES / "wandb-0.17.9"
 INSTALLED = importlib.util.find_spec("wandb") is not None
 
@@ -42,10 +44,10 @@ def made(folder: Path) -> Path:
     return folder / "wandb"
 
 
-@pytest.fixture(scope="module", params=["installed", "0.17.9"])
+@pytest.fixture(scope="module", params=["installed", *RELEASES])
 def wandb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if request.param == "0.17.9":
-        return OLD
+    if request.param != "installed":
+        return SAMPLES / f"wandb-{request.param}"
     if not INSTALLED:
         pytest.skip("wandb is not installed")
     return made(tmp_path_factory.mktemp("wandb") / "run")
@@ -53,7 +55,7 @@ def wandb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
     project = unique("wandb")
-    is_sample = wandb == OLD
+    is_sample = wandb.parent == SAMPLES
     (told,) = imported(site, "wandb", str(wandb), "-p", project, code=1 if is_sample else 0)
     assert (told["name"], told["project"], told["was_there"]) == ("my run", project, False)
     # The files of the sample's artifact are on the machine that made it.
@@ -76,7 +78,7 @@ def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
     its = run["config"]["wandb"]
     assert run["group"] == "g1"
     assert (its["group"], its["job_type"]) == ("g1", "train") and its["id"] in str(list(wandb.rglob("*.wandb")))
-    assert run["meta"]["x_axes"] == {"val/*": "epoch"} and run["meta"]["summary"]["best"] == 0.5
+    assert run["meta"]["x_axes"]["val/*"] == "epoch" and run["meta"]["summary"]["best"] == 0.5
     with site.client() as lab:
         at = f"/runs/{run['id']}"
         media = {item["name"]: item for item in lab.pages(f"{at}/media")}
@@ -97,6 +99,41 @@ def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
     again = imported(site, "wandb", str(wandb), "-p", project, code=1 if is_sample else 0)[0]
     assert (again["run"] == told["run"] and again["points"] == again["before"]) or again["was_there"]
     assert site.find(name)["points"] == run["points"] and site.find(name)["events"] == run["events"]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_value_is_what_wandb_itself_reads(site: Site, release: str) -> None:
+    """read_wandb.py made read.json by that release."""
+    folder, project = SAMPLES / f"wandb-{release}", unique("wandb")
+    imported(site, "wandb", str(folder), "-p", project, code=1)
+    read = json.loads((folder / "read.json").read_text())
+    run = site.find(f"{project}/my run")
+    want: dict[str, list[tuple[int, float, float]]] = {}
+    for row in read["history"]:
+        for name, value in flat(row):
+            if isinstance(value, bool | int | float) and not name.startswith("_"):
+                want.setdefault(name, []).append((row["_step"], float(value), round(row["_timestamp"] * 1e6) / 1e6))
+    with site.client() as lab:
+        keys = [info["key"] for info in lab.pages(f"/runs/{run['id']}/keys")]
+    assert {key for key in keys if not key.startswith("system/")} == want.keys()
+    for key, rows in want.items():
+        assert repr(points(site, run["id"], key)) == repr(rows), key  # by repr, as NaN is not NaN
+    its = run["config"].pop("wandb")
+    run_id, _, name, group, tags, note = read["run"]
+    assert (its["id"], run["name"], run["group"], run["note"]) == (run_id, name, group, note)
+    assert ([tag["name"] for tag in run["tags"]], run["config"], read["exit"]) == (tags, read["config"], 0)
+    # The page of a run is JSON, which has no NaN.
+    summary = [(key, "NaN" if value != value else value) for key, value in flat(read["summary"]) if key[0] != "_"]
+    assert sorted(map(repr, flat(run["meta"]["summary"]))) == sorted(map(repr, summary))
+    assert run["meta"]["x_axes"].items() <= read["metrics"].items()
+
+
+def flat(row: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if isinstance(value, dict) and "_type" not in value:
+            yield from flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
 
 
 def sample(tmp_path: Path) -> Path:

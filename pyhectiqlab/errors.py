@@ -105,6 +105,10 @@ class InvalidRequestError(LabRequestError):
     """Any other 4xx: the lab does not accept the request."""
 
 
+# What a lab answers about one thing alone: others may be taken.
+REFUSALS = (PermissionDeniedError, NotFoundError, ConflictError, GoneError, InvalidRequestError)
+
+
 class StoreError(LabError):
     """The lab's own storage failed. Raised in the lab and by the commands of its administrator."""
 

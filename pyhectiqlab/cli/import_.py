@@ -193,7 +193,9 @@ def _bring(
     as_json: bool,
 ) -> None:
     from .. import settings
+    from ..errors import REFUSALS
     from ..importing.fill import bring
+    from ..importing.points import readable
     from ..transport.connecting import client_of, find_profile
 
     named = dict(one.partition("=")[::2] for one in users)
@@ -201,8 +203,12 @@ def _bring(
     results = []
     with client_of(chosen) as lab:
         lab.handshake()
-        for incoming in runs:
-            done = bring(lab, incoming, project, settings.get("project") or chosen.project, named)
+        for incoming in readable(runs, "What follows", problems):
+            try:
+                done = bring(lab, incoming, project, settings.get("project") or chosen.project, named)
+            except REFUSALS as e:
+                problems.add(f"run {incoming.origin}", f"the run {incoming.names[0]!r}: {e}")
+                continue
             results.append(done)
             if not as_json:
                 _tell(done)
@@ -262,22 +268,24 @@ def _tell(done: Any) -> None:
 def _import(profile: str | None, sources: list[Source], project: str | None, as_json: bool) -> None:
     from .. import settings
     from ..capture.values import check_name
-    from ..importing.send import send
+    from ..errors import REFUSALS
+    from ..importing.send import Imported, send
     from ..transport.connecting import client_of, find_profile
 
     for name, count in Counter(source.name for source in sources).items():
         if count > 1:
             raise click.UsageError(f"{count} folders would be the run {name!r}: import them one by one, with --name.")
-        try:
-            check_name("name of a run", name)
-        except ValueError as e:
-            raise click.UsageError(f"{name[:40]!r}: {e}.") from None
     chosen = find_profile(profile)
     results = []
     with client_of(chosen) as lab:
         lab.handshake()
         for source in sources:
-            done = send(lab, source, project or settings.get("project") or chosen.project)
+            try:
+                check_name("name of a run", source.name)
+                done = send(lab, source, project or settings.get("project") or chosen.project)
+            except (*REFUSALS, OSError, ValueError) as e:
+                advice = ": give another with --name" if isinstance(e, ValueError) else ""
+                done = Imported(source.name, None, None, None, 0, 0, False, [f"{source.name[:80]!r}: {e}{advice}"])
             results.append(done)
             for problem in done.problems:
                 click.echo(f"Left out: {clean(problem)}", err=True)

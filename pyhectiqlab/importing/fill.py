@@ -21,7 +21,7 @@ from ..transport.file_upload import upload_file
 from ..transport.http import LabClient, quoted
 from ..transport.retry import Backoff
 from .incoming import Cut, Event, Incoming, NewFile, NewVersion, Placed, artifact_name_from, hex_of
-from .points import Point, Problems, is_time, trouble_with_key
+from .points import Point, Problems, is_time, readable, trouble_with_key
 from .send import TRIES, Imported
 from .wire import batch_of, size_of, store_file
 
@@ -56,7 +56,7 @@ class Filling:
             cursors = {row["writer"]: row["cursor"] for row in self._lab.pages(path, {"limit": 1000})}
         for name, items in self._incoming.sections.items():
             sending = _Sending(self._lab, self._incoming.origin, self.run["run"], name, cursors)
-            for placed in items(self.problems):
+            for placed in readable(items(self.problems), f"the rest of its {name}", self.problems):
                 if isinstance(placed.item, NewFile):
                     self._send_file(placed.item)
                 else:
@@ -64,9 +64,9 @@ class Filling:
             sending.send()
             self.points += sending.points
             self.before += sending.before
-        for file in self._incoming.files(self.problems):
+        for file in readable(self._incoming.files(self.problems), "the rest of its files", self.problems):
             self._send_file(file)
-        for version in self._incoming.versions(self.problems):
+        for version in readable(self._incoming.versions(self.problems), "the rest of its versions", self.problems):
             self._send_version(version)
 
     def finish(self, more: Mapping[str, Any] | None = None) -> Imported:

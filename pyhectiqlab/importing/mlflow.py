@@ -69,7 +69,7 @@ def runs(source: str, artifacts: tuple[Path, ...], problems: Problems) -> Iterat
     else:
         from .mlflow_db import rows_in
 
-        rows, places = rows_in(path or source), Places((*((path.parent,) if path else ()), *artifacts))
+        rows, places = rows_in(path or source, problems), Places((*((path.parent,) if path else ()), *artifacts))
     for row in rows:
         if row.deleted:
             problems.add("deleted", f"the run {row.name!r} ({row.id}) was deleted in MLflow")
@@ -183,7 +183,10 @@ def _versions(origin: str, row: Row, places: Places, problems: Problems) -> Iter
             below = [path for path in sorted(folder.rglob("*")) if path.is_file()]
             files = {path.relative_to(folder).as_posix(): path for path in below}
         if not files:
-            problems.add("model", f"the model {version.name!r} {version.number}: no files at {version.source}")
+            advice = "if they are on this machine, name their folder by --artifacts"
+            problems.add(
+                "model", f"the model {version.name!r} {version.number}: no files at {version.source}: {advice}"
+            )
             continue
         yield NewVersion(
             hex_of(origin, version.name, str(version.number)), "models", version.name, files, version.description,

@@ -26,8 +26,10 @@ _ORDERS = {"sqlite": "rowid", "postgresql": "ctid"}
 _METRICS = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = :run ORDER BY {order}"
 
 
-def rows_in(place: Path | str) -> Iterator[Row]:
-    """Yield the runs of a database. Raises ConfigurationError where it is none of MLflow."""
+def rows_in(place: Path | str, problems: Problems) -> Iterator[Row]:
+    """Yield the runs of a database, and report those that cannot be read. Raises ConfigurationError where
+    it is none of MLflow.
+    """
     query, kind = _opened(place)
     metrics = _METRICS.format(order=_ORDERS.get(kind, "key, timestamp, step, value"))
     try:
@@ -35,23 +37,29 @@ def rows_in(place: Path | str) -> Iterator[Row]:
         versions = _versions(query)
     except Exception as e:
         raise ConfigurationError(f"{_shown(place)} is no database of MLflow: {str(e).splitlines()[0]}") from None
-    for run_id, name, experiment, number, user, status, start, end, uri, stage, of_experiment in runs:
-        its = {"run": run_id}
-        params: dict[str, str | None] = dict(
-            query("SELECT key, value FROM params WHERE run_uuid = :run ORDER BY key", its)
-        )
-        tags: dict[str, str | None] = dict(query("SELECT key, value FROM tags WHERE run_uuid = :run ORDER BY key", its))
-        count = next(query("SELECT count(*), max(timestamp), max(step) FROM metrics WHERE run_uuid = :run", its))
-        made = versions.get(run_id, [])
-        facts = (run_id, name, experiment, status, start, end, uri, params, tags, tuple(count), made)
-        yield Row(
-            id=run_id, name=name or tags.get("mlflow.runName") or "", experiment=experiment or "",
-            experiment_id=str(number), user=user or "", status=status or "FINISHED", start=start, end=end,
-            artifact_uri=uri or "", deleted="deleted" in (stage, of_experiment), digest=hex_of(repr(facts)),
-            params={key: value or "" for key, value in params.items()},
-            tags={key: value or "" for key, value in tags.items()},
-            metrics=partial(_metrics, query, metrics, run_id), versions=made,
-        )  # fmt: skip
+    for row in runs:
+        try:
+            yield _row(query, metrics, row, versions.get(row[0], []))
+        except Exception as e:  # of whichever driver
+            said = str(e).splitlines()[0]
+            problems.add(f"run {row[0]}", f"the run {row[1]!r} ({row[0]}) cannot be read: {said}")
+
+
+def _row(query: Query, metrics: str, row: tuple[Any, ...], made: list[ModelVersion]) -> Row:
+    run_id, name, experiment, number, user, status, start, end, uri, stage, of_experiment = row
+    its = {"run": run_id}
+    params: dict[str, str | None] = dict(query("SELECT key, value FROM params WHERE run_uuid = :run ORDER BY key", its))
+    tags: dict[str, str | None] = dict(query("SELECT key, value FROM tags WHERE run_uuid = :run ORDER BY key", its))
+    count = next(query("SELECT count(*), max(timestamp), max(step) FROM metrics WHERE run_uuid = :run", its))
+    facts = (run_id, name, experiment, status, start, end, uri, params, tags, tuple(count), made)
+    return Row(
+        id=run_id, name=name or tags.get("mlflow.runName") or "", experiment=experiment or "",
+        experiment_id=str(number), user=user or "", status=status or "FINISHED", start=start, end=end,
+        artifact_uri=uri or "", deleted="deleted" in (stage, of_experiment), digest=hex_of(repr(facts)),
+        params={key: value or "" for key, value in params.items()},
+        tags={key: value or "" for key, value in tags.items()},
+        metrics=partial(_metrics, query, metrics, run_id), versions=made,
+    )  # fmt: skip
 
 
 def _metrics(query: Query, sql: str, run_id: str, problems: Problems) -> Iterator[tuple[str, float, int, int]]:

@@ -61,7 +61,12 @@ def runs(data: Path, files: Path | None, problems: Problems) -> Iterator[Incomin
         missing = "holds no runs (*_part_0.parquet)" if data.exists() else "does not exist"
         raise ConfigurationError(f"{data} {missing}: give the --data-path of neptune-exporter.")
     for parts in by_run.values():
-        run = _read([path for _, path in sorted(parts)], beside, problems)
+        paths = [path for _, path in sorted(parts)]
+        try:
+            run = _read(paths, beside, problems)
+        except (LookupError, TypeError, ValueError, AttributeError) as e:
+            problems.add(f"format {paths[0]}", f"{paths[0]} is not of the format that is known: {e!r}")
+            continue
         if run is not None:
             yield _incoming(run)
 

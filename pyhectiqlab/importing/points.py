@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from ..errors import LabError
 from ..protocol.limits import KEY_BYTES_MAX
 
 PROBLEMS_MAX = 100  # kinds of problems that are kept apart
 TIME_MAX_S = 1e12  # what the lab takes as a time
 _CHUNK = 1 << 20
+_Item = TypeVar("_Item")
 
 
 class Point(NamedTuple):
@@ -41,6 +44,23 @@ class Problems:
         return [
             text + (f" (and {count - 1:,} more like it)" if count > 1 else "") for text, count in self._by_kind.values()
         ]
+
+
+def readable(items: Iterator[_Item], what: str, problems: Problems) -> Iterator[_Item]:
+    """Yield what a reader yields. Where the files are not what it can read, report that, and end.
+
+    Raises LabError.
+    """
+    try:
+        yield from items
+    except LabError:
+        raise
+    except Exception as e:  # what a damaged file of another tool makes of a reader is not foreseen
+        said = str(e).partition("\n")[0]
+        kind = type(e).__name__
+        problems.add(
+            f"unreadable {what}", f"{what} cannot be read: {said if isinstance(e, OSError) else f'{kind}: {said}'}"
+        )
 
 
 def digest_of(kind: str, files: list[tuple[Path, int]]) -> str:

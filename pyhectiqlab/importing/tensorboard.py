@@ -108,13 +108,15 @@ def _items(path: Path, size: int, head: str, problems: Problems) -> Iterator[Ite
 
 
 def _of_event(data: memoryview, values: Values) -> Iterator[Item]:
-    """Event: 1 wall_time (double), 2 step (int64), 5 summary, whose 1 are its values."""
+    """Event: 1 wall_time (double), 2 step (int64), 3 file_version, 5 summary, whose 1 are its values."""
     time, step, summaries = 0.0, 0, []
     for number, kind, value in fields(data):
         if (number, kind) == (1, FIXED64) and not isinstance(value, int):
             time = struct.unpack("<d", value)[0]
         elif (number, kind) == (2, VARINT) and isinstance(value, int):
             step = signed(value)
+        elif (number, kind) == (3, BYTES) and not isinstance(value, int):
+            values.check_version(bytes(value))
         elif (number, kind) == (5, BYTES) and not isinstance(value, int):
             summaries.append(value)
     for summary in summaries:

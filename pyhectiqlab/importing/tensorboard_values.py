@@ -20,6 +20,7 @@ from .source import Item
 from .tensors import Tensor, tensor_of
 
 _SILENT = ("graph", "custom_scalars", "projector")  # how plugins begin that show something of the program, no results
+_VERSIONS = (b"brain.Event:1", b"brain.Event:2")
 _ENDINGS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".wav", b"BM": ".bmp"}
 
 
@@ -33,6 +34,12 @@ class Values:
     def __init__(self, path: Path, head: str, problems: Problems) -> None:
         self._path, self._head, self._problems = path, head, problems
         self._plugins: dict[str, str] = {}  # only a tag's first value names the plugin
+
+    def check_version(self, version: bytes) -> None:
+        """Report that the file is of a newer format."""
+        if version not in _VERSIONS:
+            known = _VERSIONS[-1].decode()
+            self._left_out("version", f"it is of the format {version[:40]!r}, and is read as if of {known}")
 
     def of(self, data: memoryview, step: int, time: float) -> Iterator[Item]:
         """Yield what a value becomes. Raises ValueError, struct.error where it is none.

@@ -87,7 +87,7 @@ def _of_database(path: Path, problems: Problems) -> dict[str, _Run]:
             for table, column in (("configs", "config"), ("metrics", "metrics"), ("system_metrics", "metrics")):
                 for row in db.execute(f"SELECT * FROM {table} ORDER BY id") if table in tables else ():
                     fields = dict(row)
-                    _add(known, path, table, fields, _values(fields[column]), problems)
+                    _add(known, path, table, fields, _values(path, fields[column], problems), problems)
             for row in db.execute("SELECT * FROM alerts ORDER BY id") if "alerts" in tables else ():
                 fields = dict(row)
                 said = f"{fields['title']}: {fields['text'] or ''}\n"
@@ -96,8 +96,9 @@ def _of_database(path: Path, problems: Problems) -> dict[str, _Run]:
             for table in ("traces", "artifact_versions"):
                 if table in tables and (n := db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]):
                     problems.add(f"{table} {path}", f"{path}: {n} {table.replace('_', ' ')}: they have no place here")
-        except sqlite3.DatabaseError as e:
-            problems.add(f"damage {path}", f"{path}: {e}: what was read before is kept")
+        except (sqlite3.DatabaseError, LookupError, TypeError, ValueError) as e:
+            what = f"{e}" if isinstance(e, sqlite3.DatabaseError) else f"a row of another format: {e!r}"
+            problems.add(f"damage {path}", f"{path}: {what}: what was read before is kept")
     return known
 
 
@@ -144,12 +145,17 @@ def _run(known: dict[str, _Run], path: Path, row: Mapping[str, Any]) -> _Run:
     return known[key]
 
 
-def _values(data: Any) -> dict[str, Any]:
+def _values(path: Path, data: Any, problems: Problems) -> dict[str, Any]:
+    if data is None:
+        return {}
     try:
         values = json.loads(data)
-    except (ValueError, TypeError, RecursionError):
+        if not isinstance(values, dict):
+            raise ValueError("it is no object")
+    except (ValueError, TypeError, RecursionError) as e:
+        problems.add(f"json {path}", f"{path}: a row that is no JSON: {e}")
         return {}
-    return values if isinstance(values, dict) else {}
+    return values
 
 
 def _time(text: Any) -> float:

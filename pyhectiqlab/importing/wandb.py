@@ -99,8 +99,13 @@ def _records(path: Path, size: int, problems: Problems | None = None) -> Iterato
 def _read(path: Path, problems: Problems) -> _Attempt | None:
     """Return what a file says of its run; None where it says nothing."""
     with path.open("rb") as file:
-        if file.read(4) not in (b":W&B", b""):
+        head = file.read(7)
+        if head[:4] not in (b":W&B", b""):
             problems.add(f"kind {path}", f"{path} is no file of W&B: it begins otherwise")
+            return None
+        if head[6:] not in (b"\0", b""):
+            what = f"is of version {head[6]} of W&B's format, and this pyhectiqlab knows 0: upgrade it"
+            problems.add(f"version {path}", f"{path} {what}")
             return None
     attempt: _Attempt | None = None
     for record in _records(path, path.stat().st_size, problems):

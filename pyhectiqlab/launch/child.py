@@ -21,6 +21,7 @@ from types import FrameType
 from ..capture.oom import OomWatch
 from ..capture.process import open_pidfd, pid_namespace, start_time
 from . import terminal
+from .witness import Witness
 
 READ_BYTES = 64 << 10
 KEYS_BYTES = 1 << 10  # that are handed on at once
@@ -97,6 +98,9 @@ class Child:
         stdin, stdout, stderr = terminal.standard()
         self._interactive = os.isatty(stdin) and os.isatty(stdout) and terminal.in_foreground(stdin)
         self._keys = b""  # that were typed, on their way to the program
+        self._signals = [n for name in PASSED_ON if (n := getattr(signal, name, None)) is not None]
+        self._signals = [number for number in self._signals if signal.getsignal(number) is not signal.SIG_IGN]
+        self._witness = None if self._interactive else Witness(self._signals, self._send)
         self._channels: list[Channel] = []
         theirs: dict[int, int] = {}
         try:
@@ -150,27 +154,34 @@ class Child:
 
     @contextlib.contextmanager
     def _passing_signals_on(self) -> Iterator[None]:
-        before = {}
-        for name in PASSED_ON:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, self._pass_on)
+        before = {number: signal.signal(number, self._came) for number in self._signals}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+    def _came(self, number: int, frame: FrameType | None) -> None:
         if number == getattr(signal, "SIGWINCH", None):
             for channel in self._channels:
                 if os.isatty(channel.source):
                     terminal.copy_size(1 if os.isatty(1) else 2, channel.source)
+        if self._witness is not None and self._witness.is_there and self._is_in_our_group():
+            self._witness.came(number)
+            return
         by_keyboard = number in (signal.SIGINT, signal.SIGQUIT) and any(map(terminal.in_foreground, (0, 1, 2)))
-        if by_keyboard and not self._interactive:
-            return  # the terminal has sent it to the program, too
+        if self._interactive or not by_keyboard:  # else the terminal has sent it to the program, too
+            self._send(number)
+
+    def _send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
+
+    def _is_in_our_group(self) -> bool:
+        try:
+            return os.getpgid(self.process.pid) == os.getpgrp()
+        except ProcessLookupError:
+            return False
 
     # The console ------------------------------------------------------------------------------------------------
 
@@ -211,6 +222,8 @@ class Child:
                     os.close(key.fd)
                     self._channels[self._channels.index(key.data)].source = -1
             self._hand_keys_on()
+            if self._witness is not None:
+                self._witness.look()
             for channel in self._channels:
                 channel.hand_over(only_old=True)
             if self.process.poll() is None:
@@ -240,6 +253,8 @@ class Child:
                 self._keys = self._keys[os.write(target, self._keys[:KEYS_BYTES]) :]
 
     def _close(self) -> None:
+        if self._witness is not None:
+            self._witness.close()
         for channel in self._channels:
             if channel.source >= 0:
                 os.close(channel.source)

@@ -166,6 +166,33 @@ def test_signals_are_passed_on(site: Site) -> None:
         assert (process.stdout.read(), process.wait(30)) == ("got\n", 5)
 
 
+COUNTING = """
+import os, signal, time
+counts = {}
+def came(number, frame):
+    counts[number] = counts.get(number, 0) + 1
+    os.write(1, b"%d\\n" % number)
+for number in (signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, came)
+print("ready", flush=True)
+while signal.SIGUSR1 not in counts:
+    time.sleep(0.02)
+print(counts, flush=True)
+"""
+
+
+@pytest.mark.parametrize("to_group", [True, False])
+def test_a_program_gets_a_signal_once_also_where_it_is_sent_to_the_whole_group(site: Site, to_group: bool) -> None:
+    words = command("run", "--name", f"counting-{to_group}", "--", sys.executable, "-c", COUNTING)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=site.env, stdout=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            (os.killpg if to_group else os.kill)(process.pid, number)
+            assert process.stdout.readline() == f"{int(number)}\n"
+        assert (process.stdout.read(), process.wait(30)) == (f"{{{15}: 1, {int(signal.SIGUSR1)}: 1}}\n", 0)
+
+
 def test_without_a_lab_the_program_runs_all_the_same_and_is_kept(site: Site) -> None:
     away = {"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "x"}
     done = site.cli("run", "--name", "kept", "--", "sh", "-c", "echo $HECTIQLAB_RUN $HECTIQLAB_MODE; exit 4", **away)

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..capture.values import as_float
 from ..run import Run
+from .common import CallbackRun, missing
 
 if TYPE_CHECKING:
     GeneralTracker = object
@@ -15,9 +15,7 @@ else:
     try:
         from accelerate.tracking import GeneralTracker
     except ModuleNotFoundError as e:
-        if e.name != "accelerate":
-            raise  # accelerate is there, and something that it needs is not
-        raise ImportError("accelerate is not installed: pip install accelerate") from None
+        raise missing(e, "accelerate") from None
 
 __all__ = ["HectiqlabTracker", "register"]
 
@@ -56,40 +54,29 @@ class HectiqlabTracker(GeneralTracker):
         **more: Any,
     ) -> None:
         super().__init__()
-        self._named, self._project, self._create, self._dry = run_name, project, should_create_project, dry
-        self._run = run
+        self._its = _AcceleratorsRun("HectiqlabTracker", run_name, project, should_create_project, run, dry)
 
     @property
     def tracker(self) -> Run:
         """The Run, made at the first use. On processes that do not log, one that drops everything."""
-        if self._run is None:
-            main = importlib.import_module("accelerate").PartialState().is_main_process
-            self._run = Run(self._named, self._project, self._create, self._dry or not main)
-        return self._run
+        return self._its.get()
 
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
         """Merge a mapping into the run's config. Never waits, once there is a run."""
-        self.tracker.add_config(dict(values))
-        self.tracker.training()
+        self._its.begin(dict(values))
 
     def log(self, values: Mapping[str, Any], step: int | None = None, **more: Any) -> None:
         """Log numbers as points, texts as texts. Never waits, once there is a run."""
-        numbers: dict[str, float] = {}
-        for key, value in values.items():
-            if isinstance(value, Mapping):
-                self.log({f"{key}/{below}": one for below, one in value.items()}, step)
-            elif isinstance(value, str):
-                self.tracker.add_text(value, key, step)
-            else:
-                numbers[key] = as_float(key, value)
-        if numbers:
-            self.tracker.add_metrics(numbers, step=step)
+        texts = {key: value for key, value in values.items() if isinstance(value, str)}
+        for key, text in texts.items():
+            self._its.call("add_text", text, key, step)
+        self._its.metrics({key: value for key, value in values.items() if key not in texts}, step)
 
     def log_images(self, values: Mapping[str, Any], step: int | None = None, **more: Any) -> None:
         """Store lists of images."""
         for key, images in values.items():
             for number, image in enumerate(images):
-                self.tracker.add_image(image, f"{key}/{number}", step)
+                self._its.call("add_image", image, f"{key}/{number}", step)
 
     def log_table(
         self,
@@ -102,12 +89,19 @@ class HectiqlabTracker(GeneralTracker):
     ) -> None:
         """Store a table."""
         rows = data if dataframe is None else dataframe
-        self.tracker.add_table(rows, table_name, step, None if dataframe is not None else columns)
+        self._its.call("add_table", rows, table_name, step, None if dataframe is not None else columns)
 
     def finish(self) -> None:
         """End the run. Waits, within bounds, until the lab has everything."""
-        if self._run is not None:
-            self._run.close()
+        if self._its.run is not None:
+            self._its.run.close()
+
+
+class _AcceleratorsRun(CallbackRun):
+    """Accelerate knows the rank."""
+
+    def rank(self) -> int:
+        return int(importlib.import_module("accelerate").PartialState().process_index)
 
 
 class _ByName(HectiqlabTracker):

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import settings
-from ..capture.values import as_float
-from ..client.saying import say_once
 from ..run import Run
+from .common import CallbackRun, missing
 
 if TYPE_CHECKING:
     TrainerCallback = object
@@ -17,9 +15,7 @@ else:
     try:
         from transformers.trainer_callback import TrainerCallback
     except ModuleNotFoundError as e:
-        if e.name != "transformers":
-            raise  # transformers is there, and something that it needs is not
-        raise ImportError("transformers is not installed: pip install transformers") from None
+        raise missing(e, "transformers") from None
 
 __all__ = ["HectiqlabCallback"]
 
@@ -53,41 +49,28 @@ class HectiqlabCallback(TrainerCallback):
         run: Run | None = None,
         dry: bool = False,
     ) -> None:
-        if run is not None and name is not None:
-            raise TypeError("HectiqlabCallback takes the name of a run, or run=Run(...), and not both")
-        self.run = run
-        self._name, self._project, self._create, self._dry = name, project, should_create_project, dry
-        self._configured = False
+        self._its = _TrainersRun("HectiqlabCallback", name, project, should_create_project, run, dry)
+        self._is_configured = False
 
-    def _named(self, args: Any) -> str:
-        return self._name or getattr(args, "run_name", None) or Path(args.output_dir or "").name or "trainer"
+    @property
+    def run(self) -> Run | None:
+        return self._its.run
 
-    def _drop_all(self, args: Any) -> None:
-        """Use a run that drops everything, in a process that logs nothing: so calls of the script on the run do not
-        fail there.
-        """
-        if self.run is None:
-            self.run = Run(self._named(args), dry=True)
-
-    def _run_for(self, args: Any, model: Any) -> Run:
-        """Return the run, with the trainer's arguments in its config."""
-        if self.run is None:
-            joins = self._name is None and settings.get("run") is not None
-            self.run = Run(None if joins else self._named(args), self._project, self._create, self._dry)
-        if not self._configured:
-            self._configured = True
+    def _open(self, args: Any, state: Any, model: Any) -> CallbackRun:
+        """Return the run, made if need be, with the trainer's arguments in its config."""
+        self._its.is_first = state.is_world_process_zero
+        self._its.get(getattr(args, "run_name", None) or Path(args.output_dir or "").name or "trainer")
+        if not self._is_configured:
+            self._is_configured = True
             config = getattr(model, "config", None)
             values: dict[str, Any] = {"args": args.to_dict()}  # without tokens: the trainer takes them out
             if config is not None:
                 values["model"] = config.to_dict() if hasattr(config, "to_dict") else config
-            self.run.add_config(values)
-        return self.run
+            self._its.call("add_config", values)
+        return self._its
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            self._run_for(args, model).training()
-        else:
-            self._drop_all(args)
+        self._open(args, state, model).call("training")
 
     def on_log(
         self,
@@ -99,26 +82,25 @@ class HectiqlabCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Log values. Waits only while the run is made. What is no number is left out, which is printed once."""
-        if not state.is_world_process_zero:
-            self._drop_all(args)
-        if not state.is_world_process_zero or not logs:
-            return
-        run = self._run_for(args, model)
-        values = {}
-        for key, value in logs.items():
-            try:
-                values[key] = as_float(key, value)
-            except (TypeError, ValueError):
-                say_once(f"the Trainer's {key!r} is no number, and so no metric of the run.")
-        if values:
-            run.add_metrics({_grouped(key): value for key, value in values.items()}, step=state.global_step)
+        its = self._open(args, state, model)
+        if logs:
+            its.metrics({_grouped(key): value for key, value in logs.items()}, state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Mark the run as completed. It stays open, since an evaluation may follow; the end of the script closes
-        it.
+        """Mark a run that was made here as completed. It stays open, since an evaluation may follow; the end of the
+        script closes it.
         """
-        if state.is_world_process_zero and self.run is not None:
-            self.run.completed()
+        if self._its.logs:
+            self._its.completed()
+
+
+class _TrainersRun(CallbackRun):
+    """The Trainer says which process is the first."""
+
+    is_first = True
+
+    def rank(self) -> int:
+        return 0 if self.is_first else 1
 
 
 def _grouped(key: str) -> str:

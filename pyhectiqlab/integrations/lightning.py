@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..run import Run
+from .common import CallbackRun
 
 __all__ = ["HectiqlabLogger"]
 
@@ -74,11 +75,9 @@ class HectiqlabLogger(_Logger):
         if (name is None) == (run is None):
             raise TypeError("HectiqlabLogger takes the name of a run, or run=Run(...), and not both")
         self._name = run.name if run is not None else str(name)
-        self._project, self._create, self._dry = run.project if run is not None else project, should_create_project, dry
-        self._run = run
+        self._its = _TrainersRun("HectiqlabLogger", name, project, should_create_project, run, dry, all_ranks)
         self._prefix = f"{prefix}/" if prefix else ""
         self._save_dir = save_dir
-        self._all_ranks = all_ranks
         self._step = 0
         self._finished = False
         self._since = time.strftime("%Y%m%d-%H%M%S")
@@ -86,17 +85,7 @@ class HectiqlabLogger(_Logger):
     @property
     def experiment(self) -> Run:
         """The Run, made at the first use. On ranks that do not log, one that drops everything."""
-        if self._run is None:
-            rank = int(getattr(_rank_zero_only, "rank", None) or 0)
-            dry = self._dry or not self._logs
-            # Lightning's own launcher sets LOCAL_RANK and NODE_RANK, from which only Lightning knows the rank.
-            placed = rank if rank and not dry else None
-            self._run = Run(self._name, self._project, self._create, dry, rank=placed)
-        return self._run
-
-    @property
-    def _logs(self) -> bool:
-        return self._all_ranks or not getattr(_rank_zero_only, "rank", None)
+        return self._its.get(self._name)
 
     @property
     def name(self) -> str:
@@ -108,7 +97,7 @@ class HectiqlabLogger(_Logger):
         """The lab's id of the run; where the lab has not been asked, when this logger was made. None on ranks that do
         not log.
         """
-        return self.experiment.id or self._since if self._logs else None
+        return self.experiment.id or self._since if self._its.logs else None
 
     @property
     def save_dir(self) -> str | None:
@@ -116,7 +105,7 @@ class HectiqlabLogger(_Logger):
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log values. Never waits. `step`: None repeats the last one. Raises TypeError for what is no number."""
-        if not self._logs:
+        if not self._its.logs:
             return
         self._step = self._step if step is None else step
         if self._finished:  # a fit has ended and a test, or another fit, goes on in the same run
@@ -126,7 +115,7 @@ class HectiqlabLogger(_Logger):
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Merge a mapping or an argparse.Namespace into the run's config. Never waits."""
-        if self._logs and params is not None:
+        if self._its.logs and params is not None:
             self.experiment.add_config(params)
 
     def save(self) -> None:
@@ -137,14 +126,22 @@ class HectiqlabLogger(_Logger):
         stays open, since a test follows a fit; the end of the script closes it. After Ctrl-C, when the trainer ends
         the script, the run is closed as stopped, which waits as the end of a script does.
         """
-        if self._run is None or not self._logs:
+        run = self._its.run
+        if run is None or not self._its.logs:
             return
         error = sys.exc_info()[1]
         self._finished = True
         if status == "success":
-            self._run.completed()
+            run.completed()
         elif isinstance(error, KeyboardInterrupt):  # else the trainer's sys.exit(1) would look like a failure
-            self._run.__exit__(type(error), error, error.__traceback__)
-            self._run = None  # in a notebook, which lives on, the next fit continues the run of this name
+            run.__exit__(type(error), error, error.__traceback__)
+            self._its.run = None  # in a notebook, which lives on, the next fit continues the run of this name
         else:
-            self._run.failed()
+            run.failed()
+
+
+class _TrainersRun(CallbackRun):
+    """Lightning's own launcher sets LOCAL_RANK and NODE_RANK, from which only Lightning knows the rank."""
+
+    def rank(self) -> int:
+        return int(getattr(_rank_zero_only, "rank", None) or 0)

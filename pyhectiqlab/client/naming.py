@@ -48,9 +48,14 @@ def random_name() -> str:
     return name_of(os.urandom(16))
 
 
+def is_made_up(name: str) -> bool:
+    """Return whether nobody has chosen a name."""
+    return _MADE_UP.fullmatch(name) is not None
+
+
 def other_name(name: str) -> str:
     """Return another name, where a run of the project has this one: made up anew, or with a number added."""
-    if _MADE_UP.fullmatch(name):
+    if is_made_up(name):
         return random_name()
     return f"{name}-{10_000 + int.from_bytes(os.urandom(4), 'big') % 90_000}"
 

@@ -245,6 +245,8 @@ def _say_where(answer: dict[str, Any], here: Place) -> None:
     run, attempt = answer["run"], answer["attempt"]
     name, project = clean(run["name"]), clean((run.get("project") or {}).get("name") or "-")
     if not answer.get("sets_state", True):
+        if settings.get("launch") is not None and run["name"] == settings.get("run"):
+            return  # `hectiqlab run` has said it
         what = f"joins {name}, which another process writes to"
     elif attempt > 1:
         what = f"continues {name} as attempt {attempt}"

@@ -27,7 +27,7 @@ from ..run import Run
 from ..uploader.watch import how_it_ended
 from .child import Child
 from .command_line import config_of
-from .surroundings import surroundings
+from .surroundings import CAPTURE_S, surroundings
 
 NOT_FOUND, NOT_EXECUTABLE, AFTER_SIGNAL = 127, 126, 128  # exit statuses, as shells have them
 HOOK_FOLDER = Path(__file__).parents[1] / "standins" / "site"
@@ -67,7 +67,7 @@ def launch(command: Sequence[str], wanted: Wanted) -> int:
         return NOT_EXECUTABLE
     looking = aside("surroundings", lambda: _add_surroundings(run, command))
     code = child.wait()
-    looking.join(settings.LOOK_AFTER_S)
+    looking.join(2 * CAPTURE_S)  # it has a bound of its own; a short program would lose what it reads
     run._close(_ending(code, child))
     return AFTER_SIGNAL - code if code < 0 else code
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import settings
 from ..capture.launcher import place
-from ..client.naming import name_for, other_name
+from ..client.naming import is_made_up, name_for, other_name
 from ..client.opening import open_run
 from ..client.saying import say_once
 from ..errors import LabError, NotFoundError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ..read.view import RunView
 
 CANDIDATES_MAX = 200
+DEFAULT_PROJECT = "default"  # where a lab puts a run for which no project is named
 
 _names: set[str] = set()  # of runs that this process has opened
 _joined: set[int] = set()  # processes that have joined the run of `hectiqlab run`; a run after it is one of its own
@@ -52,6 +55,7 @@ def open_for(
     if joins:
         _joined.add(os.getpid())
         run = Run()
+        _take_names(run, tracker, name, project)
     elif ident is not None:
         view = None if dry else find_run(ident, project)
         new_name = _named(f"{name}-{ident}" if name and name != ident else ident)
@@ -74,6 +78,25 @@ def open_for(
         if console:
             run.start_recording_logs(capture_console="python")
     return run
+
+
+def _take_names(run: Run, tracker: str, name: str | None, project: str | None) -> None:
+    """Give the run of `hectiqlab run` the name that the script has for it, if the command was given none. Say where the
+    run is, if the script names a project and the command was given none: a run that goes on is not moved.
+    """
+    if place().rank or run.mode != "online":
+        return
+    if name and is_made_up(run.name):
+        wanted = _named(name)
+        for one in (wanted, other_name(wanted)):
+            with contextlib.suppress(ValueError):  # another run of the project has the name
+                run.rename(one)
+                break
+    if project and run.project == DEFAULT_PROJECT != project:
+        say_once(
+            f"{tracker}: the script names the project {project!r}; `hectiqlab run` has made the run in "
+            f"{run.project!r}. To have it there: hectiqlab run --project {shlex.quote(project)} …"
+        )
 
 
 def _new(name: str | None, project: str | None, dry: bool) -> Run:

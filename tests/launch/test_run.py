@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -207,6 +208,21 @@ def test_a_script_of_wandb_below_it_joins_the_run(site: Site) -> None:
     run = site.ended("tracked")
     assert (run["state"], run["meta"]["wandb"], run["attempt"]) == ("completed", {"name": "y", "project": "x"}, 1)
     assert (site.points("tracked", "loss"), config_of(site, "tracked")) == ([(0, 0.5, 0)], {"lr": 1})
+
+
+def test_a_run_without_a_name_takes_the_one_of_the_script_and_its_project_is_said(site: Site) -> None:
+    script = "import wandb; wandb.init(project='elsewhere', name='of the script').log({'loss': 0.5})"
+    words = ("run", "--instead-of", "wandb", "--", sys.executable, "-c", script)
+    for _ in range(2):  # the second time, another run has the name
+        done = site.cli(*words, HECTIQLAB_QUIET="0")
+        assert done.returncode == 0 and "hectiqlab run --project elsewhere" in done.stderr, done.stderr
+        assert "joins" not in done.stderr
+    with site.client() as client:
+        runs = [run for run in client.pages("/runs", {}) if run["name"].startswith("of the script")]
+    names = sorted(run["name"] for run in runs)
+    assert names[0] == "of the script" and re.fullmatch(r"of the script-\d{5}", names[1])
+    assert site.ended("of the script")["state"] == "completed"
+    assert site.points("of the script", "loss") == [(0, 0.5, 0)]
 
 
 def test_what_cannot_be_started_is_said_and_makes_no_run(site: Site, tmp_path: Path) -> None:

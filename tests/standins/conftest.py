@@ -23,7 +23,7 @@ def run_with(site: Site, script: str, *arguments: str, cwd: Path | None = None, 
     path = os.pathsep.join([HOOK, *filter(None, [os.environ.get("PYTHONPATH")])])
     variables = {**site.env, "PYTHONPATH": path, **env}
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
-    done = subprocess.run(command, env=variables, cwd=cwd, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, env=variables, cwd=cwd, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout + "\n" + done.stderr
 

@@ -13,7 +13,7 @@ from pyhectiqlab import Run
 from .conftest import Site, beside, config_of, instead, last_points, media_of
 from .test_wandb import history_of
 
-pytestmark = pytest.mark.slow  # importing the framework alone takes seconds
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # importing the framework alone takes seconds
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 

@@ -18,7 +18,7 @@ from .conftest import Site, beside, config_of, instead, last_points, media_of
 from .test_frameworks import needs
 from .test_wandb import history_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # importing the framework alone takes seconds
 OFFLINE = {"WANDB_MODE": "offline"}
 RUN_FILE = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import importlib
 import json
 import os
 import resource
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +25,23 @@ from pyhectiqlab.testing.lab import RealLab
 
 from . import logged_points
 from .nursery import Nursery, serve
+
+# What a lab and most commands import, also late: each of hundreds would do so after its fork.
+IMPORTED = (
+    "tomllib" if sys.version_info >= (3, 11) else "tomli",
+    "anyio._backends._asyncio",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+    "pyhectiqlab.cli.output",
+    "pyhectiqlab.cli.project",
+    "pyhectiqlab.cli.server",
+    "pyhectiqlab.read",
+    "pyhectiqlab.server.app",
+    "pyhectiqlab.server.serve",
+    "pyhectiqlab.transport.http",
+)
 
 
 @functools.cache
@@ -49,7 +68,8 @@ class ForkedLab(RealLab):
 
     def _spawn(self, command: list[str], log: IO[bytes]) -> Any:
         arguments = command[command.index("server") :]
-        changed = {k: v for k, v in self.env.items() if os.environ.get(k) != v}
+        # The nursery has none of our variables, whatever this process has.
+        changed = {k: v for k, v in self.env.items() if os.environ.get(k) != v or k.startswith("HECTIQLAB_")}
         order = {"arguments": arguments, "env": changed, "output": log.name}
         return _Process(self._nursery, self._nursery.fork(order))
 
@@ -136,12 +156,8 @@ def _shrink_disk(size: int) -> None:
 
 
 def main() -> None:
-    import uvicorn.loops.uvloop
-    import uvicorn.protocols.http.httptools_impl  # noqa: F401
-
-    import pyhectiqlab.cli.server
-    import pyhectiqlab.server.app
-    import pyhectiqlab.server.serve  # noqa: F401
+    for name in IMPORTED:
+        importlib.import_module(name)
 
     # A password takes a third of a second to hash by design: the tests use hundreds.
     settings.LAB_PASSWORD_PASSES, settings.LAB_PASSWORD_KIB, settings.LAB_PASSWORD_LANES = 1, 64, 1

@@ -15,12 +15,13 @@ from pyhectiqlab.errors import ConflictError, GoneError, NotFoundError, Permissi
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 
+from ..labs import ForkedLab
 from .conftest import Hectiqlab
 
 
 @pytest.fixture
 def lab(tmp_path: Path, home: Path) -> Iterator[RealLab]:
-    with RealLab(tmp_path / "data", home) as lab:
+    with ForkedLab(tmp_path / "data", home) as lab:
         yield lab
 
 

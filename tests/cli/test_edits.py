@@ -11,6 +11,7 @@ from pyhectiqlab import read, search_runs
 from pyhectiqlab.errors import ConflictError, GoneError
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from ..server.api import Api, batch, column, events_batch, new_id
 from .conftest import Hectiqlab
 from .test_delete import make
@@ -19,7 +20,7 @@ from .test_delete import make
 @pytest.fixture
 def lab(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealLab]:
     monkeypatch.setenv("HECTIQLAB_HOME", str(home))
-    with RealLab(tmp_path / "data", home) as lab:
+    with ForkedLab(tmp_path / "data", home) as lab:
         yield lab
 
 

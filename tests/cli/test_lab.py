@@ -27,6 +27,7 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 
 from ..commands import command
+from ..labs import ForkedLab
 from .conftest import Hectiqlab, told, well
 
 VALUES = [0.1, math.nan, math.inf, -math.inf, 1e300, -0.0, 5e-324, 1 / 3]
@@ -87,7 +88,7 @@ def send(
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("lab")
-    with RealLab(folder / "data", folder / "home") as lab, LabClient(lab.url, lab.api_key) as client:
+    with ForkedLab(folder / "data", folder / "home") as lab, LabClient(lab.url, lab.api_key) as client:
         username = client.get("/me")["user"]["username"]
         changed = requests.put(f"{lab.url}/api/v1/me/password", headers=lab.headers, json={"password": PASSWORD})
         assert changed.status_code == 200

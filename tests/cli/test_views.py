@@ -12,6 +12,7 @@ from pyhectiqlab import read, search_runs
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 
+from ..labs import ForkedLab
 from .conftest import Hectiqlab
 from .test_delete import make
 
@@ -19,7 +20,7 @@ from .test_delete import make
 @pytest.fixture
 def lab(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealLab]:
     monkeypatch.setenv("HECTIQLAB_HOME", str(home))
-    with RealLab(tmp_path / "data", home) as lab:
+    with ForkedLab(tmp_path / "data", home) as lab:
         yield lab
 
 

@@ -16,7 +16,7 @@ from pyhectiqlab.importing.tensorboard_values import _fewer
 from pyhectiqlab.protocol.media import histogram_of
 
 from .conftest import Site, imported, points, unique
-from .test_tensorboard import tensor_event
+from .test_tensorboard import pytestmark, tensor_event  # noqa: F401
 
 SAMPLES = Path(__file__).parent / "samples"
 

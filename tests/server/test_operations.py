@@ -140,7 +140,7 @@ def test_metrics_are_for_admins(api: Api, other: Api) -> None:
 
 def test_each_request_is_a_line_of_json_where_that_is_asked_for(tmp_path: Path) -> None:
     options = ("--log-format", "json", "--log-requests")
-    with RealLab(tmp_path / "data", tmp_path / "home", *options) as lab:
+    with ForkedLab(tmp_path / "data", tmp_path / "home", *options) as lab:
         Api.of(lab).get("/runs/nothing", 404)
 
         def logged() -> list[dict[str, Any]]:
@@ -195,7 +195,7 @@ print(run.status().acked, run.url)
 
 def test_a_training_reports_over_tls_with_a_certificate_of_its_own_authority(tmp_path: Path) -> None:
     chain, key = make_certificate(tmp_path)
-    lab = RealLab(tmp_path / "data", tmp_path / "home", "--tls-cert", str(chain), "--tls-key", str(key))
+    lab = ForkedLab(tmp_path / "data", tmp_path / "home", "--tls-cert", str(chain), "--tls-key", str(key))
     with lab:
         assert lab.url.startswith("https://127.0.0.1:")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_")}
@@ -234,7 +234,7 @@ def login_behind_proxy(lab: RealLab) -> Any:
 
 
 def test_a_proxy_that_was_named_is_believed(tmp_path: Path) -> None:
-    with RealLab(tmp_path / "data", tmp_path / "home", "--behind-proxy", "127.0.0.1", "--log-requests") as lab:
+    with ForkedLab(tmp_path / "data", tmp_path / "home", "--behind-proxy", "127.0.0.1", "--log-requests") as lab:
         answer = login_behind_proxy(lab)
         assert answer.status_code == 303 and "secure" in answer.headers["set-cookie"].lower()
         wait_until(lambda: "192.0.2.7" in lab.log())  # written once the answer has gone out
@@ -244,6 +244,6 @@ def test_a_proxy_that_was_named_is_believed(tmp_path: Path) -> None:
 
 
 def test_a_proxy_that_nobody_named_is_not_believed(tmp_path: Path) -> None:
-    with RealLab(tmp_path / "data", tmp_path / "home", "--log-requests") as lab:
+    with ForkedLab(tmp_path / "data", tmp_path / "home", "--log-requests") as lab:
         assert login_behind_proxy(lab).status_code == 421
         assert "192.0.2.7" not in lab.log()

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pyhectiqlab.store.backup import note
 from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab
 
+from ..commands import run_command
 from .api import Api, batch, events_batch, new_id, wait_until
 from .test_notices import Chat, add, chat, ended
 
@@ -27,10 +27,9 @@ __all__ = ["chat"]
 
 
 def command(lab: RealLab, *arguments: str, data: bool = True) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "pyhectiqlab", "admin", "status", *arguments]
-    words += ["--data", str(lab.data_dir)] if data else []
+    words = ["--data", str(lab.data_dir)] if data else []
     env = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_")} | {"HECTIQLAB_HOME": str(lab.home)}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
+    done = run_command("admin", "status", *arguments, *words, env=env)
     assert done.returncode == 0, done.stderr
     return done
 

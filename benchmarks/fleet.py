@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from runs_page import first_pages
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pyhectiqlab.store.fleet import Addresses
-from pyhectiqlab.store.moving.move import move
+from pyhectiqlab.store.moving.move import forget, move
 from pyhectiqlab.store.opening import open_place
 from pyhectiqlab.testing.lab import RealLab
 from tests.clickhouse import server
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--keys", type=int, default=100, help="distinct ones in the project")
     parser.add_argument("--keys-per-run", type=int, default=10)
+    parser.add_argument("--data", type=Path, help="folder of the lab of many runs; filled if it is empty, and kept")
     parser.add_argument("--only", choices=("ingest", "pages"), help="half of it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +57,7 @@ def numbers_of(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
     if args.only != "pages":
         yield from _ingest(folder, args)
     if args.only != "ingest":
-        yield from _pages(folder / "many", args)
+        yield from _pages(args.data or folder / "many", args)
 
 
 def _ingest(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
@@ -78,19 +80,13 @@ def _ingest(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
 
 
 def _pages(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
-    fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
+    if not (folder / "lab.db").exists():
+        fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
     target = _addresses()
     source = open_place(folder)
     try:
-        began = time.perf_counter()
-        steps: dict[str, float] = {}
-
-        def progress(text: str) -> None:
-            what = text.partition(" of ")[0]
-            steps.setdefault(what, time.perf_counter() - began)
-
-        moved = move(source, lambda: open_place(target), progress)
-        print(steps, file=sys.stderr)
+        moved = move(source, lambda: open_place(target), _times(lambda part: print(part, file=sys.stderr, flush=True)))
+        forget(source)
         yield Number(f"moving {moved.runs:,} runs, {moved.points:,} points to the engines", moved.seconds, "s")
         yield from (_named("in a folder", number) for number in first_pages(source.meta, source.points))
     finally:
@@ -102,6 +98,19 @@ def _pages(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
         yield from (_named("of a fleet", number) for number in first_pages(fleet.meta, fleet.points))
     finally:
         fleet.close()
+
+
+def _times(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a progress that tells how long each part took."""
+    now = ["", time.perf_counter()]
+
+    def progress(what: str) -> None:
+        part = re.sub(r"[\d,]+.*", "", what)
+        if part != now[0]:
+            tell(f"{now[0]}: {time.perf_counter() - float(now[1]):.1f} s")
+            now[:] = part, time.perf_counter()  # type: ignore[list-item]
+
+    return progress
 
 
 def _named(what: str, number: Number) -> Number:

@@ -102,6 +102,14 @@ def test_what_is_left_of_the_dead_is_settled_though_nobody_comes_again(
         assert store.work_left() == (0, 0)
 
 
+def test_an_index_that_earlier_labs_did_not_make_is_made(place: ClickHousePlace) -> None:
+    there = "SELECT count(*) FROM pg_indexes WHERE indexname = 'points_series_key'"
+    assert cluster().ask(there, database=place.facts) == [(1,)]
+    cluster().ask("DROP INDEX points_series_key", database=place.facts)
+    place.open().close()
+    assert cluster().ask(there, database=place.facts) == [(1,)]
+
+
 @pytest.mark.parametrize("at", ["points.built", "points.purged"])
 def test_who_dies_while_tidying_changes_no_answer(
     place: ClickHousePlace, victims: Nursery, tmp_path: Path, at: str

@@ -22,7 +22,7 @@ from ...errors import ConfigurationError, NewerSchemaError, StoreError
 from ..sql import engine_postgresql
 from ..sql.column_types import kept
 from ..sql.dialect import exclude
-from .facts_schema import ABORTED, BUILT, DONE, LIVE, OPEN, PENDING, SCHEMA_VERSION, metadata
+from .facts_schema import ABORTED, BUILT, DONE, LIVE, OPEN, PENDING, SCHEMA_VERSION, metadata, series_of_key
 
 CONNECTIONS_MAX = 16
 POOL_TIMEOUT_S = 30.0
@@ -102,7 +102,10 @@ class Facts:
         """Make the tables where they are not there. Return the id that ClickHouse's tables have to bear. Raises
         NewerSchemaError.
         """
-        if not self.is_there():
+        with self.reading() as conn:
+            its = inspect(conn)
+            whole = its.has_table("points_lab") and its.has_index("points_series", str(series_of_key.name))
+        if not whole:
             with self.writing() as conn:
                 exclude(conn, "schema of points", for_ever=True)
                 if not inspect(conn).has_table("points_lab"):
@@ -111,6 +114,7 @@ class Facts:
                     for key, value in values.items():
                         conn.execute(text("INSERT INTO points_lab VALUES (:k, :v)"), {"k": key, "v": value})
                     conn.execute(text("INSERT INTO points_windows (state) VALUES (:open)"), {"open": OPEN})
+                series_of_key.create(conn, checkfirst=True)
         with self.reading() as conn:
             values = dict(map(tuple, all_of(conn, "SELECT key, value FROM points_lab")))
         if is_newer(values["schema"]):
@@ -189,6 +193,14 @@ def series_of(conn: Connection, runs: Collection[str], keys: Collection[str]) ->
         keys=[kept(key) for key in keys],
     )
     return [SeriesRow(row[0], names[row[1]], *row[2:]) for row in rows]
+
+
+def series_of_one_key(conn: Connection, runs: Sequence[str], key: str) -> Sequence[tuple[int, int, int]]:
+    """Return the series of a key in these runs, which are not deleted: (id, which of the runs from 0 on, attempt)."""
+    query = """SELECT s.id, CAST(w.place AS integer) - 1, s.attempt
+        FROM unnest(CAST(:runs AS text[])) WITH ORDINALITY AS w (name, place)
+        JOIN points_runs r ON r.name = w.name AND NOT r.deleted JOIN points_series s ON s.run = r.id AND s.key = :key"""
+    return [tuple(row) for row in all_of(conn, query, runs=[kept(run) for run in runs], key=kept(key))]
 
 
 def series_of_runs(conn: Connection, runs: Collection[str]) -> list[SeriesRow]:

@@ -62,6 +62,8 @@ series = Table(
     Column("attempt", BigInteger, nullable=False),
     UniqueConstraint("run", "key", "rank", "attempt"),
 )
+# Of ten thousand runs, those that have a key: without it, all series of all runs are read.
+series_of_key = Index("points_series_key", series.c.key, series.c.run, postgresql_include=["id", "rank", "attempt"])
 
 writers = Table(
     "points_writers",

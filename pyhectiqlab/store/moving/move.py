@@ -152,7 +152,7 @@ def _runs(source: Storage) -> bool:
 
 def _runs_of(storage: Storage) -> list[str]:
     with _meta(storage).reading() as view:
-        return list(view.conn.execute(select(runs.c.id).order_by(runs.c.id)).scalars())
+        return list(view.conn.execute(select(runs.c.id).order_by(runs.c.created, runs.c.id)).scalars())
 
 
 def _writers_of(storage: Storage) -> list[points.Writer]:

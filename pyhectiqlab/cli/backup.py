@@ -94,7 +94,12 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
     where = data_of(data)
     restored = restore_data(snapshot, where, _progress, despite_damage)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.taken))
-    click.echo(f"{where} is the lab as it was on {when}: {_held(restored)}.")
+    if despite_damage and restored.wrong:
+        click.echo(f"{where} has what there is of the lab as it was on {when}. In the snapshot this is wrong:")
+        for line in restored.wrong:
+            click.echo(f"  {line}")
+    else:
+        click.echo(f"{where} is the lab as it was on {when}: {_held(restored)}.")
     click.echo(f"Start it: hectiqlab server --data {where}")
     click.echo(f"It sends no notices. If it replaces the other: hectiqlab admin notify unmute --data {where}")
 

@@ -46,7 +46,9 @@ class Metrics:
             ["status"],
             registry=self.registry,
         )
-        self.failed_logins = Counter("hectiqlab_failed_logins", "Wrong passwords.", registry=self.registry)
+        self.failed_logins = Counter(
+            "hectiqlab_failed_logins", "Wrong passwords, and refused single sign-ons.", registry=self.registry
+        )
         self.losses = Counter(
             "hectiqlab_losses",
             "Events and files that clients gave up, as they reported, by reason.",

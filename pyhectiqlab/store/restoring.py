@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import NewerSchemaError, StoreError
@@ -16,6 +17,7 @@ from .backup import (
     Progress,
     Snapshot,
     blob_path,
+    check,
     check_into,
     copy_file,
     described_by,
@@ -33,7 +35,8 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
     """Make a lab's data of a snapshot, in a folder that is not there yet or is empty. Return what it holds.
 
     The snapshot is checked first. If anything is wrong with it, nothing is made, and DamagedError is raised.
-    `despite_damage`: restore what there is all the same, without missing files.
+    `despite_damage`: restore what there is all the same, without missing files. What is returned then has in `wrong`
+    what is wrong with the snapshot.
 
     The lab gets a new generation id: clients notice that it is behind what it acked, and send again what they keep.
     Blocks for as long as the disks take. Raises StoreError.
@@ -49,6 +52,7 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
             shutil.rmtree(partial)
         partial.mkdir(mode=0o700, parents=True)
         if despite_damage:
+            described = replace(described, wrong=check(snapshot, progress))
             for name in DATABASES:
                 progress(name)
                 take_database(snapshot, partial, name, None)

@@ -193,6 +193,7 @@ def test_a_check_finds_what_is_wrong(lab_of: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "again").exists(), "nothing is made of it"
     taken = admin("restore", str(snapshot), "--data", str(tmp_path / "again"), "--despite-damage")
     assert taken.returncode == 0, taken.stderr
+    assert f"file {digest}: No such file" in taken.stdout, "what the new lab lacks is told"
     assert Api.of(lab_of("again")).get(f"/runs/{run}")["id"] == run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -34,8 +35,8 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
     so a snapshot takes only the room of what is new. Put TARGET on another disk, or copy it to another machine, and try
     `restore` before you need it.
 
-    Exits with 1 where the snapshot or files of the lab are damaged. Then no snapshot is removed, and `hectiqlab admin
-    status` and the metrics still show the last good one.
+    Exits with 1 where the snapshot or files of the lab are damaged. Then no snapshot is removed. `hectiqlab admin
+    status` and the metrics show the last one that is whole.
     """
     if (data_of(data) / "lab.db").is_file():
         upgrading.refuse_other(data_of(data))
@@ -51,6 +52,12 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
             backups.note(tx, taken)
     except StoreError as e:  # a full disk, of which the snapshot may be the rescue
         click.echo(f"The lab could not note that it has this snapshot: {e}", err=True)
+    if taken.spoiled:
+        for digest in taken.spoiled:
+            good, bad = (backups.blob_path(folder.absolute(), digest) for folder in (Path(taken.path), data_of(data)))
+            click.echo(f"file {digest}: the lab does not have it as it was stored. This snapshot does:", err=True)
+            click.echo(f"    cp -f {shlex.quote(str(good))} {shlex.quote(str(bad))}", err=True)
+        raise StoreError(f"{taken.path} was taken, and is whole. Files of the lab are damaged: copy them back.")
     removed = backups.prune(target, keep) if keep is not None else []
     if as_json:
         echo_json(asdict(taken))

@@ -58,7 +58,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         data=str(storage.place),
         url=url,
         started=None if lab is None else lab.started,
-        damage=damage,
+        damage=damage + _damaged_files(backup),
         disk=_disk(storage, lab, totals),
         projects=[answer(ProjectState, p, points_bytes=_points_bytes(p, totals)) for p in largest[:PROJECTS_MAX]],
         projects_left_out=max(0, len(largest) - PROJECTS_MAX),
@@ -84,6 +84,14 @@ def _points(storage: Storage) -> tuple[WorkLeft, list[str]]:
         return storage.points.work_left(), list(storage.points.damage())
     except StoreError as e:
         return WorkLeft(0, 0), [str(e)]
+
+
+def _damaged_files(backup: Snapshot | None) -> list[str]:
+    """Return what the last backup said about files of the lab."""
+    if backup is None:
+        return []
+    what = f"has other bytes than those that were stored; {backup.path} has it whole."
+    return [f"File {digest[:12]}… {what}" for digest in backup.spoiled]
 
 
 def _points_bytes(project: ProjectTotals, totals: Totals) -> int:

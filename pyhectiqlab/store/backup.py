@@ -55,6 +55,7 @@ class Snapshot:
         digests: SHA-256 of each database's list of parts, by the database's name; in a snapshot of an earlier version,
             SHA-256 of the database. Those of files are in lab.db.
         damaged: digests of files that the lab itself no longer had as they were stored, when the snapshot was taken.
+        spoiled: those of which this snapshot has a good copy all the same, by the snapshot before it.
         wrong: what was wrong with the lab's databases then, a sentence each.
     """
 
@@ -69,6 +70,7 @@ class Snapshot:
     digests: Mapping[str, str] = field(default_factory=dict)
     damaged: Sequence[str] = ()
     wrong: Sequence[str] = ()
+    spoiled: Sequence[str] = ()
 
 
 class DamagedError(StoreError):
@@ -122,8 +124,8 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     """Take a snapshot of the lab at `data`, which may run meanwhile, into a new folder `target/<time>`.
 
     Files that the newest snapshot in `target` has, undamaged, are linked, not copied. So each snapshot is whole, and
-    takes only the room of what is new. All files are read. Blocks for as long as the disks take. A backup that was
-    killed leaves a folder `….partial`, which the next one removes. Raises StoreError.
+    takes only the room of what is new. All files are read, of the lab and of that snapshot. Blocks for as long as the
+    disks take. A backup that was killed leaves a folder `….partial`, which the next one removes. Raises StoreError.
     """
     if not (data / "lab.db").is_file():
         raise StoreError(f"{data} is no lab's data: name the folder that `hectiqlab server` printed, with --data.")
@@ -145,7 +147,7 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     with failing_as_store_error(partial), FileFilesLock(data).held():
         partial.mkdir(mode=0o700)
         earlier = before[-1] if before else None
-        digests, damaged, wrong = {}, [], []
+        digests, damaged, spoiled, wrong = {}, [], [], []
         size = copied = 0
         for name in DATABASES:
             progress(name)
@@ -168,8 +170,10 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
             size += length
             if not as_stored:
                 damaged.append(digest)
+            elif not its_copied and _wrong_with(blob_path(data, digest), digest, length):
+                spoiled.append(digest)
         taken_snapshot = Snapshot(
-            str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged, wrong
+            str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged, wrong, spoiled
         )
         fields = asdict(taken_snapshot)
         fields[_ITS_DIGEST] = _digest_of(fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -269,7 +270,22 @@ def test_a_damaged_file_of_the_lab_is_told_and_a_good_copy_of_it_kept(lab_of: An
     assert good.returncode == 0, good.stderr
     assert api.get("/admin/status")["backup"]["path"] == good.stdout.splitlines()[0]
     blob.write_bytes(b"y" * 100_000)
-    assert take_next(tmp_path).damaged == [], "the snapshot before has it"
+    again = next_by_command(tmp_path)
+    assert again.returncode == 1 and "is whole. Files of the lab are damaged" in again.stderr
+    (damage,) = api.get("/admin/status")["damage"]
+    assert damage.startswith(f"File {digest[:12]}… has other bytes than those that were stored")
+    (copy_back,) = (line for line in again.stderr.splitlines() if line.startswith("    cp "))
+    subprocess.run(shlex.split(copy_back), check=True)
+    assert blob.read_bytes() == whole
+    assert next_by_command(tmp_path).returncode == 0 and api.get("/admin/status")["damage"] == []
+
+
+def next_by_command(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Snapshots are named by the second."""
+    while True:
+        done = admin("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data"))
+        if "wait a second" not in done.stderr:
+            return done
 
 
 def test_a_backup_into_the_lab_s_own_folder_is_refused(lab_of: Any, tmp_path: Path) -> None:

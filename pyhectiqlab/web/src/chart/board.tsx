@@ -15,7 +15,7 @@ import { fetchLines, formulaKey } from '../state/chartlines';
 import { useBoardSettings } from '../state/keptboard';
 import { useKeys } from '../state/keys';
 import { useLive } from '../state/live';
-import { revival } from '../state/session';
+import { NO_POINTS, noPoints, revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
@@ -82,6 +82,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
+  const away = useStore(noPoints);
   const shown = useMemo(() => told.runs.filter((r) => !view.hidden.includes(r.id)), [told.runs, view.hidden.join()]);
   const ids = useMemo(() => [...new Set(runs.flatMap((r) => r.members ?? [r.id]))], [runs]);
   const keys = useKeys(ids, view.query);
@@ -287,7 +288,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
         <kinds.OwnEditor panel={editing} runs={shown} keys={all.keys} some={!all.complete} onClose={() => setEditing(null)} onSave={(own) => (arrange.current((held) => withOwn(held, own)), setEditing(null))} />
       )}
       {keys.keys === null ? (
-        !keys.error && <Waiting />
+        !keys.error && (away ? <p class="empty">{NO_POINTS}</p> : <Waiting />)
       ) : keys.keys.length === 0 ? (
         <NoKeys query={view.query} over={over} several={runs.length > 1} />
       ) : (
@@ -310,12 +311,13 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, w
   latest.current = fetch;
   const feed = useMemo(() => {
     const failed = (e: unknown) => {
-      if (e instanceof UnreachableError) return; // the connection line says so
+      if (e instanceof UnreachableError) return noPoints.set(true);
       setFailure(e instanceof ApiError ? e.message : 'The lab answered something that this page does not understand. Is a page from before an upgrade open? Reload it.');
     };
     return new BucketFeed(async (selectors, query, signal) => {
       const answer = await latest.current(selectors, query, signal);
       setFailure('');
+      noPoints.set(false);
       return answer;
     }, failed, undefined, (panel, tell) => frames.add(panel, tell));
   }, []);

@@ -14,6 +14,7 @@ import type { BucketFeed } from '../state/feed';
 import { goal } from '../state/goal';
 import { isFormula, problemOf } from '../state/chartlines';
 import { watchSight } from '../state/sight';
+import { NO_POINTS, noPoints } from '../state/session';
 import { useStore } from '../state/store';
 import { Grip, useDragging, type Place } from './arranging';
 import { linesGiven } from './given';
@@ -137,6 +138,7 @@ export function Panel({ metric, facet, title, keys, own, place, runs, view, feed
     facet?.xs.set(id, extent);
     return () => facet?.xs.set(id, null);
   }, [facet?.xs, id, extent?.[0], extent?.[1]]);
+  const away = useStore(noPoints);
   const told = useStore((facet?.xs ?? NO_RANGES).union);
   const whole = told ?? (facet ? extent : null);
   const seen = (curves && (zoom ?? whole ?? extent)) ?? [0, 0];
@@ -255,7 +257,7 @@ export function Panel({ metric, facet, title, keys, own, place, runs, view, feed
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.point(null)}
       >
-        {!curves && visible && <div class="panel-wait" aria-hidden="true" />}
+        {!curves && visible && (away ? <p class="panel-empty">{NO_POINTS}</p> : <div class="panel-wait" aria-hidden="true" />)}
         {empty && <p class="panel-empty">{problemOf(keys[0] ?? '') || (zoom ? 'No points in this range.' : 'No points.')}</p>}
         {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} log={scale === 'log'} box={box.current!} />}
       </div>
@@ -265,6 +267,7 @@ export function Panel({ metric, facet, title, keys, own, place, runs, view, feed
           {curves.length > LEGEND_MAX && <li>{curves.length - LEGEND_MAX} more</li>}
         </ul>
       )}
+      {away && curves && <p class="panel-note">Not up to date. {NO_POINTS}</p>}
       {(odd || flat) && (
         <p class="panel-note" title={odd}>
           {flat && <button class="link" onClick={() => onSettings({ y: 'most' })} title="A few outliers leave the rest no room">Leave out outliers</button>}

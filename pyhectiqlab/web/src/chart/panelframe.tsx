@@ -4,7 +4,9 @@ import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { PanelSettings } from '../base/boardsettings';
 import type { ChartView } from '../base/route';
+import { NO_POINTS, noPoints } from '../state/session';
 import { watchSight } from '../state/sight';
+import { useStore } from '../state/store';
 import { Icon } from '../widgets/icon';
 import { scrollerOf } from '../widgets/split';
 import type { ChartRun } from './panel';
@@ -54,6 +56,7 @@ interface Props extends FramedProps {
 
 export function PanelFrame({ name, title, own, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, foot, drawn, children }: Props) {
   const drag = useDragging(name, place);
+  const away = useStore(noPoints);
   return (
     <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={state}>
       <header class="panel-head">
@@ -66,8 +69,8 @@ export function PanelFrame({ name, title, own, place, height, settings, onSettin
         )}
       </header>
       <div class="panel-body" style={{ height: `${height}px` }}>
-        {error || state === 'empty' ? (
-          <div class="panel-plot"><p class="panel-empty" role={error ? 'alert' : undefined}>{error?.message ?? none}</p></div>
+        {error || state === 'empty' || (away && state === 'loading') ? (
+          <div class="panel-plot"><p class="panel-empty" role={error ? 'alert' : undefined}>{error?.message ?? (away ? NO_POINTS : none)}</p></div>
         ) : (
           children
         )}

@@ -5,7 +5,7 @@ import { api } from '../api/calls';
 import { ApiError, UnreachableError } from '../api/http';
 import { mergeKeyPages, type KeyPage } from '../base/group';
 import { Newest, Throttle } from '../base/limiter';
-import { revival } from './session';
+import { noPoints, revival } from './session';
 import { useStore } from './store';
 
 const PAGE = 100;
@@ -57,8 +57,10 @@ export function useKeys(runs: readonly string[], query: string): Keys {
         first = false;
         setPages(new Map(answers));
         setError(null);
+        noPoints.set(false);
       } catch (e) {
-        if (!ticket.isNewest() || e instanceof UnreachableError) return;
+        if (!ticket.isNewest()) return;
+        if (e instanceof UnreachableError) return noPoints.set(true);
         if (!(e instanceof ApiError)) throw e;
         setError(e);
       }

@@ -14,6 +14,9 @@ export const alerts = new Store<string[]>([]);
 export const labReached = new Store(true);
 /** Why it is not, in a sentence. */
 export const silence = new Store('');
+/** Whether points could not be had when they were last asked for: charts say so in their places. */
+export const noPoints = new Store(false);
+export const NO_POINTS = 'The lab cannot reach the points now.';
 /** Grows each time the lab answers again after a silence: pages then ask for everything anew. */
 export const revival = new Store(0);
 

@@ -67,6 +67,7 @@ class Cluster:
         assert programs is not None
         self._programs = programs
         self._maker = os.getpid()
+        self._strategy: str | None = None
         self._as: dict[str, Any] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="hlpg"))  # short: a socket's path has at most 107 bytes
         atexit.register(self._remove)
@@ -128,7 +129,9 @@ class Cluster:
 
     def make_database(self, template: str = "template0") -> str:
         name = f"d{next(_numbers)}"
-        self.ask(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        if self._strategy is None:  # PostgreSQL 14 has but one
+            self._strategy = " STRATEGY file_copy" if str(self.ask("SHOW server_version_num")[0][0]) >= "150000" else ""
+        self.ask(f"CREATE DATABASE {name} TEMPLATE {template}{self._strategy}")
         return name
 
     def drop_database(self, name: str) -> None:

@@ -63,12 +63,14 @@ const TIME_LABELS = [
   [0.001, ':{ss}.{fff}', '\n{MMM} {D} {HH}:{mm}', null, '\n{MMM} {D} {HH}:{mm}', null, '\n{HH}:{mm}', null, 1],
 ] as unknown as uPlot.Axis.Values;
 
+const dark = matchMedia('(prefers-color-scheme: dark)');
+
 /** Colours of the page's style, read once a theme: to ask for a style makes the browser compute it, for each plot anew. */
 const colors = {
   theme: '',
   known: new Map<string, string>(),
   of(element: HTMLElement, name: string): string {
-    const theme = `${matchMedia('(prefers-color-scheme: dark)').matches} ${document.documentElement.dataset['theme'] ?? ''}`;
+    const theme = `${dark.matches} ${document.documentElement.dataset['theme'] ?? ''}`;
     if (theme !== this.theme) this.known.clear();
     this.theme = theme;
     const color = this.known.get(name) ?? (getComputedStyle(element).getPropertyValue(name) || '#888');
@@ -96,7 +98,7 @@ export class Plot {
     private width: number,
     private height: number,
   ) {
-    this.threshold = thresholdOf(data.curves);
+    this.threshold = neededThreshold(data);
     this.drawn = this.ranges();
     this.u = this.build();
   }
@@ -106,9 +108,10 @@ export class Plot {
   }
 
   update(data: PlotData): void {
-    const rebuild = data.axis !== this.data.axis || data.scale !== this.data.scale || data.xScale !== this.data.xScale || this.threshold !== thresholdOf(data.curves);
+    const threshold = neededThreshold(data);
+    const rebuild = data.axis !== this.data.axis || data.scale !== this.data.scale || data.xScale !== this.data.xScale || this.threshold !== threshold;
     this.data = data;
-    this.threshold = thresholdOf(data.curves);
+    this.threshold = threshold;
     this.drawn = this.ranges();
     if (rebuild) {
       this.u.destroy();
@@ -337,6 +340,9 @@ export class Plot {
     if (this.pointerInside) this.events.zoom(lo, hi); // not where the selection was only mirrored from another plot
   }
 }
+
+/** Other scales have no use for it: it changes with new points, and the plot would be built anew. */
+const neededThreshold = ({ scale, curves }: PlotData) => (scale === 'symlog' ? thresholdOf(curves) : 1);
 
 /** Labels of an axis that is no linear one: at round numbers. */
 function roundLabels(format: (value: number) => string): uPlot.Axis.DynamicValues {

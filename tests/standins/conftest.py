@@ -9,11 +9,25 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pyhectiqlab.standins import site as hook_folder
 
 from ..process.conftest import Site, lab, site
 
-__all__ = ["Site", "beside", "config_of", "instead", "lab", "last_points", "media_of", "run_with", "site"]
+__all__ = [
+    "Site",
+    "assert_same_floats",
+    "beside",
+    "config_of",
+    "event_values",
+    "instead",
+    "lab",
+    "last_points",
+    "media_of",
+    "run_with",
+    "site",
+]
 
 HOOK = str(Path(hook_folder.__file__).parent)
 
@@ -34,6 +48,31 @@ def instead(site: Site, trackers: str, script: str, *arguments: str, cwd: Path |
 
 def beside(site: Site, trackers: str, script: str, *arguments: str, cwd: Path | None = None, **env: str) -> str:
     return run_with(site, script, *arguments, cwd=cwd, HECTIQLAB_BESIDE=trackers, **env)
+
+
+def event_values(folder: Path) -> dict[str, dict[int, float]]:
+    """What the event files of TensorBoard below a folder have: 32 bits of each value."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    kept: dict[str, dict[int, float]] = {}
+    for path in sorted(folder.rglob("*tfevents*")):
+        data, at = path.read_bytes(), 0
+        while at + 12 <= len(data):  # uint64 length, CRC-32, an event, CRC-32
+            size = int.from_bytes(data[at : at + 8], "little")
+            event = Event()
+            event.ParseFromString(data[at + 12 : at + 12 + size])
+            at += 16 + size
+            for value in event.summary.value:
+                if value.WhichOneof("value") == "simple_value":
+                    kept.setdefault(value.tag, {})[event.step] = value.simple_value
+    return kept
+
+
+def assert_same_floats(kept: dict[str, dict[int, float]], mirrored: dict[str, dict[int, float]]) -> None:
+    """Compare with 32 bits of each value."""
+    assert kept and kept.keys() <= mirrored.keys()
+    for key, points in kept.items():
+        assert mirrored[key] == pytest.approx(points, rel=1e-6, nan_ok=True), key
 
 
 def config_of(site: Site, name: str) -> dict[str, Any]:

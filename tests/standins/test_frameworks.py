@@ -10,7 +10,7 @@ import pytest
 
 from pyhectiqlab import Run
 
-from .conftest import Site, beside, config_of, instead, last_points, media_of
+from .conftest import Site, assert_same_floats, beside, config_of, event_values, instead, last_points, media_of
 from .test_wandb import history_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # importing the framework alone takes seconds
@@ -72,6 +72,21 @@ def test_the_trainer_of_transformers_reports_to_mlflow_and_trackio_and_swanlab(s
                 pages = client.points(run["id"], "train/loss" if "train/loss" in keys else "loss")
                 kept.append([value for page in pages for value in page.value])
     assert kept == [[loss for _, loss in wanted]] * 3, output
+
+
+@needs("transformers", "accelerate", "torch", "wandb", "tensorboardX")
+def test_the_trainer_of_transformers_beside_the_real_ones(site: Site, tmp_path: Path) -> None:
+    """beside: transformers' Trainer with report_to="wandb,tensorboard", the real W&B, offline, and TensorBoard: their
+    files have what the lab has.
+    """
+    env = {**QUIET, "WANDB_MODE": "offline", "WANDB_PROJECT": "hf", "TENSORBOARD_LOGGING_DIR": "runs/hf-events"}
+    where = "wandb,tensorboard"
+    beside(site, where, TRAINER, str(tmp_path / "out"), "hf-beside", where, cwd=tmp_path, **env)
+    kept, mirrored = history_of(tmp_path), last_points(site, "hf-beside")
+    for key in ("train/loss", "train/learning_rate", "eval/loss"):
+        assert [*kept[key].values()] == [*mirrored[key].values()] and kept[key], key
+    assert mirrored["train/loss"].keys() == {2, 4, 6}  # by the Trainer's steps, as W&B shows it
+    assert_same_floats(event_values(tmp_path / "runs"), last_points(site, "hf-events"))
 
 
 @needs("transformers", "accelerate", "torch")
@@ -220,3 +235,17 @@ def test_loggers_of_lightning(site: Site, tmp_path: Path, tracker: str, name: st
     points = last_points(site, f"pl-{tracker}")
     assert points["train/loss"].keys() == set(range(8)), points
     assert config_of(site, f"pl-{tracker}")["lr"] in (0.1, "0.1")
+
+
+@needs("lightning", "torch", "wandb", "tensorboardX")
+def test_loggers_of_lightning_beside_the_real_ones(site: Site, tmp_path: Path) -> None:
+    """beside: Lightning's WandbLogger and TensorBoardLogger at once, the real W&B, offline, and TensorBoard:
+    their files have what the lab has.
+    """
+    wandb = 'WandbLogger(name="pl-beside", project="standins", save_dir="logs", offline=True)'
+    made = f'[{wandb}, TensorBoardLogger("runs", name="pl-events", version="")]'
+    beside(site, "wandb,tensorboard", LIGHTNING.format("WandbLogger, TensorBoardLogger", made), cwd=tmp_path)
+    kept, mirrored = history_of(tmp_path), last_points(site, "pl-beside")
+    assert [*kept["train/loss"].values()] == [*mirrored["train/loss"].values()]
+    assert mirrored["train/loss"].keys() == set(range(8)) == {int(x) for x in kept["trainer/global_step"].values()}
+    assert_same_floats(event_values(tmp_path / "runs"), last_points(site, "pl-events"))

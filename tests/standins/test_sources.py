@@ -14,7 +14,7 @@ import pytest
 
 from pyhectiqlab import Run
 
-from .conftest import Site, beside, config_of, instead, last_points, media_of
+from .conftest import Site, assert_same_floats, beside, config_of, event_values, instead, last_points, media_of
 from .test_frameworks import needs
 from .test_wandb import history_of
 
@@ -29,26 +29,6 @@ def source(path: str) -> Path:
     if folder is None or not (Path(folder) / path).exists():
         pytest.skip(f"HECTIQLAB_TEST_SOURCES names no folder with {path}")
     return Path(folder) / path
-
-
-def tensorboard_files(folder: Path) -> dict[str, dict[int, float]]:
-    """What the real TensorBoard reads in event files."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    kept: dict[str, dict[int, float]] = {}
-    for path in folder.rglob("events.out.tfevents.*"):
-        events = EventAccumulator(str(path), size_guidance={"scalars": 0})
-        events.Reload()
-        for tag in events.Tags()["scalars"]:
-            kept.setdefault(tag, {}).update({event.step: event.value for event in events.Scalars(tag)})
-    return kept
-
-
-def assert_same_as_floats(kept: dict[str, dict[int, float]], mirrored: dict[str, dict[int, float]]) -> None:
-    """Event files have 32 bits of each value."""
-    assert kept.keys() <= mirrored.keys()
-    for key, points in kept.items():
-        assert mirrored[key] == pytest.approx(points, rel=1e-6, nan_ok=True), key
 
 
 @needs("torch", "wandb")
@@ -182,7 +162,7 @@ def test_cleanrl(site: Site, tmp_path: Path) -> None:
     assert config_of(site, name)["num_envs"] == 2 and "hyperparameters" in media_of(site, name)["text"]
 
 
-@needs("torch", "gymnasium", "tyro", "tensorboard", "wandb")
+@needs("torch", "gymnasium", "tyro", "tensorboard", "tensorboardX", "wandb")
 def test_cleanrl_beside_the_real_ones(site: Site, tmp_path: Path) -> None:
     """beside: cleanrl's ppo.py with --track, the real W&B and TensorBoard: event files and lab have the same."""
     script = source("cleanrl/cleanrl/ppo.py")
@@ -194,7 +174,7 @@ def test_cleanrl_beside_the_real_ones(site: Site, tmp_path: Path) -> None:
         names = [run["name"] for run in client.pages("/runs", {}) if "ppo-beside" in run["name"]]
     points = [last_points(site, name) for name in names]
     assert len([p for p in points if "losses/value_loss" in p]) == 1, names
-    assert_same_as_floats(tensorboard_files(tmp_path / "runs"), {k: v for p in points for k, v in p.items()})
+    assert_same_floats(event_values(tmp_path / "runs"), {k: v for p in points for k, v in p.items()})
 
 
 @needs("lightning", "torch", "wandb", "tensorboardX")

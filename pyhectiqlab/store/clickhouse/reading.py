@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,8 +18,13 @@ from . import facts, statements
 from .client import ClickHouse
 from .facts import Counted, Facts, SeriesRow
 from .identities import key_number
-from .statements import SUMMARY, listed, recent
+from .statements import ENDS, INFOS, SUMMARY, listed, recent
 
+_KINDS: Mapping[np.dtype[Any], tuple[str, Callable[[str, str], str]]] = {
+    SUMMARY: (statements.ALL_COLUMNS, statements.summaries_of),
+    ENDS: (statements.ENDS_COLUMNS, statements.ends_of),
+    INFOS: (statements.INFOS_COLUMNS, statements.infos_of),
+}
 LISTED_MAX = 2_000  # series that a query names; of more, all rows of the key are read and those in question kept
 
 
@@ -27,7 +32,7 @@ LISTED_MAX = 2_000  # series that a query names; of more, all rows of the key ar
 class Part:
     """The points of a series in one build, or (build 0) those that are in none yet.
 
-    `shifts`: of the finest nodes, by axis; -1: there are none.
+    `shifts`: of the finest nodes, by axis; -1: there are none. Empty where infos were asked for.
     """
 
     build: int
@@ -47,16 +52,16 @@ class Reading:
     conn: Connection
     counted: Counted
 
-    def summaries(self, keys: Collection[str], series: Collection[int], ends: bool = False) -> NDArray[Any]:
-        """Return rows of SUMMARY of some series, which are of these keys; of ENDS, where that is enough."""
-        kind = statements.ENDS if ends else SUMMARY
+    def summaries(self, keys: Collection[str], series: Collection[int], kind: np.dtype[Any] = SUMMARY) -> NDArray[Any]:
+        """Return rows of some series, which are of these keys: of SUMMARY, or of ENDS or INFOS, where these are enough:
+        each column is read of all rows around those that are wanted.
+        """
         if not series:
             return statements.none(kind)
         where = f"key IN {listed(sorted({key_number(key) for key in keys}))}"
         if len(series) <= LISTED_MAX:
             where += f" AND series IN {listed(sorted(series))}"
-        columns = statements.ENDS_COLUMNS if ends else statements.ALL_COLUMNS
-        of_points = statements.ends_of if ends else statements.summaries_of
+        columns, of_points = _KINDS[kind]
         queries = [of_points("arrived", f"{where} AND {recent(self.counted)}")]
         if self.counted.builds:
             queries.append(f"SELECT {columns} FROM summaries WHERE build IN {listed(self.counted.builds)} AND {where}")
@@ -76,7 +81,7 @@ class Reading:
         rows = [row for row in facts.series_of(self.conn, runs, keys) if (row.run, row.key) in pairs]
         attempts = {row.id: row.attempt for row in rows}
         parts: dict[int, list[Part]] = {}
-        for its in self.summaries({row.key for row in rows}, attempts, ends):
+        for its in self.summaries({row.key for row in rows}, attempts, ENDS if ends else INFOS):
             number = int(its["series"])
             parts.setdefault(number, []).append(_part(its, attempts[number], ends))
         by_pair: dict[tuple[str, str], list[Series]] = {}
@@ -104,4 +109,5 @@ def _part(row: Any, attempt: int, ends: bool) -> Part:
         place = [int(row[name]) for name in ("last_step", "last_seq", "last_arrival", "last_time")]
         values = float(row["low"]), float(row["high"]), float(row["last"])
     extent = Extent._make((*of_points, *values[:2], attempt, *place, values[2]))
-    return Part(int(row["build"]), extent, {axis: int(row[f"{axis}_shift"]) for axis in statements.AXES})
+    shifts = {axis: int(row[f"{axis}_shift"]) for axis in statements.AXES} if ends else {}
+    return Part(int(row["build"]), extent, shifts)

@@ -90,6 +90,17 @@ SUMMARY = np.dtype(
 _ENDS = ("count", "step_min", "step_max", "time_min", "time_max", "step_shift", "time_shift", "relative_shift")
 ENDS = np.dtype([("build", "<u4"), ("series", "<u8"), *((name, "<i8") for name in _ENDS)])  # what a chart has to know
 ENDS_COLUMNS = ", ".join(("build", "series", *_ENDS))
+_INFO_INTEGERS = (*_ENDS[:5], "last_step", "last_seq", "last_arrival", "last_time")
+_INFO_FLOATS = ("low", "high", "last")
+INFOS = np.dtype(  # what a list of keys shows
+    [
+        ("build", "<u4"),
+        ("series", "<u8"),
+        *((name, "<i8") for name in _INFO_INTEGERS),
+        *((name, "<f8") for name in _INFO_FLOATS),
+    ]
+)
+INFOS_COLUMNS = ", ".join(INFOS.names or ())
 NO_SHIFT = -1  # there are no nodes
 
 
@@ -187,6 +198,17 @@ def ends_of(table: str, condition: str) -> str:
     shifts = ", ".join(3 * (number(NO_SHIFT),))
     return f"""SELECT toUInt32(0), series, toInt64(count()), min(step), max(step), min(time), max(time), {shifts}
         FROM {table} WHERE {condition} GROUP BY series"""
+
+
+def infos_of(table: str, condition: str) -> str:
+    """Return a query for INFOS rows of points that are in no build."""
+    return f"""SELECT toUInt32(0), series, count, step_min, step_max, time_min, time_max,
+            {", ".join(_of_order("its_last"))}, last_time, low, high, last_value
+        FROM (SELECT series, toInt64(count()) AS count, min(step) AS step_min, max(step) AS step_max,
+            min(time) AS time_min, max(time) AS time_max, min(if({_FINITE}, value + 0., inf)) AS low,
+            max(if({_FINITE}, value + 0., -inf)) AS high, max({_PLACE}) AS its_last,
+            argMax(value, {_PLACE}) AS last_value, argMax(time, {_PLACE}) AS last_time
+            FROM {table} WHERE {condition} GROUP BY series)"""
 
 
 def none(kind: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]]:

@@ -22,7 +22,7 @@ _POINT = """series UInt64 CODEC(Delta, ZSTD(1)),
     time Int64 CODEC(DoubleDelta, ZSTD(1)),
     seq Int64 CODEC(T64, ZSTD(1)),
     arrival Int64 CODEC(T64, ZSTD(1)),
-    writer Int64 CODEC(ZSTD(1))"""
+    writer Int64 CODEC(T64, ZSTD(1))"""
 
 STATEMENTS = (
     f"""CREATE TABLE IF NOT EXISTS arrived (

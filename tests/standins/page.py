@@ -12,8 +12,8 @@ HEAD = """# Compatibility
 What of other trackers is tested with stand-ins: each row is a test that runs these calls in a script of its own,
 unchanged, against a real lab, and compares what the lab has. Rows that begin with "beside" run the real tracker as well
 and compare both.
-Those of `test_sources.py` read the files of public repositories from a folder that HECTIQLAB_TEST_SOURCES names, and are
-skipped without it; those of `test_frameworks.py` need the frameworks.
+Those of `test_sources.py` read the files of public repositories from a folder that HECTIQLAB_TEST_SOURCES names, and
+are skipped without it; those of `test_frameworks.py` need the frameworks.
 [Other trackers](guide/trackers.md) says what becomes of each call.
 
 This page is written by `python -m tests.standins.page`.

@@ -6,12 +6,13 @@ behind the last whole part, and a later one brings what came since. `run.json` i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigurationError
-from ..transport.http import LabClient, quoted
+from ..errors import ConfigurationError, LabRequestError
+from ..transport.http import LabClient, Points, quoted
 from . import layout
 from .files import Files
 from .parquet import PointsFile
@@ -101,26 +102,22 @@ def _points(lab: LabClient, run_id: str, folder: Path, progress: dict[str, Any])
     """Bring the points behind each key's cursor, in files of at most about PART_POINTS."""
     new, file = 0, None
     try:
-        for info in list(lab.pages(f"/runs/{quoted(run_id)}/keys", {"limit": _PAGE})):
-            known = progress["keys"].get(info["key"], {"count": 0, "after": None})
-            if known["count"] == info["count"]:
+        for key, points, end in _behind(lab, run_id, progress["keys"]):
+            if not len(points.step):
                 continue
-            for points, end in lab.points_behind(run_id, info["key"], known["after"]):
-                if not len(points.step):
-                    continue
-                if end is None:
-                    raise ConfigurationError("This lab is older than this pyhectiqlab and exports nothing: upgrade it.")
-                if file is None:
-                    name = _next_name(progress, layout.POINTS)
-                    file = PointsFile(folder / name, run_id)
-                file.add(info["key"], points)
-                new += len(points.step)
-                known = {"count": known["count"] + len(points.step), "after": end}
-                progress["keys"][info["key"]] = known
-                if file.rows >= PART_POINTS:
-                    file.close()
-                    _keep(folder, progress, name, file.rows)
-                    file = None
+            if end is None:
+                raise ConfigurationError("This lab is older than this pyhectiqlab and exports nothing: upgrade it.")
+            if file is None:
+                name = _next_name(progress, layout.POINTS)
+                file = PointsFile(folder / name, run_id)
+            file.add(key, points)
+            new += len(points.step)
+            count = progress["keys"].get(key, {"count": 0})["count"]
+            progress["keys"][key] = {"count": count + len(points.step), "after": end}
+            if file.rows >= PART_POINTS:
+                file.close()
+                _keep(folder, progress, name, file.rows)
+                file = None
         if file is not None:
             file.close()
             _keep(folder, progress, name, file.rows)
@@ -129,3 +126,20 @@ def _points(lab: LabClient, run_id: str, folder: Path, progress: dict[str, Any])
         if file is not None:
             file.discard()
     return new
+
+
+def _behind(lab: LabClient, run_id: str, known: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Points, str | None]]:
+    """Yield what is new of each key: those of many keys in one request. `known`: how far each is there."""
+    wanted = []
+    for info in list(lab.pages(f"/runs/{quoted(run_id)}/keys", {"limit": _PAGE})):
+        there = known.get(info["key"], {"count": 0, "after": None})
+        if there["count"] != info["count"]:
+            wanted.append((info["key"], there["after"]))
+    try:
+        yield from lab.points_of_keys(run_id, wanted)
+    except LabRequestError as e:
+        if e.status != 405:
+            raise
+        for key, after in wanted:  # an older lab
+            for points, end in lab.points_behind(run_id, key, after):
+                yield key, points, end

@@ -32,6 +32,7 @@ WHO = "hectiqlab.who"  # the caller as the shares know them, in a request's scop
 API = "/api/v1/"
 FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
 READING_POSTS = frozenset({"series/buckets"})
+READING_ENDS = ("/verify", "/points")
 ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
 BYTE_S = 150e-9  # what a byte of JSON costs the lab, roughly
 WRITE_S = 0.002  # … a request, beside its bytes
@@ -108,7 +109,7 @@ class Admission:
             return shares.streams
         if name in {"sso/login", "sso/callback"}:
             return shares.sso
-        if method in {"GET", "HEAD", "OPTIONS"} or name in READING_POSTS or name.endswith("/verify"):
+        if method in {"GET", "HEAD", "OPTIONS"} or name in READING_POSTS or name.endswith(READING_ENDS):
             return shares.reads
         if method == "PATCH" and name.startswith("uploads/"):
             return shares.uploads

@@ -14,6 +14,7 @@ from .models import INT32_MAX, Body, Id, List, Number, Rank
 SELECTORS_MAX = 256
 BUCKETS_MAX = 10_000
 WIDTH_MAX = 1 << 53  # of smoothing: what JSON of a browser holds exactly
+KEYS_OF_POINTS_MAX = 1_000
 
 
 class SelectorBody(Body):
@@ -59,6 +60,16 @@ class BucketsBody(Body):
         "`nan`, `pinf`, `ninf`: one item where all are alike, two where each differs by as much. `max`, "
         "`mean` and `last` are null where they are, bit by bit, as `min`.",
     )
+
+
+class KeyBehind(Body):
+    key: Annotated[str, Field(min_length=1, max_length=limits.KEY_BYTES_MAX)]
+    after: Annotated[str, Field(max_length=1024)] | None = Field(None, description="A cursor; null: the first point.")
+
+
+class PointsBody(Body):
+    keys: Annotated[list[KeyBehind], Field(min_length=1, max_length=KEYS_OF_POINTS_MAX), FailFast()]
+    limit: Annotated[int, Field(ge=1, le=100_000)] = Field(10_000, description="Points of all keys together.")
 
 
 class LastPoint(BaseModel):

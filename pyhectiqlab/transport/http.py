@@ -275,6 +275,29 @@ class LabClient:
             except (KeyError, TypeError, ValueError):
                 raise answers.not_a_lab(self.url, "its points have another shape") from None
 
+    def points_of_keys(
+        self, run: str, keys: list[tuple[str, str | None]], *, limit: int = 50_000
+    ) -> Iterator[tuple[str, Points, str | None]]:
+        """Yield the points of many keys, each from a cursor on (None: the first point), with the cursor behind them.
+        A key comes in several parts where it has many. Raises NotFoundError, InvalidRequestError where the lab is
+        older than this call.
+        """
+        left = list(keys)
+        while left:
+            asked = [{"key": key, "after": after} for key, after in left[:1000]]
+            body = _packed({"keys": asked, "limit": limit})
+            answer = self._call("POST", f"/runs/{quoted(run)}/points", body=body, accept=MSGPACK).value()
+            try:
+                series = answer["series"]
+                for one in series:
+                    yield one["key"], Points.of(one), one.get("end")
+                again = [(one["key"], one["next"]) for one in series if one.get("next") is not None]
+            except (KeyError, TypeError, ValueError):
+                raise answers.not_a_lab(self.url, "its points have another shape") from None
+            if not series:
+                raise answers.not_a_lab(self.url, "its points have another shape")
+            left = again + left[len(series) :]
+
     def events_behind(self, run_path: str, after: str | None) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
         """Yield pages of a run's events in order of arrival, from a cursor on (None: the first), with the types that
         their fields came with. Each page comes with the cursor behind it; None where it is empty.

@@ -18,8 +18,12 @@ def load_fill() -> Any:
     spec = importlib.util.spec_from_file_location("benchmarks_filling", FILL)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(FILL.parent))  # as for a script
     sys.modules[spec.name] = module  # as its dataclasses want
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(FILL.parent))
     return module
 
 

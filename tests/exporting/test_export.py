@@ -26,7 +26,7 @@ def exported(site: Site, *arguments: str, code: int = 0) -> dict[str, Any]:
 def test_points_are_exact_and_every_file_has_its_digest(source: Site, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     told = exported(source, "source", str(folder))
-    assert (told["projects"], sorted(told["runs"])) == (["source"], ["everything", "small"])
+    assert (told["projects"], sorted(told["runs"])) == (["source"], ["everything", "fork", "small"])
     run = source.find("everything")
     one = folder / "runs" / run["id"]
     written = layout.read_json(one / "run.json")

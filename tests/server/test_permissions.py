@@ -114,6 +114,7 @@ POST /sessions/{session}/end account
 POST /ingest run:add
 GET /runs/{run_id}/keys run:read
 GET /runs/{run_id}/points run:read
+POST /runs/{run_id}/points run:read
 GET /runs/{run_id}/export run:read
 POST /series/buckets run:read
 POST /series/groups run:read

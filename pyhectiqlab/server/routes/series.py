@@ -147,6 +147,31 @@ def list_points(
     return page.reply(next=more)
 
 
+@router.post(
+    "/runs/{run_id}/points",
+    response_model=None,
+    responses={**answers(models.Empty, 200, 404, 410), 200: _columns_note("Always msgpack: columns as of GET.")},
+)
+def list_points_of_keys(run: ReadableRun, lab: TheLab, body: models_series.PointsBody) -> Response:
+    """Raw points of many keys, each in order of arrival from its cursor on: {series: [{key, step, value, time, rank,
+    attempt, next, end}, …]}, as GET answers for one key. When there are `limit` points, the keys that follow are left
+    out: ask for them again, and for those that have a `next`.
+    """
+    series, left = [], body.limit
+    for asked in body.keys:
+        if left <= 0:
+            break
+        try:
+            points = lab.points.points(run.id, asked.key, None, None, asked.after or "", left)
+        except ValueError:
+            raise ApiError(422, "bad_cursor", f"`after` of {asked.key[:100]!r} is no cursor of its points.") from None
+        more = points.cursor if len(points.step) >= left else None
+        columns = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
+        series.append({"key": asked.key, **columns, "next": more, "end": points.cursor})
+        left -= len(points.step)
+    return reply_msgpack({"series": series})
+
+
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 EXPORTED = {
     **answers(models.Empty, 200, 404, 410),

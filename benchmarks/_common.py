@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import datetime
 import itertools
@@ -174,3 +175,10 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None
         if time.monotonic() > deadline:
             sys.exit(f"Waited {timeout_s:.0f} s in vain for {what}.")
         time.sleep(0.02)
+
+
+def leave() -> None:
+    """End this process without waiting for threads of an engine that is embedded in it. What was started is stopped."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(0)

@@ -9,14 +9,13 @@ no codec makes smaller.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from _common import Number, arguments, report
+from _common import Number, arguments, leave, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -173,4 +172,4 @@ def milliseconds(work: object) -> float:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)
+    leave()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from _common import Number, arguments, report
+from _common import Number, arguments, leave, report
 from _fill import Wish, fill
 from ingest import REFUSED, feed
 from runs_page import first_pages
@@ -152,4 +151,4 @@ def _tell() -> None:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)
+    leave()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from _common import Number, arguments, report
+from _common import Number, arguments, leave, report
 from ingest import feed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -152,4 +151,4 @@ def _rows(cluster: Cluster, database: str) -> float:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)
+    leave()

@@ -24,6 +24,7 @@ from .backup_watch import BackupWatch
 from .clock import Clock
 from .command_logins import CommandLogins
 from .configtexts import ConfigTexts
+from .damage_watch import DamageWatch
 from .disk import Disk
 from .files import Files
 from .forks import Forks
@@ -109,6 +110,7 @@ class Lab:
         self.heartbeats = Heartbeats()
         self.disk = Disk(storage, self.write, self.refusals, self._notify_once)
         self.backups = BackupWatch(self.meta, self.write, self.notifier.notify_about_lab)
+        self.damage = DamageWatch(storage, self.notifier.notify_about_lab)
         self.files = Files(self.meta, self.blobs, self.write, storage.files)
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)
@@ -129,6 +131,7 @@ class Lab:
             self.writer.loop,
             self._watch,
             self.disk.loop,
+            self.damage.loop,
             self.authority.loop,
             self.notifier.loop,
             self.searched.loop,
@@ -146,6 +149,7 @@ class Lab:
         self.peers.start(self.exchange)
         self._watch.start()
         self.disk.start()
+        self.damage.start()
         self.authority.start()
         self.notifier.start()
         self.searched.start()
@@ -155,6 +159,7 @@ class Lab:
         self.shares.pace.stop()
         self._watch.stop()
         self.disk.stop()
+        self.damage.stop()
         self.authority.stop()
         self.notifier.stop()
         self.searched.stop()
@@ -207,6 +212,7 @@ class Lab:
             alerts.append(f"The lab takes nothing in: {refused.error}")
         if self.backups.alert:
             alerts.append(self.backups.alert)
+        alerts += [f"The lab's data are damaged: {what}." for what in self.damage.found]
         alerts += [f"The lab's {one.name} fails: {one.error}" for one in self.failing() if one is not refused]
         return alerts
 

@@ -106,7 +106,10 @@ class LabState(BaseModel):
     url: str | None
     started: float | None = Field(description="null: the lab does not run, or could not be asked.")
     advice: list[Advice] = Field(description="What should be seen to, the worst first.")
-    damage: list[str] = Field(description="Points that could not be read, as far as somebody came across them.")
+    damage: list[str] = Field(
+        description="Points that could not be read, as far as somebody came across them; pages of the lab's database "
+        "and files that are not as they were written."
+    )
     disk: DiskState
     projects: list[ProjectState] = Field(description="The projects that take most room, the largest first.")
     projects_left_out: int

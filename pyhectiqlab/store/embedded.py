@@ -249,7 +249,8 @@ class EmbeddedStorage:
     def _open(self, folder: Path, stack: contextlib.ExitStack, migrate: bool) -> None:
         self.permissions: ChangeMark = FileChangeMark(folder)
         self.files: FilesLock = FileFilesLock(folder)
-        self.meta: MetaStore = SqlMetaStore(folder / META, migrate)
+        self._sql = SqlMetaStore(folder / META, migrate)
+        self.meta: MetaStore = self._sql
         stack.callback(self.meta.close)
         self._stack = stack.pop_all()
 
@@ -306,6 +307,9 @@ class EmbeddedStorage:
     def shrink(self, name: str, step: Callable[[], None]) -> None:
         if (self.place / name).exists():
             shrinking.shrink(self.place / name, step)
+
+    def find_damage(self, go_on: Callable[[], bool]) -> list[str]:
+        return damage.named(self.place / META, self._sql.wrong_pages(go_on))
 
     def disk_total(self) -> int | None:
         try:

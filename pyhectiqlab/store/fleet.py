@@ -128,6 +128,9 @@ class FleetStorage:
     def is_saving(self) -> bool:
         return False
 
+    def find_damage(self, go_on: Callable[[], bool]) -> list[str]:
+        return []
+
     def disk_total(self) -> int | None:
         return None
 

@@ -121,6 +121,16 @@ class Storage(Protocol):
         is to be stored but what makes room. Takes a microsecond.
         """
 
+    def find_damage(self, go_on: Callable[[], bool]) -> list[str]:
+        """Read all that no read by itself would find damaged, while others read and write. Return a sentence for each
+        thing that is not as it was written. An engine that has checksums of its own needs none.
+
+        Args:
+            go_on: called now and then, while nothing is locked: it may wait, and end the work by returning False.
+
+        Blocks as long as that takes. Raises StoreError.
+        """
+
     def disk_total(self) -> int | None:
         """Return the size of the disk that holds files and databases; None where it is unknown. Never blocks long."""
 

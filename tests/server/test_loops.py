@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, TimeoutError
 
 from pyhectiqlab import settings
 from pyhectiqlab.base import loops
-from pyhectiqlab.server import disk, notifier
+from pyhectiqlab.server import damage_watch, disk, notifier
 from pyhectiqlab.server.app import create_app
 from pyhectiqlab.server.lab import Lab
 from pyhectiqlab.store.meta import User
@@ -38,6 +38,7 @@ PARTS = {
     "searched": lambda lab: (lab.points, "summaries"),
     "authority": lambda lab: (lab.authority, "renew"),
     "disk": lambda lab: (lab.disk, "look"),
+    "damage": lambda lab: (lab.damage, "look"),
     "compaction": lambda lab: (lab.points, "compact"),
     "writer": lambda lab: (lab.writer, "_take"),
 }
@@ -59,6 +60,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(loops, "PAUSE_MAX_S", 0.1)
     monkeypatch.setattr(notifier, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(disk, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(damage_watch, "FIRST_S", 0.05)
+    monkeypatch.setattr(damage_watch, "AGAIN_S", 0.05)
     monkeypatch.setattr(settings, "LAB_RENEW_S", 0.05)
     lab = Lab(open_storage(tmp_path / "data"), lost_after_s=1.0)
     lab.notifier._meta = _Meta(lab.meta)  # type: ignore[assignment]

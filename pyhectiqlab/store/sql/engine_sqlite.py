@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ class Log:
         """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads."""
         if self._checkpoints is not None:
             self._checkpoints.make(conn.connection.dbapi_connection)  # type: ignore[arg-type]
+
+    def wrong_pages(self, go_on: Callable[[], bool]) -> list[int]:
+        """See Sums.wrong. From any thread, before `close`. Raises OSError."""
+        return [] if self._checkpoints is None else self._checkpoints.wrong_pages(go_on)
 
     def before_close(self, write: Engine) -> None:
         """Nobody reads or writes any more."""

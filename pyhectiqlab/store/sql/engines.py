@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,17 @@ class Engines:
     def _surplus(self, whole: bool) -> int:
         with _errors_as_store_error(), self.write.connect() as conn:
             return space.surplus(_raw(conn), whole)
+
+    def wrong_pages(self, go_on: Callable[[], bool]) -> list[int]:
+        """Return the numbers of pages that are not as they were written; none on PostgreSQL, which has checksums of
+        its own.
+        """
+        if self.log is None:
+            return []
+        try:
+            return self.log.wrong_pages(go_on)
+        except OSError as e:
+            raise StoreError(f"The lab's database could not be read ({e.strerror}).") from e
 
     def close(self) -> None:
         self.read.dispose()

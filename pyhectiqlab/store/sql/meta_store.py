@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -142,6 +142,10 @@ class SqlMetaStore:
         more = self.engines.give_back(seconds_max, saving)
         self._look_at = 0.0 if more else now + LOOK_EVERY_S
         return more
+
+    def wrong_pages(self, go_on: Callable[[], bool]) -> list[int]:
+        """See Storage.find_damage: numbers of pages."""
+        return self.engines.wrong_pages(go_on)
 
     def close(self) -> None:
         self.engines.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from . import wal
@@ -68,6 +69,10 @@ class Checkpoints:
     def before_close(self, connection: sqlite3.Connection) -> None:
         if self._length():
             self.make(connection)
+
+    def wrong_pages(self, go_on: Callable[[], bool]) -> list[int]:
+        """See Sums.wrong. From any thread. Raises OSError."""
+        return self._sums.wrong(go_on)
 
     def close(self) -> None:
         """Once this process has no connection to the database."""

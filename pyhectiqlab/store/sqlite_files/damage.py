@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import wal
@@ -35,11 +36,16 @@ def look(database: Path, complete: bool = True) -> list[str]:
             sums.complete()
     finally:
         sums.close()
-    if pages:
-        names = ", ".join(map(str, pages[:_NAMED_MAX])) + ", …" * (len(pages) > _NAMED_MAX)
-        what = f"pages {names} hold" if len(pages) > 1 else f"page {names} holds"
-        wrong.append(f"{database.name}: {what} other bytes than were written")
-    return wrong
+    return wrong + named(database, pages)
+
+
+def named(database: Path, pages: Sequence[int]) -> list[str]:
+    """Return a sentence for the pages that hold other bytes than were written; none where there are none."""
+    if not pages:
+        return []
+    names = ", ".join(map(str, pages[:_NAMED_MAX])) + ", …" * (len(pages) > _NAMED_MAX)
+    what = f"pages {names} hold" if len(pages) > 1 else f"page {names} holds"
+    return [f"{database.name}: {what} other bytes than were written"]
 
 
 def keep_damaged_log(database: Path) -> Path:

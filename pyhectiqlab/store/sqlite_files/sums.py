@@ -18,7 +18,7 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,16 +63,23 @@ class Sums:
         finally:
             os.close(fd)
 
-    def wrong(self) -> list[int]:
-        """The numbers of pages that hold other bytes than were written. Reads the whole database."""
-        return [page for held, pages in self._steps() for page in held.wrong_of(pages)]
+    def wrong(self, go_on: Callable[[], bool] = lambda: True) -> list[int]:
+        """Return the numbers of pages that hold other bytes than were written. Reads the whole database.
+
+        Args:
+            go_on: called behind each 4 MiB, while checkpoints can be made; no more is read once it returns False.
+        """
+        wrong: list[int] = []
+        for held, pages in self._steps(go_on):
+            wrong += held.wrong_of(pages)
+        return wrong
 
     def complete(self) -> None:
         """Note the sums of pages that have none, so that they are checked from now on. Reads these pages."""
         for held, pages in self._steps():
             held.note(held.without_sum(pages))
 
-    def _steps(self) -> Iterator[tuple[Held, Numbers]]:
+    def _steps(self, go_on: Callable[[], bool] = lambda: True) -> Iterator[tuple[Held, Numbers]]:
         """All pages, some at a time: a checkpoint may come in between."""
         first, more = 1, True
         while more:
@@ -81,7 +88,7 @@ class Sums:
                 if len(pages):
                     yield held, pages
                 more = len(pages) == _AT_ONCE
-            first += _AT_ONCE
+            first, more = first + _AT_ONCE, more and go_on()
 
 
 class Held:

@@ -33,7 +33,7 @@ CHANGES = set(
     delete, restore, views delete, views save, post-artifact, download-mlmodel, download-dataset, alias-mlmodel,
     alias-dataset, sync, quarantine drop, quarantine restore, run, server, login-link, completion, admin backup,
     admin restore, admin upgrade, admin downgrade, admin notify add, admin notify mute, admin notify remove,
-    admin notify test, admin notify unmute, admin mail-server, admin shrink, admin move, admin user add,
+    admin notify test, admin notify unmute, admin mail-server, admin shrink, admin move, admin adopt, admin user add,
     admin user invite, admin user role, admin user disable, admin user enable, admin user reset-password,
     admin user add-key, admin user revoke-key, admin user hand-over, admin user delete, admin project member,
     admin project private, admin project public, admin sso link, admin sso unlink, import csv, import folder,

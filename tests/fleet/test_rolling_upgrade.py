@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-import tarfile
-from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -49,11 +48,11 @@ class OldLab(RealLab):
 
 def old_code(folder: Path) -> Path:
     """The package as it was. Skips the test where there is no history, as in an archive."""
-    done = subprocess.run(["git", "archive", OLD, "pyhectiqlab"], cwd=ROOT, capture_output=True)
+    packed = folder.with_suffix(".zip")
+    done = subprocess.run(["git", "archive", "-o", str(packed), OLD, "pyhectiqlab"], cwd=ROOT, capture_output=True)
     if done.returncode:
         pytest.skip(f"!!! no history with {OLD} here: nothing shows that labs of two versions serve at once")
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(packed, folder)
     return folder
 
 

@@ -22,18 +22,18 @@ class DamageWatch:
     """Reads the database again and again, in a thread between `start` and `stop`.
 
     Args:
-        tell: called in the thread with a sentence for what is found damaged, once for each.
+        tell: called in the thread with a sentence for what is damaged, once for each.
 
     Attributes:
-        found: what was damaged when it was last read, a sentence each.
+        sentences: what was damaged when it was last read, one each.
     """
 
     def __init__(self, storage: Storage, tell: Callable[[str], None]) -> None:
         self._storage, self._tell = storage, tell
         self._stopping = threading.Event()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._started = False
-        self.found: list[str] = []
+        self.sentences: list[str] = []
         self.loop = Loop("damage", self._turn, log.error, log.warning)
 
     def start(self) -> None:
@@ -45,13 +45,13 @@ class DamageWatch:
 
     def look(self) -> None:
         """Read all of it now. Blocks as long as that takes, or until `stop`. Raises StoreError."""
-        found = self._storage.find_damage(lambda: not self._stopping.wait(PAUSE_S))
+        sentences = self._storage.find_damage(lambda: not self._stopping.wait(PAUSE_S))
         if self._stopping.is_set():
             return
-        self.found = found
-        for what in found:
-            if what not in self._told:
-                self._told.add(what)
+        self.sentences = sentences
+        for what in sentences:
+            if what not in self._reported:
+                self._reported.add(what)
                 log.error("The lab's data are damaged: %s. Run `hectiqlab admin check`, and restore a backup.", what)
                 self._tell(f"The lab's data are damaged: {what}.")
 

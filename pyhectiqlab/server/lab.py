@@ -212,7 +212,7 @@ class Lab:
             alerts.append(f"The lab takes nothing in: {refused.error}")
         if self.backups.alert:
             alerts.append(self.backups.alert)
-        alerts += [f"The lab's data are damaged: {what}." for what in self.damage.found]
+        alerts += [f"The lab's data are damaged: {what}." for what in self.damage.sentences]
         alerts += [f"The lab's {one.name} fails: {one.error}" for one in self.failing() if one is not refused]
         return alerts
 

@@ -58,7 +58,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         data=str(storage.place),
         url=url,
         started=None if lab is None else lab.started,
-        damage=[*damage, *([] if lab is None else lab.damage.found), *_damaged_files(backup)],
+        damage=[*damage, *([] if lab is None else lab.damage.sentences), *_damaged_files(backup)],
         disk=_disk(storage, lab, totals),
         projects=[answer(ProjectState, p, points_bytes=_points_bytes(p, totals)) for p in largest[:PROJECTS_MAX]],
         projects_left_out=max(0, len(largest) - PROJECTS_MAX),

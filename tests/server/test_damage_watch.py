@@ -42,13 +42,13 @@ def test_a_bit_that_flips_under_a_running_lab_is_told_once_by_its_thread(
 
         monkeypatch.setattr(lab.damage, "look", counted)
         wait_until(lambda: turns[0] >= 2)
-        assert (lab.damage.found, told) == ([], [])
+        assert (lab.damage.sentences, told) == ([], [])
         flip(folder / "lab.db", (folder / "lab.db").read_bytes().index(b"a note a note"), 1)
-        wait_until(lambda: lab.damage.found)
+        wait_until(lambda: lab.damage.sentences)
         lab.write(lambda tx: tx.set_lab_value("small", "1"))
         seen = turns[0]
         wait_until(lambda: turns[0] >= seen + 2)
-        (what,) = lab.damage.found
+        (what,) = lab.damage.sentences
         assert what.startswith("lab.db: page ") and what.endswith("holds other bytes than were written")
         assert told == [f"The lab's data are damaged: {what}."] and told[0] in lab.alerts()
         assert [what in record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [True]
@@ -77,4 +77,4 @@ def test_a_long_look_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.Monke
     lab.start()
     wait_until(lambda: began[0])
     lab.stop()
-    assert (began[0], lab.damage.found) == (1, [])
+    assert (began[0], lab.damage.sentences) == (1, [])

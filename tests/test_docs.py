@@ -197,3 +197,9 @@ def test_upgrading_has_every_step_of_the_migrations_and_the_schemas_of_now() -> 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_page_has_a_conflict_that_was_not_solved(page: Path) -> None:
     assert not re.search(r"^(<{7}|>{7}) ", page.read_text(), re.MULTILINE)
+
+
+def test_each_page_of_a_folder_is_on_the_site() -> None:
+    pages = {f"../{path.relative_to(ROOT).with_suffix('')}" for path in ROOT.glob("pyhectiqlab/*/README.md")}
+    missing = pages - set((ROOT / "docs/index.md").read_text().split())
+    assert not missing, "name them in docs/index.md"

@@ -52,7 +52,7 @@ class CaptureVerbs:
             with_python: store the version of Python.
             with_git: store the git state.
             with_command: store the command line. Values of options that are named like secrets (`--hf-token`,
-                `--password`), and users in addresses, are stored as ***.
+                `--password`), and users in addresses, are stored as `***`.
             with_variables: store environment variables such as CUDA_VISIBLE_DEVICES, OMP_NUM_THREADS, those that
                 begin with NCCL or SLURM, and those of the setting HECTIQLAB_VARIABLES; never one that is named like a secret.
                 HECTIQLAB_STORE_VARIABLES=0 leaves them out, too.

@@ -54,8 +54,8 @@ class CaptureVerbs:
             with_command: store the command line. Values of options that are named like secrets (`--hf-token`,
                 `--password`), and users in addresses, are stored as `***`.
             with_variables: store environment variables such as CUDA_VISIBLE_DEVICES, OMP_NUM_THREADS, those that
-                begin with NCCL or SLURM, and those of the setting HECTIQLAB_VARIABLES; never one that is named like a secret.
-                HECTIQLAB_STORE_VARIABLES=0 leaves them out, too.
+                begin with NCCL or SLURM, and those of the setting HECTIQLAB_VARIABLES; never one that is
+                named like a secret. HECTIQLAB_STORE_VARIABLES=0 leaves them out, too.
 
         Returns:
             {"python": version, "system": {…}, "packages": {name: version}, "git": {"hash", "origin", "branch",

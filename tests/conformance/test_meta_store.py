@@ -18,6 +18,7 @@ from pyhectiqlab.store.pauses import pausing
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
+from ..pgbouncer import PooledPlace, needs_pgbouncer
 from ..postgres import needs_postgres
 from ..stores import MetaPlace, PostgresPlace, SqlitePlace
 from .meta_store import MetaStoreSuite
@@ -102,5 +103,24 @@ class TestPostgresMetaStore(MetaStoreSuite):
     def empty_place(self) -> Iterator[MetaPlace]:
         needs_postgres()
         place = PostgresPlace(empty=True)
+        yield place
+        place.remove()
+
+
+@pytest.mark.slow  # tests of PostgreSQL keep the same promises, and tests/fleet/test_opening.py goes through the pooler
+class TestPooledMetaStore(MetaStoreSuite):
+    @pytest.fixture
+    def place(self) -> Iterator[MetaPlace]:
+        needs_postgres()
+        needs_pgbouncer()
+        place = PooledPlace()
+        yield place
+        place.remove()
+
+    @pytest.fixture
+    def empty_place(self) -> Iterator[MetaPlace]:
+        needs_postgres()
+        needs_pgbouncer()
+        place = PooledPlace(empty=True)
         yield place
         place.remove()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,18 +12,16 @@ from click.testing import CliRunner
 
 from pyhectiqlab.cli import main
 from pyhectiqlab.cli.fleet_options import from_environment
-from pyhectiqlab.errors import ConfigurationError, LabError, NewerSchemaError, StoreError
+from pyhectiqlab.errors import ConfigurationError, LabError, NewerSchemaError
 from pyhectiqlab.store.fleet import Addresses, FleetStorage
 from pyhectiqlab.store.opening import open_beside, open_storage
 from pyhectiqlab.store.peers import Hearer
 
 from .. import logged_points
+from ..pgbouncer import needs_pgbouncer, pgbouncer
 from ..postgres import needs_postgres
 from ..server.api import wait_until
-from ..server.nginx import free_port
 from ..stores import PostgresPlace
-
-PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 
 @pytest.fixture
@@ -127,56 +121,23 @@ def test_peers_hear_each_other_and_not_themselves_and_notice_a_lost_connection(
         wait_until(lambda: others.payloads[-1] == "c")
 
 
-@contextmanager
-def pooled(place: PostgresPlace) -> Iterator[str]:
-    """The address of a PgBouncer in transaction mode before the database."""
-    if PGBOUNCER is None:
-        pytest.skip("no pgbouncer on this machine")
-    owner, port = place.cluster.folder.stat(), free_port()
-    with tempfile.TemporaryDirectory(prefix="pgb") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        (folder / "users").write_text('"lab" ""\n')
-        (folder / "ini").write_text(
-            f"[databases]\n{place.database} = host={place.cluster.folder} user=lab\n[pgbouncer]\n"
-            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-            f"auth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = 3\n"
-        )
-        process = subprocess.Popen(
-            [PGBOUNCER, "-q", str(folder / "ini")],
-            stderr=subprocess.DEVNULL,
-            user=owner.st_uid if os.geteuid() == 0 else None,
-        )
-        try:
-            yield f"postgresql://lab@127.0.0.1:{port}/{place.database}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
 def test_the_pools_go_through_pgbouncer_and_the_peers_past_it(place: PostgresPlace, tmp_path: Path) -> None:
-    with pooled(place) as url:
+    needs_pgbouncer()
+    url = pgbouncer(pool=3).url(place.database)
+    with closing(FleetStorage(addresses(place, tmp_path, database=url, direct=place.url))) as storage:
 
-        def opens() -> FleetStorage | None:
-            try:
-                return FleetStorage(addresses(place, tmp_path, database=url, direct=place.url))
-            except StoreError:
-                return None  # it does not listen yet
+        def set_and_read(i: int) -> str | None:
+            with storage.meta.writing() as tx:
+                tx.set_lab_value(f"k{i}", str(i))
+            with storage.meta.reading() as view:
+                return view.lab_value(f"k{i}")
 
-        with closing(wait_until(opens)) as storage:
-
-            def set_and_read(i: int) -> str | None:
-                with storage.meta.writing() as tx:
-                    tx.set_lab_value(f"k{i}", str(i))
-                with storage.meta.reading() as view:
-                    return view.lab_value(f"k{i}")
-
-            with ThreadPoolExecutor(6) as threads:
-                assert list(threads.map(set_and_read, range(30))) == [str(i) for i in range(30)]
-            with storage.peers.notes.of("a") as notes:
-                notes.put("k", {}, notes.now + 9)
-        with pytest.raises(ConfigurationError, match="--database-direct"):
-            FleetStorage(addresses(place, tmp_path, database=url))
+        with ThreadPoolExecutor(6) as threads:
+            assert list(threads.map(set_and_read, range(30))) == [str(i) for i in range(30)]
+        with storage.peers.notes.of("a") as notes:
+            notes.put("k", {}, notes.now + 9)
+    with pytest.raises(ConfigurationError, match="--database-direct"):
+        FleetStorage(addresses(place, tmp_path, database=url))
 
 
 def test_a_schema_of_a_newer_lab_is_refused(place: PostgresPlace, tmp_path: Path) -> None:

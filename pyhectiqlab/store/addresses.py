@@ -60,6 +60,14 @@ def clickhouse_of(at: Addresses) -> tuple[str, str]:
     return where._replace(query=urlencode(options)).geturl(), cluster
 
 
+def lacking(where: str, what: str, place: str) -> str:
+    """Return what to say where an engine has nothing of a lab that has points or files. `what`: points or files."""
+    return (
+        f"{where} lacks the {what} of this lab, which PostgreSQL knows of: name {place} that has them, or restore it"
+        f" from a backup; or, if they are gone for good, call `hectiqlab admin adopt --without-{what}`."
+    )
+
+
 def other_generation(what: str, place: str) -> str:
     """Return what to say where data are of another generation of a lab than its database."""
     return (

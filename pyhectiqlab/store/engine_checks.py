@@ -13,7 +13,9 @@ from typing import Any
 
 from ..base.texts import size_text
 from ..errors import LabError
-from .addresses import Addresses, folder_of, shown
+from . import first_look
+from .addresses import Addresses, clickhouse_of, folder_of, shown
+from .folder import shared
 from .sql.engine_postgresql import VERSION_MIN as POSTGRESQL_MIN
 from .sql.engine_postgresql import connect_directly
 from .sql.engines import checked_url
@@ -36,8 +38,8 @@ class Finding:
 
 
 def check_engines(at: Addresses) -> Iterator[Finding]:
-    """Ask each engine. Block for some seconds where one is away. Change nothing, but for an object that is made in the
-    bucket or folder, and removed.
+    """Ask each engine. Block for some seconds where one is away. Change nothing, but for a table and an object that are
+    made, and removed.
     """
     for engine, address, check in (
         ("PostgreSQL", at.database, _postgresql),
@@ -110,24 +112,29 @@ def _clickhouse(at: Addresses, facts: list[str], wrong: list[str]) -> None:
     if not at.points.startswith("clickhouse"):
         facts.append("not ClickHouse")
         return
+    from .clickhouse import checking
     from .clickhouse.client import VERSION_MIN, ClickHouse
-    from .clickhouse.schema import SCHEMA_VERSION
+    from .clickhouse.facts import Facts
+    from .clickhouse.schema import SCHEMA_VERSION, look
 
-    clickhouse = ClickHouse(at.points.partition("?")[0])
+    known = _known(at)
+    clickhouse = ClickHouse(clickhouse_of(at)[0])
     with contextlib.closing(clickhouse):
         version = clickhouse.text("SELECT version()")
         facts.append(f"version {version}")
         if tuple(int(part) for part in version.split(".")[:2]) < VERSION_MIN:
             wrong.append(f"Labs need ClickHouse {'.'.join(map(str, VERSION_MIN))} or newer: upgrade it.")
         _latency(lambda: clickhouse.text("SELECT 1"), facts, wrong)
-        tables = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'lab'"
-        if not int(clickhouse.text(tables)):
+        checking.try_rights(clickhouse)
+        facts.append("may make tables")
+        if known is None:
+            return
+        if not look(clickhouse, known.points, known.generation, known.has_points):
             facts.append("no tables yet")
             return
-        schema = clickhouse.text("SELECT any(value) FROM lab WHERE key = 'schema'")
-        facts.append(f"schema {schema}")
-        if int(schema or 0) > SCHEMA_VERSION:
-            wrong.append(f"Its tables are of a newer lab; this one knows schema {SCHEMA_VERSION}: upgrade pyhectiqlab.")
+        facts.append(f"schema {SCHEMA_VERSION}")
+        with contextlib.closing(Facts(at.database)) as its_facts:
+            wrong += [finding.what for finding in checking.work(clickhouse, its_facts) if not finding.fine]
         size = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
         parts = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase()"
         facts.append(f"{size_text(int(clickhouse.text(size)))} in {clickhouse.text(parts)} parts")
@@ -135,12 +142,20 @@ def _clickhouse(at: Addresses, facts: list[str], wrong: list[str]) -> None:
 
 def _files(at: Addresses, facts: list[str], wrong: list[str]) -> None:
     if at.files.startswith("folder:"):
-        _folder(folder_of(at), facts, wrong)
+        _folder(folder_of(at), _known(at), facts, wrong)
     elif at.files.startswith("s3:"):
-        _bucket(at.files, facts, wrong)
+        _bucket(at.files, _known(at), facts)
 
 
-def _folder(folder: Path, facts: list[str], wrong: list[str]) -> None:
+def _known(at: Addresses) -> first_look.Known | None:
+    """Return what PostgreSQL knows of the lab; None: nothing now, which is said of PostgreSQL."""
+    try:
+        return first_look.ask_postgresql(at.database)
+    except LabError:
+        return None
+
+
+def _folder(folder: Path, known: first_look.Known | None, facts: list[str], wrong: list[str]) -> None:
     if not folder.is_dir():
         facts.append("not there yet")
         return
@@ -150,15 +165,16 @@ def _folder(folder: Path, facts: list[str], wrong: list[str]) -> None:
     except OSError as e:
         wrong.append(f"Nothing can be written there ({e.strerror}): give the labs' user the right.")
     facts.append("a folder, which all labs must see")
+    if known is not None:
+        shared.look(folder, known.id, known.generation, known.has_files)
 
 
-def _bucket(address: str, facts: list[str], wrong: list[str]) -> None:
-    from .s3.bucket import Bucket
-    from .s3.parts import SIZES
+def _bucket(address: str, known: first_look.Known | None, facts: list[str]) -> None:
+    from .s3.blob_store import S3BlobStore
     from .s3.settings import S3Settings
 
-    bucket = Bucket(S3Settings.of(address), SIZES)
-    with contextlib.closing(bucket):
+    with contextlib.closing(S3BlobStore(S3Settings.of(address))) as blobs:
+        bucket = blobs.bucket
         with bucket.client.errors():
             bucket.client.s3.head_bucket(Bucket=bucket.client.bucket)
         key = bucket.key("check")
@@ -173,3 +189,5 @@ def _bucket(address: str, facts: list[str], wrong: list[str]) -> None:
         finally:
             bucket.remove(key)
         facts.append("may read, write and remove")
+        if known is not None:
+            blobs.look(known.id, known.generation, known.has_files)

@@ -7,32 +7,34 @@ engine that does not answer is refused only where no lab was on the database bef
 from __future__ import annotations
 
 import contextlib
-import errno
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..base.installing import install_advice
 from ..errors import ConfigurationError, EngineAwayError, StoreError
 from .addresses import Addresses, clickhouse_of, folder_of, shown
+from .folder import shared
 from .sql.engine_postgresql import check_version, connect_directly
 from .sql.engines import checked_url, one_line
 from .sql.meta_migrations import MIGRATIONS, newer
 
-LAB_ID = "lab"  # a file in a folder of files
+HAS_FILES = "SELECT EXISTS (SELECT FROM blobs)"
 _TABLES = ("migrations", "lab", "runs")  # whose rights stand for those of all
 
 
 @dataclass(frozen=True)
 class Known:
-    """What PostgreSQL knows of a lab. `points`: the id that tables in ClickHouse have to bear. "": not there yet."""
+    """What PostgreSQL knows of a lab. `points`: the id that tables in ClickHouse have to bear. "": not there yet.
+    `has_points`, `has_files`: whether there are any, which the other engines have to have.
+    """
 
     id: str = ""
     generation: str = ""
     points: str = ""
+    has_points: bool = False
+    has_files: bool = False
 
     @property
     def was_there(self) -> bool:
@@ -43,7 +45,7 @@ def look(at: Addresses) -> Known:
     """Look at all engines. Blocks for some seconds where one does not answer. Raises ConfigurationError,
     NewerSchemaError, StoreError.
     """
-    known = _postgresql(at.database)
+    known = ask_postgresql(at.database)
     if at.direct:
         with _errors(at.direct):
             connect_directly(checked_url(at.direct)).close()
@@ -55,8 +57,8 @@ def look(at: Addresses) -> Known:
             _bucket(at.files, known)
         elif at.files.startswith("folder:"):
             folder = folder_of(at)
-            look_at_folder(folder, known.id)
-            _try_folder(folder)
+            shared.look(folder, known.id, known.generation, known.has_files)
+            shared.try_to_write(folder)
     return known
 
 
@@ -69,7 +71,8 @@ def _unless_away(was_there: bool) -> Iterator[None]:
             raise
 
 
-def _postgresql(address: str) -> Known:
+def ask_postgresql(address: str) -> Known:
+    """Ask the database alone. Raises as `look`."""
     with _errors(address), contextlib.closing(connect_directly(checked_url(address))) as conn:
 
         def one(query: str, *values: object) -> Any:
@@ -97,21 +100,23 @@ def _postgresql(address: str) -> Known:
         schema = one("SELECT max(version) FROM migrations") or 0
         if schema > len(MIGRATIONS):
             raise newer(schema)
+        has_points = one("SELECT to_regclass('points_lab') IS NOT NULL")
         return Known(
             one("SELECT value FROM lab WHERE key = 'id'") or "",
             one("SELECT value FROM lab WHERE key = 'generation'") or "",
-            _points(one) if one("SELECT to_regclass('points_lab') IS NOT NULL") else "",
+            *(_points(one) if has_points else ("", False)),
+            has_files=one(HAS_FILES),
         )
 
 
-def _points(one: Any) -> str:
-    from .clickhouse.facts import is_newer
+def _points(one: Any) -> tuple[str, bool]:
+    from .clickhouse.facts import HAS_POINTS, is_newer
     from .clickhouse.facts import newer as newer_points
 
     schema = one("SELECT value FROM points_lab WHERE key = 'schema'")
     if is_newer(schema):
         raise newer_points(schema)
-    return str(one("SELECT value FROM points_lab WHERE key = 'id'"))
+    return str(one("SELECT value FROM points_lab WHERE key = 'id'")), bool(one(HAS_POINTS))
 
 
 @contextlib.contextmanager
@@ -158,9 +163,7 @@ def _clickhouse(at: Addresses, known: Known) -> None:
     from .clickhouse.client import ClickHouse
 
     with contextlib.closing(ClickHouse(clickhouse_of(at)[0])) as clickhouse:
-        if schema.is_there(clickhouse):
-            schema.check(clickhouse, known.points, known.generation)
-        else:
+        if not schema.look(clickhouse, known.points, known.generation, known.has_points):
             checking.try_rights(clickhouse)
 
 
@@ -172,34 +175,4 @@ def _bucket(address: str, known: Known) -> None:
     from .s3.settings import S3Settings
 
     with contextlib.closing(S3BlobStore(S3Settings.of(address))) as blobs:
-        blobs.look(known.id, known.generation)
-
-
-def _try_folder(folder: Path) -> None:
-    """Make the folder, and a file in it, which it removes."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".check"):
-            pass
-    except OSError as e:
-        if e.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise _unusable(folder, e) from None
-
-
-def _unusable(folder: Path, error: OSError) -> StoreError:
-    return StoreError(f"{folder} cannot be used ({error.strerror}): name another folder with --files.")
-
-
-def look_at_folder(folder: Path, lab: str) -> None:
-    """Raise ConfigurationError where a folder has the files of another lab."""
-    try:
-        its = (folder / LAB_ID).read_text().strip()
-    except FileNotFoundError:
-        return
-    except OSError as e:
-        raise _unusable(folder, e) from None
-    if its and its != lab:
-        raise ConfigurationError(
-            f"{folder} has the files of another lab ({its}; the database is of {lab or 'a new one'}): name the "
-            "database or the folder that belong together."
-        )
+        blobs.look(known.id, known.generation, known.has_files)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -21,7 +21,6 @@ from .addresses import Addresses as Addresses
 from .addresses import clickhouse_of, folder_of, shown
 from .blobs import BlobStore
 from .engine_counts import EngineCounts
-from .first_look import LAB_ID
 from .meta import MetaStore
 from .peers import Alone, Peers
 from .points import PointStore
@@ -48,6 +47,7 @@ class FleetStorage:
         claims: the generation of the lab that points and files are noted as, once they are opened; "": of none, as a
             command or a move does.
         was_there: whether there was a lab on this database before.
+        lost: which of "points" and "files" are gone for good, so that they may be missing in their engine.
 
     Raises ConfigurationError, NewerSchemaError, StoreError. Blocks on all three.
     """
@@ -59,6 +59,7 @@ class FleetStorage:
         self.place = str(at)
         self.upgraded: Before | None = None
         self.claims = ""
+        self.lost: frozenset[str] = frozenset()
         self._url = checked_url(at.direct or at.database)
         for what, stores in (("points", POINT_STORES), ("files", BLOB_STORES)):
             _scheme(what, getattr(at, what), stores)
@@ -94,6 +95,13 @@ class FleetStorage:
         blobs = _scheme("files", self.at.files, BLOB_STORES)(self)
         self._stack.callback(blobs.close)
         return blobs
+
+    def needs_files(self) -> bool:
+        """Return whether the lab has files, so that an empty store of files cannot be its own."""
+        if "files" in self.lost:
+            return False
+        with self.meta.reading() as view:
+            return bool(view.conn.execute(text(first_look.HAS_FILES)).scalar())  # type: ignore[attr-defined]
 
     # What a folder on one disk needs.
 
@@ -139,10 +147,14 @@ class FleetStorage:
         with self.meta.reading() as view:
             self.claims = view.lab_value("generation") or ""
 
-    def adopt(self) -> None:
+    def adopt(self, lost: Collection[str] = ()) -> None:
         """Give the lab a new generation, and make points and files those of it. Labs that run end themselves. Raises
         StoreError; then it may be called again.
+
+        Args:
+            lost: which of "points" and "files" are gone for good. Points are forgotten then; files stay named.
         """
+        self.lost = frozenset(lost)
         new = secrets.token_hex(8)
         stores = [store for store in (self.points, self.blobs) if isinstance(store, Noting)]
         with self.meta.writing() as tx:
@@ -229,18 +241,9 @@ class PostgresFilesLock:
 
 def _folder(storage: FleetStorage) -> BlobStore:
     """A folder that all labs see at the same path: of one machine, or on a disk that several have mounted."""
-    from .folder.blob_store import FolderBlobStore
+    from .folder.shared import SharedFolder
 
-    folder = folder_of(storage.at)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mark = folder / LAB_ID
-        with contextlib.suppress(FileExistsError), mark.open("x") as f:
-            f.write(f"{storage.lab_id}\n")
-    except OSError as e:
-        raise StoreError(f"{folder} cannot be used ({e.strerror}): name another folder with --files.") from None
-    first_look.look_at_folder(folder, storage.lab_id)
-    return FolderBlobStore(folder / "blobs")
+    return SharedFolder(folder_of(storage.at), storage.lab_id, storage.claims, storage.needs_files())
 
 
 def _clickhouse(storage: FleetStorage) -> PointStore:
@@ -249,7 +252,12 @@ def _clickhouse(storage: FleetStorage) -> PointStore:
 
     address, cluster = clickhouse_of(storage.at)
     return ClickHousePointStore(
-        address, storage.at.database, aside=not storage.beside, cluster=cluster, generation=storage.claims
+        address,
+        storage.at.database,
+        aside=not storage.beside,
+        cluster=cluster,
+        generation=storage.claims,
+        without="points" in storage.lost,
     )
 
 
@@ -264,7 +272,7 @@ def _s3(storage: FleetStorage) -> BlobStore:
     blobs = S3BlobStore(S3Settings.of(storage.at.files))
 
     def claim() -> None:
-        blobs.claim(storage.lab_id, storage.claims)
+        blobs.claim(storage.lab_id, storage.claims, storage.needs_files())
 
     try:
         claim()

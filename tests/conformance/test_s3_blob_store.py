@@ -188,6 +188,14 @@ def test_the_prefix_of_another_lab_is_refused(store: S3BlobStore, other: S3BlobS
     assert list(store.digests()) == []
 
 
+def test_of_two_that_claim_a_prefix_at_once_one_is_refused(store: S3BlobStore) -> None:
+    for name in ("first", "second"):
+        store.bucket.put_new(store.bucket.key("lab"), name.encode())
+    store.claim("first")
+    with pytest.raises(ConfigurationError, match="another lab"):
+        store.claim("second")
+
+
 # Kills
 
 

@@ -28,6 +28,10 @@ CONNECTIONS_MAX = 16
 POOL_TIMEOUT_S = 30.0
 
 
+HAS_POINTS = f"""SELECT EXISTS (SELECT FROM points_builds WHERE state = {LIVE})
+    OR EXISTS (SELECT FROM points_blocks WHERE state = {DONE} AND points > 0)"""
+
+
 class Block(NamedTuple):
     """What one insert brings. `writers`: of which it has batches."""
 
@@ -120,6 +124,19 @@ class Facts:
         if is_newer(values["schema"]):
             raise newer(values["schema"])
         return values["id"]
+
+    def has_points(self) -> bool:
+        """Return whether there are points that count, which therefore have to be in ClickHouse."""
+        with self.reading() as conn:
+            return bool(one(conn, HAS_POINTS))
+
+    def forget_points(self) -> None:
+        """Forget all points and their series. Writers stay where they are: what they send next is taken."""
+        with self.writing() as conn:
+            exclude(conn, "schema of points", for_ever=True)
+            for table in ("batches", "blocks", "windows", "builds", "series", "attempts"):
+                run(conn, f"DELETE FROM points_{table}")
+            run(conn, f"INSERT INTO points_windows (state) VALUES ({OPEN})")
 
 
 def is_newer(schema: str) -> bool:

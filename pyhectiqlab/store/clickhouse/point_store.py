@@ -54,6 +54,7 @@ class ClickHousePointStore:
         aside: tidy in a thread of its own; else `maintain` does it, as long as it takes.
         cluster: the name of a cluster of ClickHouse, whose tables are replicated; "": there is one server.
         generation: of the lab, which is noted beside the points; points of another one are refused. "": of any.
+        without: where ClickHouse has no tables, forget the points that were in them; else that is refused.
 
     Where ClickHouse does not answer a lab (`aside`) that had points there before, the store opens all the same: each
     call that needs ClickHouse tries again to prepare it, and raises until that worked.
@@ -71,13 +72,14 @@ class ClickHousePointStore:
         aside: bool = False,
         cluster: str = "",
         generation: str = "",
+        without: bool = False,
     ) -> None:
         self._clickhouse = ClickHouse(place)
         self.counts = self._clickhouse.counts
         self._facts = Facts(facts_place)
         self._closed = False
         self.before_forgetting: Callable[[], None] = lambda: None
-        self._cluster, self._generation = cluster, generation
+        self._cluster, self._generation, self._without = cluster, generation, without
         self._ready, self._preparing = False, threading.Lock()
         try:
             was_there = self._facts.is_there()
@@ -101,7 +103,11 @@ class ClickHousePointStore:
         """Make sure of the tables, once."""
         with self._preparing:
             if not self._ready:
-                schema.prepare(self._clickhouse, self._facts.prepare(), self._cluster, self._generation)
+                lab_id = self._facts.prepare()
+                if self._without and not schema.is_there(self._clickhouse):
+                    self._facts.forget_points()
+                has_points = self._facts.has_points()
+                schema.prepare(self._clickhouse, lab_id, self._cluster, self._generation, has_points)
                 building.drop_unknown(self._facts, self._clickhouse)
                 self._ready = True
 

@@ -6,11 +6,10 @@ import uuid
 
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError, StoreError
-from ..addresses import other_generation
+from ..addresses import lacking, other_generation
 from .client import ClickHouse
 
 SCHEMA_VERSION = 1
-TABLES = ("arrived", "stored", "nodes", "summaries", "series", "counted", "lab")
 BUILT = ("stored", "nodes", "summaries")  # a build is a partition of each
 
 # A point was answered once its insert is: it has to survive a power failure from then on.
@@ -71,22 +70,33 @@ STATEMENTS = (
             SELECT series, step, value, time FROM stored WHERE has(now.1, build) UNION ALL
             SELECT series, step, value, time FROM arrived WHERE has(now.2, window) AND NOT has(now.3, block)
         ) AS rows INNER JOIN names ON names.id = rows.series""",
-    "CREATE TABLE IF NOT EXISTS lab (key String, value String) ENGINE = {engine} ORDER BY key",
 )
+# The first one. Of two labs that take an empty database at once, its comment says whose it is.
+LAB = "CREATE TABLE IF NOT EXISTS lab (key String, value String) ENGINE = {engine} ORDER BY key COMMENT '{lab}'"
 
 
-def prepare(clickhouse: ClickHouse, lab_id: str, cluster: str = "", generation: str = "") -> None:
+def prepare(
+    clickhouse: ClickHouse, lab_id: str, cluster: str = "", generation: str = "", has_points: bool = False
+) -> None:
     """Make the tables where they are not there, and note the lab's generation in them; "": do not.
 
     Raises NewerSchemaError for tables of a newer version, StoreError where the database holds the points of another
-    lab or generation.
+    lab or generation, or has no tables though the lab has points.
     """
-    if is_there(clickhouse):
-        check(clickhouse, lab_id, generation)
-    else:
+    if not look(clickhouse, lab_id, generation, has_points):
         _make(clickhouse, lab_id, cluster)
     if generation and not _value(clickhouse, "generation"):
         clickhouse.insert_texts("lab", [["generation", generation]], ["key", "value"])
+
+
+def look(clickhouse: ClickHouse, lab_id: str, generation: str, has_points: bool) -> bool:
+    """Return whether there are tables. Raises as `prepare`, and changes nothing."""
+    if is_there(clickhouse):
+        check(clickhouse, lab_id, generation)
+        return True
+    if has_points:
+        raise StoreError(lacking(f"ClickHouse at {clickhouse.address}", "points", "the database"))
+    return False
 
 
 def is_there(clickhouse: ClickHouse) -> bool:
@@ -105,10 +115,13 @@ def _make(clickhouse: ClickHouse, lab_id: str, cluster: str) -> None:
     on_cluster = f" ON CLUSTER `{cluster}`" if cluster else ""
     engine = "ReplicatedMergeTree" if cluster else "MergeTree"
     replacing = "ReplicatedReplacingMergeTree(version)" if cluster else "ReplacingMergeTree(version)"
-    for statement in STATEMENTS:
+    its_id = str(uuid.UUID(lab_id))
+    for statement in (LAB, *STATEMENTS):
         head, name, rest = statement.partition(" (" if "CREATE TABLE" in statement else " AS\n")
-        clickhouse.do(head + on_cluster + name + rest.format(engine=engine, replacing=replacing))
-    clickhouse.do(f"INSERT INTO lab VALUES ('id', '{uuid.UUID(lab_id)}')")
+        clickhouse.do(head + on_cluster + name + rest.format(engine=engine, replacing=replacing, lab=its_id))
+        if statement is LAB and _owner(clickhouse) != its_id:
+            raise _of_another(clickhouse)
+    clickhouse.do(f"INSERT INTO lab VALUES ('id', '{its_id}')")
     clickhouse.do(f"INSERT INTO lab VALUES ('schema', '{SCHEMA_VERSION}')")
 
 
@@ -123,13 +136,21 @@ def check(clickhouse: ClickHouse, lab_id: str, generation: str = "") -> None:
             f" {SCHEMA_VERSION}. Upgrade it: {upgrade_advice('fleet')}"
         )
     if _value(clickhouse, "id") != lab_id:
-        raise StoreError(
-            f"ClickHouse at {clickhouse.address} holds the points of another lab than PostgreSQL: name the database"
-            " that belongs to it, or an empty one for a new lab."
-        )
+        raise _of_another(clickhouse)
     its = _value(clickhouse, "generation") if generation else ""
     if its and its != generation:
         raise StoreError(other_generation(f"ClickHouse at {clickhouse.address} holds the points", "a database"))
+
+
+def _of_another(clickhouse: ClickHouse) -> StoreError:
+    return StoreError(
+        f"ClickHouse at {clickhouse.address} holds the points of another lab than PostgreSQL: name the database"
+        " that belongs to it, or an empty one for a new lab."
+    )
+
+
+def _owner(clickhouse: ClickHouse) -> str:
+    return clickhouse.text("SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = 'lab'")
 
 
 def _value(clickhouse: ClickHouse, key: str) -> str:

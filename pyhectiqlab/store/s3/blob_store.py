@@ -14,8 +14,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ...errors import ConfigurationError
-from ..addresses import other_generation
+from ...errors import ConfigurationError, StoreError
+from ..addresses import lacking, other_generation
 from ..blobs import NoRoomError, UploadBusyError
 from .bucket import UPLOAD_ID, Bucket
 from .client import MissingError
@@ -45,27 +45,30 @@ class S3BlobStore:
         self._open: set[str] = set()
         self._hashes: OrderedDict[str, Hashed] = OrderedDict()  # upload → its parts, their hash
 
-    def claim(self, lab: str, generation: str = "") -> None:
+    def claim(self, lab: str, generation: str = "", has_files: bool = False) -> None:
         """Make the prefix this lab's own, or find that it is: two labs in one prefix would remove each other's files.
 
         Args:
             lab: the lab's id.
             generation: of the lab; "": any.
+            has_files: whether the lab has files, which therefore have to be there.
 
-        Raises ConfigurationError where it is another lab's, or another generation's; StoreError.
+        Raises ConfigurationError where it is another lab's, or another generation's; StoreError, also where it is empty
+        and should not be.
         """
-        owner, its = self._look(lab, generation)
+        owner, its = self._look(lab, generation, has_files)
         if not owner:
-            self._note(OWNER, lab)
+            with self.client.errors():
+                self.bucket.put_new(self.bucket.key(OWNER), lab.encode())
             self._look(lab, generation)  # another lab may have done so at the same moment
         if generation and not its:
             self.note_generation(generation)
 
-    def look(self, lab: str, generation: str) -> None:
+    def look(self, lab: str, generation: str, has_files: bool = False) -> None:
         """Find out whether this lab may have the prefix, and write there. What it writes, it removes. Raises as
         `claim`.
         """
-        self._look(lab, generation)
+        self._look(lab, generation, has_files)
         with suppress(NoRoomError):
             self._note(PROBE, "may a lab write here?")
             self.bucket.remove(self.bucket.key(PROBE))
@@ -74,7 +77,7 @@ class S3BlobStore:
         """Make the prefix that of this generation of its lab. Raises StoreError."""
         self._note(GENERATION, generation)
 
-    def _look(self, lab: str, generation: str) -> tuple[str, str]:
+    def _look(self, lab: str, generation: str, has_files: bool = False) -> tuple[str, str]:
         with self.client.errors():
             self.client.s3.head_bucket(Bucket=self.client.bucket)
         owner = self._noted(OWNER)
@@ -83,6 +86,8 @@ class S3BlobStore:
                 f"{self.settings.name} has the files of another lab (its id is {owner!r}, this one's {lab!r}): "
                 "name another prefix."
             )
+        if has_files and not owner and next(self.digests(), None) is None:
+            raise StoreError(lacking(self.settings.name, "files", "the prefix"))
         its = self._noted(GENERATION) if generation else ""
         if its and its != generation:
             raise ConfigurationError(other_generation(f"{self.settings.name} has the files", "a prefix"))

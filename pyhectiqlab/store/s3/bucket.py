@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
 
+from botocore.exceptions import ClientError
+
 from ...base import crashpoints
 from ...errors import StoreError
 from ..blobs import checked
@@ -144,6 +146,19 @@ class Bucket:
         self.client.s3.put_object(
             Bucket=self.client.bucket, Key=key, **self.client.body(data), **self.client.encryption
         )
+
+    def put_new(self, key: str, data: bytes) -> None:
+        """Make an object, unless it is there. (Where a server knows no such condition, two at once may both do so.)"""
+        try:
+            self.client.s3.put_object(
+                Bucket=self.client.bucket, Key=key, IfNoneMatch="*", **self.client.body(data), **self.client.encryption
+            )
+        except ClientError as e:
+            status = e.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if status in {400, 501}:
+                self.put(key, data)
+            elif status not in {409, 412}:  # somebody else made it, or is about to
+                raise
 
     def remove(self, key: str) -> None:
         with suppress(MissingError), self.client.errors():

@@ -1,5 +1,7 @@
-"""A stand-in for ClickHouse's server: it speaks enough of ClickHouse's HTTP interface for clickhouse-connect, and hands
-each query to the engine of `chdb`, which is ClickHouse itself, embedded in this process.
+"""A stand-in for ClickHouse's server, over the engine of `chdb`.
+
+It speaks enough of ClickHouse's HTTP interface for clickhouse-connect. `chdb` is ClickHouse itself, embedded in this
+process.
 
     python -m tests.clickhouse_server FOLDER PORT [USER:PASSWORD:SETTINGS …]
 

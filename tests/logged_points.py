@@ -1,5 +1,7 @@
-"""LoggedPoints: a PointStore for tests that several labs may share: a log of all batches in PostgreSQL, and in each
-process the plain model of testing/memory_points.py over it. Slow, and easy to believe.
+"""LoggedPoints: a PointStore for tests that several labs may share.
+
+A table of PostgreSQL is the log of all batches. Each process reads it into the plain model of testing/memory_points.py.
+Slow, and easy to believe.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""A PgBouncer in transaction mode for the tests, before their PostgreSQL. Where none is installed, its tests are
-skipped.
+"""A PgBouncer in transaction mode for the tests, before their PostgreSQL.
+
+Where none is installed, its tests are skipped.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""A real PostgreSQL for the tests: a cluster for each session of tests, on a socket in a folder of its own, and a
-database for each place, copied from one that has all tables.
+"""A real PostgreSQL for the tests.
+
+Each session of tests has a cluster, on a socket in a folder of its own. Each place has a database, copied from one that
+has all tables.
 """
 
 from __future__ import annotations

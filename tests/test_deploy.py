@@ -1,5 +1,6 @@
-"""What docs/deploy has, for real as far as that is possible without a network, podman and systemd: the steps of the
-Containerfile, the exposure of the units, the versions that a lab is installed with.
+"""What docs/deploy has, for real as far as that is possible without a network, podman and systemd.
+
+The steps of the Containerfile, the exposure of the units, the versions that a lab is installed with.
 """
 
 from __future__ import annotations

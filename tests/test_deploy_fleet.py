@@ -1,5 +1,6 @@
-"""What docs/deploy has for several labs, checked for form: options that there are, probes that a lab answers, names
-that fit each other; nginx takes its configuration.
+"""What docs/deploy has for several labs, checked for form.
+
+Options exist, a lab answers the probes, names fit each other, and nginx takes its configuration.
 """
 
 from __future__ import annotations

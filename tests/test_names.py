@@ -1,14 +1,17 @@
-"""Names say what a value is: none is called after how it came about."""
+"""Names say what a value is, first lines and READMEs say what a module is."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pyhectiqlab
 
 PACKAGE = Path(pyhectiqlab.__file__).parent
+TESTS = Path(__file__).parent
 VAGUE = {"told", "found"}  # name the thing instead: row, fields, answer, payload, matches
 KEPT = {("spool/entries.py", "told")}  # a member of a JSON file that spools have
 
@@ -52,3 +55,31 @@ def test_no_module_gives_a_constant_two_values() -> None:
         ]
         twice += [f"{path.relative_to(PACKAGE)}: {name}" for name in {*assigned} if assigned.count(name) > 1]
     assert not twice
+
+
+def test_the_first_line_of_a_module_is_a_sentence() -> None:
+    """ARCHITECTURE.md says that it tells what the module is: `head -qn1 pyhectiqlab/transport/*.py`."""
+    without = [
+        str(path.relative_to(PACKAGE.parent))
+        for path in (*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py"))
+        if "node_modules" not in path.parts and path.name != "_version.py" and path.stat().st_size > 0
+        if not re.match(r'"""\S.*[.?!:]\)?("""|\n)', path.read_text())
+    ]
+    assert not without, f"say in one line what the module is, then leave a line empty: {', '.join(without)}"
+
+
+def test_every_module_of_a_folder_is_named_in_its_readme() -> None:
+    """By its own name, by a pattern such as `models*.py`, or by the folder that it is in."""
+    unnamed = []
+    for readme in PACKAGE.rglob("README.md"):
+        if "node_modules" in readme.parts:
+            continue
+        names = set(re.findall(r"[\w*]+\.py|\w+/", readme.read_text()))
+        for path in readme.parent.rglob("*.py"):
+            rooms = [room for room in path.parents if readme.parent in room.parents]
+            if path.name.startswith("__") or any((room / "README.md").exists() for room in rooms):
+                continue
+            candidates = {path.name, *(f"{room.name}/" for room in rooms)}
+            if not any(fnmatchcase(candidate, name) for candidate in candidates for name in names):
+                unnamed.append(str(path.relative_to(PACKAGE)))
+    assert not unnamed, f"not in the README of their folder: {', '.join(unnamed)}"

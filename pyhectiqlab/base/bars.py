@@ -1,5 +1,6 @@
-"""Bars on stderr: how far files are on their way. They are drawn in a terminal or notebook; elsewhere a line is printed
-now and then.
+"""Bars on stderr: how far files are on their way.
+
+They are drawn in a terminal or notebook; elsewhere a line is printed now and then.
 """
 
 from __future__ import annotations

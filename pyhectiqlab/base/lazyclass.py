@@ -1,5 +1,6 @@
-"""Dataclasses that are made with their first object. Making some thirty takes a third of the time of `import
-pyhectiqlab`, and a script that imports us may never need them.
+"""Dataclasses that are made with their first object.
+
+Making some thirty takes a third of the time of `import pyhectiqlab`, and a script that imports us may never need them.
 
 They are the standard library's dataclasses, with all its options except `slots`, for which the class must be made anew.
 For type checkers, these names are the standard library's own.

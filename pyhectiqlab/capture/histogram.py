@@ -1,5 +1,6 @@
-"""Histograms: counts of the values of an array, a tensor or any numbers. The edges are computed in the same way for
-all.
+"""Histograms: counts of the values of an array, a tensor or any numbers.
+
+The edges are computed in the same way for all.
 
 numpy and torch are used if the script has loaded them, and never imported here.
 """

@@ -1,5 +1,6 @@
-"""Pictures: an array, a tensor or a figure as the bytes of a PNG. Only libraries that the script has loaded are
-used.
+"""Pictures: an array, a tensor or a figure as the bytes of a PNG.
+
+Only libraries that the script has loaded are used.
 """
 
 from __future__ import annotations

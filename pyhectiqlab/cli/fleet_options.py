@@ -1,5 +1,6 @@
-"""The options that say where the data of several labs are: each may also come from the environment, from one file, or
-from a file of its own, for secrets.
+"""The options that say where the data of several labs are.
+
+Each may also come from the environment, from one file for all of them, or, for secrets, from a file of its own.
 """
 
 from __future__ import annotations

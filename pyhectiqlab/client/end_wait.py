@@ -1,5 +1,6 @@
-"""The wait at the end of a script: until what it logged is on disk, then until it is at the lab, within bounds. It
-shows progress, and says what stays behind.
+"""The wait at the end of a script: until what it logged is on disk, then until it is at the lab, within bounds.
+
+It shows progress, and says what stays behind.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Opening a run: from the arguments of `Run(...)` to an outbox. Nothing else in the client waits for the lab; this
-does, for ATTACH_TIMEOUT_S at most.
+"""Opening a run: from the arguments of `Run(...)` to an outbox.
+
+Nothing else in the client waits for the lab; this does, for ATTACH_TIMEOUT_S at most.
 
 Whatever goes wrong here is printed once, and training goes on with nothing pushed: what it logs is kept in the spool
 (mode "kept"), or dropped with HECTIQLAB_KEEP_DRY=0 (mode "dry").

@@ -1,5 +1,6 @@
-"""The outbox: what `Run` puts events and files into. Each mode is an implementation of it, so no method of Run asks
-which mode it is in.
+"""The outbox: what `Run` puts events and files into.
+
+Each mode is an implementation of it, so no method of Run asks which mode it is in.
 
 put: accept, never wait. flush: wait until the lab has it, with a bound. close: no more puts.
 """

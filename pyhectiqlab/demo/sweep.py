@@ -1,5 +1,6 @@
-"""Runs a sweep of real small trainings, such as a week of work leaves in a project: most go well, some diverge, one
-fails, one is killed, one is restarted, and one has four ranks.
+"""Run a sweep of real small trainings, such as a week of work leaves in a project.
+
+Most go well, some diverge, one fails, one is killed, one is restarted, and one has four ranks.
 
     python -m pyhectiqlab.demo.sweep --project digits
 """

@@ -1,5 +1,6 @@
-"""Writing an export: projects and runs into a folder. What is there already stays, so that an export that was killed
-goes on, and a later one adds what is new.
+"""Writing an export: projects and runs into a folder.
+
+What is there already stays, so that an export that was killed goes on, and a later one adds what is new.
 """
 
 from __future__ import annotations

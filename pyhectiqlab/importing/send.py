@@ -1,5 +1,6 @@
-"""Sending: points with their own times as a run, straight to the lab's ingest. There is no queue and no journal, as the
-files stay.
+"""Sending: points with their own times as a run, straight to the lab's ingest.
+
+There is no queue and no journal, as the files stay.
 
 Sessions and writers are named after the beginnings of the files, and batches are cut the same way every time. So an
 import that is repeated after a failure goes on at the lab's cursor. Behind a file's points, its writer sends an event

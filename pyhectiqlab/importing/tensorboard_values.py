@@ -1,5 +1,6 @@
-"""What the values of TensorBoard's event files become: points, histograms, texts, config, and files of images and
-sounds. A value is of an old form, a field of its own, or a tensor of a plugin, as TensorFlow 2 writes it.
+"""What the values of TensorBoard's event files become: points, histograms, texts, config, image and sound files.
+
+A value has one of three forms: an old one, a field of its own, or a tensor of a plugin, as TensorFlow 2 writes it.
 """
 
 from __future__ import annotations

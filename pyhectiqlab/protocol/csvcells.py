@@ -1,5 +1,6 @@
-"""Cells of the CSV that the lab exports, and back: a file that is imported again has the keys that it was exported
-with.
+"""Cells of the CSV that the lab exports, and back.
+
+A file that is imported again has the keys that it was exported with.
 
 A spreadsheet takes a cell for a formula if it begins with one of some signs. A formula may send other cells elsewhere
 or run a program, and keys come from other people. An apostrophe before the cell makes it a text, and is not shown. A

@@ -1,6 +1,7 @@
-"""Terminal: what a stream of log texts would have shown. Pure; the web app has the same rules in base/terminal.ts, and
-both are held to the cases of tests/cases/terminal.json. The web app shows colours, too (base/ink.ts); here they show
-nothing.
+"""Terminal: what a stream of log texts would have shown.
+
+Pure; the web app has the same rules in base/terminal.ts, and both are held to the cases of tests/cases/terminal.json.
+The web app shows colours, too (base/ink.ts); here they show nothing.
 
 A line feed ends a line, a carriage return goes back to its beginning, where what follows overwrites (progress bars), a
 backspace goes back by one. Escape sequences show nothing, except those that erase (`ESC [ K`).

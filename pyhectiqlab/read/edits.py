@@ -1,5 +1,6 @@
-"""Change runs that are read, one or many in one request, and take that back: tags, notes, where they are, the archive,
-deletion.
+"""Change runs that are read, one or many in one request, and take that back.
+
+What can be changed: tags, notes, the project, the archive, deletion.
 """
 
 from __future__ import annotations

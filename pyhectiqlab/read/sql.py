@@ -1,5 +1,6 @@
-"""SQL over the runs that somebody may see: what the query names is read from the lab into a database in memory, and
-the query runs there.
+"""SQL over the runs that somebody may see.
+
+What the query names is read from the lab into a database in memory, and the query runs there.
 
 So the lab runs no SQL of others, which could hold its readers or find a way around the rights; whoever asks gets what
 they could read anyway, with their own machine's time. The price is that points are read before they are reduced: a

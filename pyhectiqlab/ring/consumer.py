@@ -1,5 +1,6 @@
-"""The consumer's end of a queue. It takes records in the order of the calls, from ring and spill file, and frees
-them.
+"""The consumer's end of a queue.
+
+It takes records in the order of the calls, from ring and spill file, and frees them.
 """
 
 from __future__ import annotations

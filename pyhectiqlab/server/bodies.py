@@ -1,5 +1,6 @@
-"""Bodies: JSON that is large is read and checked in a thread, one body at a time, and not on the event loop, which
-would answer nobody meanwhile. Routers name `BodyRoute` as the class of their routes.
+"""Large JSON bodies, which are read and checked in a thread, one body at a time.
+
+On the event loop they would keep everybody else waiting. Routers name `BodyRoute` as the class of their routes.
 
 Parsing is one call of C code, beside which no other thread runs: so the values of a body are counted before it is
 parsed. Lists stop at the first item that is wrong (`FailFast` in the models), since each error costs more than an item.

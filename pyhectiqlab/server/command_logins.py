@@ -1,5 +1,6 @@
-"""Logins of commands that wait for somebody to confirm them in a browser (as RFC 8628 has it). All labs on the data
-know them, by their notes.
+"""Logins of commands that wait for somebody to confirm them in a browser (as RFC 8628 has it).
+
+All labs on the data know them, by their notes.
 
 A command gets a secret, with which it asks how its login stands, and a short code, which it shows. Whoever is logged in
 confirms the code on a page of the lab; then the command's next question is answered with an API key, once.

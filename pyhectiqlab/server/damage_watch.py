@@ -1,5 +1,6 @@
-"""Watches the lab's database for damage of the disk, and tells of it. Who reads a note cannot know that a bit of it
-changed.
+"""Watches the lab's database for damage of the disk, and tells of it.
+
+Who reads a note cannot know that a bit of it changed.
 """
 
 from __future__ import annotations

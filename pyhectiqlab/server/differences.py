@@ -1,5 +1,7 @@
-"""Differences: in what some runs differ, beside what one of them, the baseline, has: config, packages, environment,
-git, and the newest values of metrics. What all of them have in common is left out, unless it is asked for.
+"""Differences: in what some runs differ from one of them, the baseline.
+
+Config, packages, environment, git and the newest values of metrics are compared. What all of them have in common is
+left out, unless it is asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Disk: watches how much room there is, notifies when it runs out, and finds out when refused writes are taken
-again.
-"""
+"""Disk: watches how much room there is, notifies when it runs out, and tries whether writes are taken again."""
 
 from __future__ import annotations
 

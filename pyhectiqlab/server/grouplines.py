@@ -1,5 +1,6 @@
-"""Lines of groups: for groups of runs, the middle and the spread of a metric over the runs, on a grid that all groups
-share.
+"""Lines of groups: the middle and the spread of a metric over the runs of each group.
+
+All groups share one grid.
 
 What a run contributes to a bucket is one value: the mean of its finite points there, over its ranks, without what a
 newer attempt hides. So each run counts once, however often it logs. A run without a finite point in a bucket

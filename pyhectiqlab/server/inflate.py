@@ -1,5 +1,7 @@
-"""Inflate: takes the Content-Encoding off the body of a request of ingest, and weighs it while it comes. So 15 KiB of
-gzip that would be a gigabyte of values are refused before most of them are bytes. Pure; blocks for as long as it works.
+"""Inflate: takes the Content-Encoding off the body of a request of ingest, and weighs it while it comes.
+
+So 15 KiB of gzip that would be a gigabyte of values are refused before most of them are bytes. Pure; blocks for as long
+as it works.
 """
 
 from __future__ import annotations

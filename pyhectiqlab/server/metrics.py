@@ -1,5 +1,6 @@
-"""Metrics that the lab counts as things happen, in Prometheus' form; gauges.py has those that are read at each
-scrape.
+"""Metrics that the lab counts as things happen, in Prometheus' form.
+
+gauges.py has those that are read at each scrape.
 """
 
 from __future__ import annotations

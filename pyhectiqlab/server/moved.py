@@ -1,5 +1,6 @@
-"""Redirect the former addresses of this lab, permanently, to the same path at its address of now. So links that were
-printed before lead to the right page, and clients, which recognise the lab by its id, go on.
+"""Redirect the former addresses of this lab, permanently, to the same path at its address of now.
+
+So links that were printed before lead to the right page, and clients, which recognise the lab by its id, go on.
 """
 
 from __future__ import annotations

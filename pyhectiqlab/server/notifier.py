@@ -1,5 +1,6 @@
-"""Delivers notices: about runs that failed, were lost or ended, and about the lab itself (its disk is full, its work
-fails).
+"""Delivers notices: about runs that failed, were lost or ended, and about the lab itself.
+
+A notice about the lab says, for example, that its disk is full or that its work fails.
 
 Notices about runs are rows (store/notices.py), which the lab writes with the change of state. Notices about the lab are
 only here, in memory, as they may be about a disk that takes nothing.

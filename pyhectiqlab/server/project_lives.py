@@ -1,5 +1,6 @@
-"""ProjectLives: projects with however many runs are deleted and restored in transactions of bounded size, between which
-the lab takes what is sent.
+"""ProjectLives: deletes and restores projects with however many runs, in transactions of bounded size.
+
+Between two transactions the lab takes what is sent.
 
 A deletion is whole with its first transaction. The rows of its runs follow, by the lab's watch, also after a kill. A
 restore comes with its last transaction; one that ended before, by a kill or an error, is taken back by the watch.

@@ -1,5 +1,6 @@
-"""Room: how much of the disk files may take. Transfers under way have room put aside, and nothing is written without a
-look.
+"""Room: how much of the disk files may take.
+
+Transfers under way have room put aside, and nothing is written without a look.
 
 What is put aside is what the transfers under way have announced. Uploads that nobody sends count nothing: those may
 rest for days. And of one user, at most half of the room counts against others, so that nobody keeps it all by an

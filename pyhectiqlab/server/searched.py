@@ -1,6 +1,7 @@
-"""Searched: which metrics people search and sort by. They are noted across starts, so that the first search after a
-start finds them in memory: reading a metric of ten thousand runs takes some 0.2 s, and a second if the disk has to be
-asked.
+"""Searched: which metrics people search and sort by.
+
+They are noted across starts, so that the first search after a start finds them in memory: reading a metric of ten
+thousand runs takes some 0.2 s, and a second if the disk has to be asked.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Suggest: how a search that is being typed may go on: names of fields, comparisons, values, of runs that somebody may
-see.
+"""Suggest: how a search that is being typed may go on: names of fields, comparisons, values.
+
+Values are those of runs that the caller may see.
 
 Values are those of all these runs; names of configs and metrics are those of some, half of them the newest.
 """

@@ -1,5 +1,7 @@
-"""Where a session's folder may be: in the spool of the home. Where no home can be written (a container with a read-only
-root, a full disk, a user without a home), it is in a private folder of temporary storage or of shared memory.
+"""Where a session's folder may be: in the spool of the home.
+
+Where no home can be written (a container with a read-only root, a full disk, a user without a home), it is in a private
+folder of temporary storage or of shared memory.
 
     $HECTIQLAB_HOME/spool/<session>/
     <temporary>/hectiqlab-<uid>/home-<of which>/spool/<session>/   instead of that home, with a quarantine too

@@ -1,5 +1,6 @@
-"""The part of the MetaStore's interface for accounts: users, keys, web sessions, invites, members of projects,
-audit.
+"""The part of the MetaStore's interface for accounts.
+
+Accounts are users, their keys and web sessions, invites, members of projects, and the audit log.
 """
 
 from __future__ import annotations

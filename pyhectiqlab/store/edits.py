@@ -1,5 +1,6 @@
-"""MetaStore: notes, tags, names, projects and the archive of runs that people change, by the page, Python or the
-command. Those of scripts come as events.
+"""The part of the MetaStore's interface for what people change in runs: notes, tags, names, projects, the archive.
+
+People change them by the page, from Python or by the command. What scripts change comes as events.
 
 What is stored last counts, whoever sent it: a script's event that arrives after an edit replaces it, and an edit
 replaces what scripts sent before. An event that arrives again changes nothing.

@@ -1,5 +1,6 @@
-"""FleetStorage: a Storage that any number of lab processes share: PostgreSQL, and stores of points and of files that
-take several writers.
+"""FleetStorage: a Storage that any number of lab processes share.
+
+It is made of PostgreSQL, and of stores of points and of files that take several writers.
 """
 
 from __future__ import annotations

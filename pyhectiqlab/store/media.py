@@ -1,5 +1,6 @@
-"""What the MetaStore knows of media: the names of a run's figures, images, tables, histograms and texts, and what is
-shown at each step.
+"""The part of the MetaStore's interface for media.
+
+Media are a run's figures, images, tables, histograms and texts: their names, and what is shown at each step.
 
 There is one item for each (kind, name, rank, step): the last one of the newest attempt. Replaced items stay among the
 run's events, or as earlier versions of artifacts.

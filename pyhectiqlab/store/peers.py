@@ -1,5 +1,6 @@
-"""Peers: the lab processes that serve the same data: what they tell each other, and which of them does what is to be
-done once.
+"""Peers: the lab processes that serve the same data.
+
+This is what they tell each other, and which of them does what is to be done once.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The part of the MetaStore's interface for purging: the data of deleted runs is removed for good, in time or when
-asked.
+"""The part of the MetaStore's interface for purging: the data of deleted runs is removed for good.
+
+That happens in time, or when somebody asks.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What the MetaStore knows of models and datasets: versions of a name in a project, each a set of files, and the runs
-that made and used them.
+"""The part of the MetaStore's interface for models and datasets.
+
+A version of a name in a project is a set of files. The lab knows which runs made and used it.
 
 A version never changes once it is there. Its files are blobs; see artifacts.py for who may know of them.
 """

@@ -1,5 +1,6 @@
-"""Smoothed values of a line, in units of x: weighted means or medians of its points, the same at any zoom. Pure
-functions of arrays.
+"""Smoothed values of a line, in units of x: weighted means or medians of its points, the same at any zoom.
+
+Pure functions of arrays.
 
 The value at x is Σ weight · value / Σ weight over the finite points of the whole line, whatever part of it is drawn:
 

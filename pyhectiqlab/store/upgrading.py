@@ -1,5 +1,6 @@
-"""Upgrades of a lab's data: which schemas the databases have, a snapshot of them before they are migrated, and the way
-back.
+"""Upgrades of a lab's data: which schemas the databases have, and the snapshot before they are migrated.
+
+The snapshot is the way back.
 
     DATA/before-upgrade/2026-11-30T15-00-00Z-from-0.1.0-to-0.2.0/    lab.db, points.db, upgrade.json
 

@@ -1,5 +1,6 @@
-"""Clients for the labs that outboxes and the spool name by URL, profile and id: which lab is meant, and whose key to
-use.
+"""Clients for the labs that outboxes and the spool name by URL, profile and id.
+
+This module decides which lab is meant, and whose key to use.
 
 A lab is recognised by its id, if it has sent one. So the same lab may move to another address or port. Another lab at
 the old address is not taken for it, and is sent no key (http.py).

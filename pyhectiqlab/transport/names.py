@@ -1,5 +1,6 @@
-"""Names of hosts to addresses, within a bound. The C library's resolver waits half a minute and more for a silent name
-server, however little time its caller has.
+"""Names of hosts to addresses, within a bound.
+
+The C library's resolver waits half a minute and more for a silent name server, however little time its caller has.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Versions of models and datasets from the lab. An interrupted download goes on where it was; a folder gets its name
-only when it is whole.
+"""Versions of models and datasets from the lab.
+
+An interrupted download goes on where it was; a folder gets its name only when it is whole.
 
 A version is downloaded into `.NAME-VERSION.part` beside its place. Each file is continued behind the bytes that it has
 already, and compared with its digest. At last the folder gets its name, with a manifest in it that says what it is.

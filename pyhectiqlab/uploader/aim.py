@@ -1,5 +1,7 @@
-"""Aim: to which lab a session's writers go, as profiles are now. Where an address, a key or a profile was wrong, no lab
-ever answered. What was kept then goes to the lab that was meant, if it is clear which one that is.
+"""Aim: to which lab a session's writers go, as profiles are now.
+
+Where an address, a key or a profile was wrong, no lab ever answered. What was kept then goes to the lab that was meant,
+if it is clear which one that is.
 """
 
 from __future__ import annotations

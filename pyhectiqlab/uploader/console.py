@@ -1,6 +1,7 @@
-"""The captured console, as log events. The uploader follows both files and logs new output to the runs that asked for
-it. It does so like a process of the job: by a queue of its own for each run, which is drained, sent and put away like
-any other.
+"""The captured console, as log events.
+
+The uploader follows both files and logs new output to the runs that asked for it. It does so like a process of the job:
+by a queue of its own for each run, which is drained, sent and put away like any other.
 
 Bytes count as recorded once their event is in the queue. What is about to be put is written down first, with the
 queue's end at that time, which only that put moves. So the next uploader notices a kill in between.

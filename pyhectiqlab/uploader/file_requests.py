@@ -1,5 +1,6 @@
-"""Requests for files: which files of the session are still to be sent, and which the lab will not get but does not know
-that yet.
+"""Requests for files: which files of the session are still to be sent, and which were given up.
+
+The lab is told of a file that was given up.
 
 The requests are on disk (spool/session_dir.py), so any later uploader, adoption or sync goes on with them.
 """

@@ -1,5 +1,6 @@
-"""Living: sessions whose own uploader is at work on this machine. A sync has it try at once, waits for what was logged
-until then, and counts what does not get to the lab.
+"""Living: sessions whose own uploader is at work on this machine.
+
+A sync has it try at once, waits for what was logged until then, and counts what does not get to the lab.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Entry of the uploader process: take the session's lease, work, and end. If another process has the lease, end at
-once.
+"""Entry of the uploader process: take the session's lease, work, and end.
+
+If another process has the lease, end at once.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Recovery: streams as an earlier uploader left them, read from the writers' files and the journal. Also going back in
-the journal.
+"""Recovery: streams as an earlier uploader left them, read from the writers' files and the journal.
+
+Also going back in the journal.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Redirect: where to send what the lab does not take as it was logged (there is no such project, or the run is somebody
-else's), and the message about it.
+"""Redirect: where to send what the lab does not take as it was logged, and the message about it.
+
+The lab does not take it where there is no such project, or the run is somebody else's.
 """
 
 from __future__ import annotations

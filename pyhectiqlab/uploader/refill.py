@@ -1,5 +1,6 @@
-"""Refill: after the lab was restored from a backup, delivered sessions are opened again at the lab's cursors. So what
-their journals still keep is sent once more, and so are their files, if these have not changed.
+"""Refill: after the lab was restored from a backup, delivered sessions are opened again at the lab's cursors.
+
+So what their journals still keep is sent once more, and so are their files, if these have not changed.
 
 A stream that still sends learns of it from the lab, which answers the next batch with 409 and its cursor, or with 404
 where it does not know the run any more. Its uploader then asks about the streams of its session that were delivered:

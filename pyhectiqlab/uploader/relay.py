@@ -1,5 +1,6 @@
-"""The relay: brings to the lab what the journal of a session holds while the session's own uploader, on a machine that
-cannot reach the lab, goes on writing it.
+"""The relay: brings to the lab what the journal of a session holds, while another machine goes on writing it.
+
+The session's own uploader is on that machine, which cannot reach the lab.
 
 It reads the journal, takes nothing from any queue, and writes one file of its own, `synced.json`, from which that
 uploader learns what the lab has. Both may send at once: the lab takes each number once. Files wait for the session's

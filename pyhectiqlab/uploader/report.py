@@ -1,5 +1,6 @@
-"""Reports: what the sessions on this machine hold, read from their files, for `hectiqlab status`. The numbers are those
-of `run.status()`, for each writer.
+"""Reports: what the sessions on this machine hold, read from their files, for `hectiqlab status`.
+
+The numbers are those of `run.status()`, for each writer.
 """
 
 from __future__ import annotations

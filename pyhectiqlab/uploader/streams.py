@@ -1,5 +1,6 @@
-"""The streams of a session: which there are, who feeds them, and which may be sent. The uploader's threads share this
-object (README.md).
+"""The streams of a session: which there are, who feeds them, and which may be sent.
+
+The uploader's threads share this object (README.md).
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Sync: `hectiqlab sync` delivers by hand what earlier sessions left, also sessions of other machines whose spool is on
-a shared disk. What an uploader delivers of other sessions by itself is in adopt.py.
+"""Sync: `hectiqlab sync` delivers by hand what earlier sessions left.
+
+That includes sessions of other machines whose spool is on a shared disk. What an uploader delivers of other sessions by
+itself is in adopt.py.
 
 What a sync does with a session depends on its lease and its owner:
 

@@ -1,5 +1,6 @@
-"""`synced.json`: what a sync on another machine brought to the lab from a session's journal. Only that sync writes
-it.
+"""`synced.json`: what a sync on another machine brought to the lab from a session's journal.
+
+Only that sync writes it.
 """
 
 from __future__ import annotations

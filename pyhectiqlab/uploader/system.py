@@ -1,5 +1,7 @@
-"""System metrics: the uploader samples the machine and logs the values to the runs of the session's owner. It does so
-like a process of the job: by a queue of its own for each run, which is drained, sent and put away like any other.
+"""System metrics: the uploader samples the machine and logs the values to the runs of the session's owner.
+
+It does so like a process of the job: by a queue of its own for each run, which is drained, sent and put away like any
+other.
 """
 
 from __future__ import annotations

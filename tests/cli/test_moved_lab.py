@@ -1,5 +1,6 @@
-"""A lab that moves to another address: spools, living runs and profiles find it again by its id, and no other lab gets
-what is of it. Real labs, moved from port to port.
+"""A lab that moves to another address: spools, living runs and profiles find it again by its id.
+
+No other lab gets what belongs to it. The labs are real and move from port to port.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Small labs of earlier schemas, one file each: labs/lab-SCHEMA-points-SCHEMA.tar.xz. Each was made by the lab and the
-client of the commit that brought the schema, and is never made again.
+"""Small labs of earlier schemas, one file each: labs/lab-SCHEMA-points-SCHEMA.tar.xz.
+
+Each was made by the lab and the client of the commit that brought the schema, and is never made again.
 
 `python -m tests.compat.old_labs` makes one of the present schemas: do it before a commit that brings the next one.
 """

@@ -1,5 +1,6 @@
-"""Bytes that an earlier version left on a disk or in shared memory stay readable: what lies beside this file is never
-made again. See golden.py for how it was made.
+"""Bytes that an earlier version left on a disk or in shared memory stay readable.
+
+What lies beside this file is never made again. golden.py shows how it was made.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""A lab of every earlier schema is opened by today's: its accounts, runs, configs, events, points and files are there,
-before and after its chunks are written anew.
+"""A lab of every earlier schema is opened by today's version.
+
+Its accounts, runs, configs, events, points and files are there, before and after its chunks are written anew.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The MetaStore on a PostgreSQL that ends connections, stops, keeps it waiting, or is no place for a lab: StoreError,
-nothing half written, and the store works once the server does.
+"""The MetaStore on a PostgreSQL that ends connections, stops, keeps it waiting, or is no place for a lab.
+
+It raises StoreError, nothing is half written, and the store works once the server does.
 """
 
 from __future__ import annotations

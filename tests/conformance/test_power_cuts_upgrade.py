@@ -1,5 +1,6 @@
-"""The power fails at any moment of an upgrade (of points.db, whose chunks are written anew; of lab.db) and of what
-lab.db stores behind it: nothing that was there or acknowledged is lost.
+"""The power fails at any moment of an upgrade: nothing that was there or acknowledged is lost.
+
+Upgrades are those of points.db, whose chunks are written anew, and of lab.db, with what lab.db stores afterwards.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""One suite for every queue of bytes between two processes. What an implementation does not promise, it says in an
-attribute.
+"""One suite for every queue of bytes between two processes.
+
+What an implementation does not promise, it says in an attribute.
 """
 
 from __future__ import annotations

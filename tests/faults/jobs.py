@@ -1,5 +1,7 @@
-"""Jobs of several processes: helpers that open the run of a living training, ranks of which one is killed, scripts
-whose children open the run; and how the lab must tell of them, which is looked at as soon as they have ended.
+"""Jobs of several processes, and what the lab must tell of them.
+
+Helpers open the run of a living training; one of several ranks is killed; the children of a script open its run. The
+lab is asked as soon as they have ended.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""A lab whose disk is full is not silent: it says so in the log, its health, its metrics and notices, starts all the
-same, answers what is asked, and takes data again by itself.
+"""A lab whose disk is full starts and says so in its log, its health, its metrics and notices.
+
+It answers what is asked, and takes data again by itself.
 """
 
 from __future__ import annotations

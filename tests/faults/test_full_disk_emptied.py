@@ -1,5 +1,6 @@
-"""An administrator whose disk is full looks, deletes and purges, of a lab that runs and of one that is stopped: the
-room that the lab kept for that is used, and kept again afterwards.
+"""An administrator whose disk is full looks, deletes and purges, while the lab runs and while it is stopped.
+
+The room that the lab kept for that is used, and is kept again afterwards.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""scripts/fleet: PostgreSQL, ClickHouse, SeaweedFS and several labs behind nginx, on this machine, and a real training
-through them. All of it is in a temporary folder, and goes with it.
+"""scripts/fleet: several labs on PostgreSQL, ClickHouse and SeaweedFS behind nginx here, and a training.
+
+All of it is in a temporary folder, and is removed with it.
 """
 
 from __future__ import annotations

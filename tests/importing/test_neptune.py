@@ -1,5 +1,6 @@
-"""Exports of Neptune. They are made here in the format that its exporter documents: Neptune's service, which the
-exporter reads, is no more.
+"""Exports of Neptune.
+
+They are made here in the format that its exporter documents: Neptune's service, which the exporter reads, is no more.
 """
 
 from __future__ import annotations

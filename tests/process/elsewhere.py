@@ -1,5 +1,6 @@
-"""Another machine, as the kernel can make one: a boot id, a host name, processes, memory and a network of its own, and
-the disk shared with this one.
+"""Another machine, as the kernel can make one.
+
+It has a boot id, a host name, processes, memory and a network of its own, and shares the disk with this one.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Scripts that are started without standard descriptors, or close them: no file of ours is taken for the terminal, and
-all arrives.
+"""Scripts that are started without standard descriptors, or close them.
+
+No file of ours is taken for the terminal, and everything arrives.
 """
 
 from __future__ import annotations

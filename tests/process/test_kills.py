@@ -1,5 +1,6 @@
-"""Kill -9 at random moments, of each part of the path: whatever call had returned is in the lab afterwards, exactly
-once, in order.
+"""Kill -9 at random moments, of each part of the path.
+
+Whatever call had returned is in the lab afterwards, exactly once and in order.
 
 HECTIQLAB_TEST_KILLS says how many kills of trainers and of uploaders (16 without it); of the lab it is an eighth.
 """

@@ -1,5 +1,6 @@
-"""What is wrong at `Run(...)` is said in one line and training goes on; what was kept is pushed by a sync; offline,
-dry and read-only.
+"""What is wrong at `Run(...)` is said in one line, and training goes on.
+
+Offline, dry and read-only mode; a sync pushes what was kept.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Odd homes and odd machines: a home that cannot be written, or is not known, a working folder that is gone, a package
-in a zip file, no shell. With the lab up, all arrives.
+"""Odd homes and odd machines: with the lab up, everything arrives.
+
+A home that cannot be written or is not known, a working folder that is gone, a package in a zip file, no shell.
 
 What is mounted, is mounted in a mount namespace of the test's own, with shared memory and temporary storage of its own:
 tests run as root, whom permissions do not stop.

@@ -1,5 +1,6 @@
-"""Compute nodes without network log to a shared disk; another machine sends it: beside them, after them, and where they
-are gone.
+"""Compute nodes without network log to a shared disk, and another machine sends it.
+
+It sends while they run, after they have ended, and where they are gone.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Any process may log: children forked and spawned, pools, threads, signal handlers, notebooks, ranks. All arrives,
-and the parent's run stays its own.
+"""Any process may log: children forked and spawned, pools, threads, signal handlers, notebooks, ranks.
+
+All arrives, and the parent's run stays its own.
 """
 
 from __future__ import annotations

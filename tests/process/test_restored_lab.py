@@ -1,5 +1,7 @@
-"""A lab restored from yesterday's backup: living runs go back by themselves, delivered ones by a sync; what is kept
-nowhere any more is counted and shown. `hectiqlab verify` tells before and after.
+"""A lab restored from yesterday's backup gets back what the machines still have.
+
+Living runs go back by themselves, delivered ones by a sync. What is kept nowhere any more is counted and shown.
+`hectiqlab verify` tells before and after.
 """
 
 from __future__ import annotations

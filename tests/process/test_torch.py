@@ -1,5 +1,6 @@
-"""With PyTorch: tensors as values, DataLoader workers that log, ranks under torchrun. Its own extra; skipped where
-torch is not installed.
+"""With PyTorch: tensors as values, DataLoader workers that log, ranks under torchrun.
+
+Its own extra; skipped where torch is not installed.
 """
 
 from __future__ import annotations

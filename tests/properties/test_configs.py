@@ -1,5 +1,7 @@
-"""Configs against a plain model: whatever events of whichever attempts arrive, cut into transactions in any way, the
-run and its attempts have what a value-by-value merge gives, within the bounds, and the run is found by just that.
+"""Configs against a plain model: a merge value by value.
+
+Events of any attempts arrive in any order, cut into transactions in any way. The run and its attempts have what the
+model has, within the bounds, and the run is found by just that.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Ingest against a dict: whatever is sent twice, cut anew, sent too early or cut off by a crash of the lab, both stores
-hold every event that was acknowledged once and in order, and a client that goes on at the cursor completes them.
+"""Ingest against a dict.
+
+Batches are sent twice, cut anew, sent too early or cut off by a crash of the lab. Both stores hold every acknowledged
+event once and in order, and a client that goes on at the cursor completes them.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+"""Fixtures of the tests over HTTP: labs that a module shares, and who asks them."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
-"""While many sessions send, lab.db is told of batches of points alone a moment after they were answered: nothing that
-was answered is lost, counted twice or forgotten by that, whenever the lab is killed, backed up or refused by its disk.
+"""Batches of points alone of which lab.db is told a moment after they were answered (server/deferred.py).
+
+Nothing that was answered is lost, counted twice or forgotten, whenever the lab is killed, backed up or refused by its
+disk.
 """
 
 from __future__ import annotations

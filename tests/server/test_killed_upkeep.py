@@ -1,5 +1,6 @@
-"""A lab that is killed in its own upkeep (migration, compaction, purge, garbage collection) starts again and has lost
-nothing.
+"""A lab that is killed in its own upkeep starts again and has lost nothing.
+
+Upkeep: migration, compaction, purge, removal of unused files.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Whoever asked for it hears of a run that failed, is lost or ended, once it can be reached, after a kill of the lab
-too.
+"""Notices reach those who asked for them: of a run that failed, is lost or ended.
+
+They arrive once the target can be reached, also after a kill of the lab.
 """
 
 from __future__ import annotations

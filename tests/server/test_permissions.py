@@ -1,5 +1,6 @@
-"""The permission matrix: every route of the API, asked by everybody, about a project that is open to the lab and about
-one that is private.
+"""The permission matrix: every route of the API, asked by everybody.
+
+Each is asked about a project that is open to the lab and about one that is private.
 
 The routes come from the application itself. A route without a line in ROUTES fails, and so does one whose guard
 (server/access.py) asks for something else than its line says. A request is as small as it can be: what somebody may do

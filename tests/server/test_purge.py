@@ -1,5 +1,6 @@
-"""`hectiqlab admin purge`: deleted runs go now, with their files, beside a running lab and without one, and their room
-comes back; whoever is killed meanwhile leaves work that is done later.
+"""`hectiqlab admin purge`: deleted runs go now, with their files, and their room comes back.
+
+It works beside a running lab and without one. If it is killed, the rest is done later.
 """
 
 from __future__ import annotations

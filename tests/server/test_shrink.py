@@ -1,5 +1,6 @@
-"""Databases of earlier versions, which could not shrink, are written anew: small ones at a start, large ones by a
-command, and nothing is lost where it is killed.
+"""Databases of earlier versions, which could not shrink, are written anew.
+
+Small ones at a start, large ones by a command. Nothing is lost where it is killed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Snapshots take over what did not change: parts of databases are stored once, free pages never, and each snapshot is
-whole by itself, whoever writes, is killed or removes others meanwhile.
+"""Snapshots take over what did not change.
+
+Parts of databases are stored once, free pages never. Each snapshot is whole by itself, whoever writes, is killed or
+removes others meanwhile.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+"""The parts of an unfinished upload to a bucket: which of its objects count, and how they are joined."""
+
 from __future__ import annotations
 
 import random

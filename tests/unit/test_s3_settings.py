@@ -1,3 +1,5 @@
+"""Addresses of buckets, with their credentials and options."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,5 +1,7 @@
-"""Every number on the page that comes from points, compared with the raw points: random series with NaN and infinities,
-ranks, attempts and shuffled steps, seen at random widths, zooms, axes and smoothings.
+"""Every number on the page that comes from points, compared with the raw points.
+
+Random series with NaN and infinities, ranks, attempts and shuffled steps, seen at random widths, zooms, axes and
+smoothings.
 """
 
 from __future__ import annotations

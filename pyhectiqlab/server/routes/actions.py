@@ -1,5 +1,6 @@
-"""Actions on one run or many, all in one transaction, with what takes them back: tags, notes, names, groups, the
-archive, moves to another project, deletion.
+"""Actions on one run or many, all in one transaction, with what takes them back.
+
+The actions: tags, notes, names, groups, the archive, moves to another project, deletion.
 """
 
 from __future__ import annotations

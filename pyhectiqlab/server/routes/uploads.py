@@ -1,5 +1,7 @@
-"""Uploads: files on their way in, by tus 1.0 (https://tus.io/protocols/resumable-upload): creation, expiration,
-termination. What a finished upload leaves is a blob: bytes named by their SHA-256.
+"""Uploads: files on their way in, by tus 1.0 (https://tus.io/protocols/resumable-upload).
+
+Of its extensions there are creation, expiration and termination. A finished upload becomes a blob: bytes named by their
+SHA-256.
 """
 
 from __future__ import annotations

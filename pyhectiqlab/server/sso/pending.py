@@ -1,5 +1,6 @@
-"""Logins that are under way at the provider: what the lab must know again when the browser comes back, at
-whichever lab on the data.
+"""Logins that are under way at the provider: what the lab must know when the browser comes back.
+
+The browser may come back to another lab on the same data.
 
 A login belongs to the browser that began it, by a cookie, and is taken once. So an address that somebody else made
 (login CSRF), or that was used already (replay), leads to nothing.

@@ -1,5 +1,6 @@
-"""Why a login by single sign-on is refused: a word for the login page, which has a sentence for each, and more for the
-lab's log.
+"""Why a login by single sign-on is refused: a word for the login page, and more for the lab's log.
+
+The page has a sentence for each word.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The mirror of MLflow: the real one goes on working, and its fluent calls go to a lab, too. What autolog and other
-code log by MlflowClient is mirrored there.
+"""The mirror of MLflow: the real one goes on working, and its fluent calls go to a lab, too.
+
+What autolog and other code log by MlflowClient is mirrored there.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Loaded at the start of every Python below `hectiqlab run --instead-of …`: installs the hook of the stand-ins, then
-loads the sitecustomize that this one hides.
+"""Loaded at the start of every Python below `hectiqlab run --instead-of …`: installs the hook of the stand-ins.
+
+Then it loads the sitecustomize that this one hides.
 """
 
 import importlib

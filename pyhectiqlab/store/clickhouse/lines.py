@@ -1,5 +1,6 @@
-"""Queries for buckets: lines as a chart draws them, from nodes where these are fine enough, and from points at their
-edges. Smoothed lines too.
+"""Queries for buckets: lines as a chart draws them, also smoothed.
+
+They are read from nodes where these are fine enough, and from points at their edges.
 """
 
 from __future__ import annotations

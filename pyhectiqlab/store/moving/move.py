@@ -1,5 +1,7 @@
-"""Moving a whole lab: files first, which may be copied while it runs; then, once it is stopped, rows and points; then
-all of it is read on both sides and compared. Only then the new place is a lab, and the old one says where it went.
+"""Moving a whole lab to other engines.
+
+Files come first: they may be copied while the lab runs. Once it is stopped, rows and points follow. Then all of it is
+read on both sides and compared. Only then is the new place a lab, and the old one says where it went.
 
 Whatever ends it in between, it goes on when it is called again: the target bears a mark until all is compared, and no
 lab starts on it. The lab's id and its generation stay: links and keys are good, and clients find what they sent.

@@ -1,5 +1,6 @@
-"""The parts of an unfinished upload: objects `uploads/<id>/<number>-<nonce>` whose names and sizes are all that any
-process has to know of it. No I/O.
+"""The parts of an unfinished upload: objects `uploads/<id>/<number>-<nonce>`.
+
+Their names and sizes are all that a process has to know of the upload. No I/O.
 
 Part number k is full if it has exactly `full_bytes(k)` bytes; a shorter one is a tail, behind which nothing follows.
 An object is never replaced: another process that receives the same bytes writes another object of the same number. Of

@@ -1,5 +1,7 @@
-"""SQLite as the database of a MetaStore: WAL with synchronous=FULL, so that a commit survives a power failure and
-readers never wait for the writer. Readers read in a transaction, so that a view shows one state.
+"""SQLite as the database of a MetaStore.
+
+WAL with synchronous=FULL: a commit survives a power failure, and readers never wait for the writer. Readers read in a
+transaction, so that a view shows one state.
 """
 
 from __future__ import annotations

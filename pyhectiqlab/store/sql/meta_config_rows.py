@@ -1,5 +1,6 @@
-"""SQL of the MetaStore for the rows of configs: each is one map; values that are added to a large config are parts
-behind it.
+"""SQL of the MetaStore for the rows of configs.
+
+Each row is one map. Values that are added to a large config are parts that follow it.
 
 To write a config anew takes some 4 ms for each MiB. So new values of a large config are put behind it as parts, and
 merged when it is read. Once the parts are large, the config is written whole again.

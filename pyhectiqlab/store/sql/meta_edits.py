@@ -1,5 +1,6 @@
-"""SQL of the MetaStore for notes, tags, names, projects and the archive of runs that people change. A few statements,
-however many runs there are.
+"""SQL of the MetaStore for notes, tags, names, projects and the archive of runs that people change.
+
+A few statements, however many runs there are.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""SQL of the MetaStore for notices: written in the transaction that changes a run's state, so that none is
-forgotten.
+"""SQL of the MetaStore for notices.
+
+They are written in the transaction that changes a run's state, so that none is forgotten.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Notes in PostgreSQL, for several labs. The table has no write-ahead log: a crash of the server empties it, as a
-restart does for a lab that is alone.
+"""Notes in PostgreSQL, for several labs.
+
+The table has no write-ahead log: a crash of the server empties it, as a restart does for a lab that is alone.
 """
 
 from __future__ import annotations

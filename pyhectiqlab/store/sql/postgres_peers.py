@@ -1,5 +1,7 @@
-"""The Peers of a lab on PostgreSQL: a connection of its own, past any pooler, that hears what others tell (LISTEN) and
-holds the duties (advisory locks of its session). Whose connection ends loses its duties, and another lab takes them.
+"""The Peers of a lab on PostgreSQL: a connection that hears what others tell (LISTEN) and holds the lab's duties.
+
+It leads past any pooler. Duties are advisory locks of its session: when the connection ends, the lab loses its duties,
+and another lab takes them.
 """
 
 from __future__ import annotations

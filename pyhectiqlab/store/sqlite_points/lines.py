@@ -1,5 +1,6 @@
-"""Queries for buckets: lines as a chart draws them, from summaries where these are fine enough, and from points at the
-edges. Smoothed lines too.
+"""Queries for buckets: lines as a chart draws them, also smoothed.
+
+They are read from summaries where these are fine enough, and from points at the edges.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Moments: what a table of runs shows of a series beside its extent: how many values are NaN, their mean, the first,
-and the steps of the lowest and the highest one.
+"""Moments: what a table of runs shows of a series beside its extent.
+
+That is how many values are NaN, their mean, the first value, and the steps of the lowest and the highest one.
 
 The row of a series keeps them for its points in chunks and in the head. Those of recent points are found out when they
 are asked for, so that ingest does not pay for them. A series that an earlier version began has none in its row (NULL):

@@ -1,5 +1,6 @@
-"""Queries on points.db and on recent points. Every function takes a Reading, which shows one state, and leaves no
-state behind.
+"""Queries on points.db and on recent points.
+
+Every function takes a Reading, which shows one state, and leaves no state behind.
 """
 
 from __future__ import annotations

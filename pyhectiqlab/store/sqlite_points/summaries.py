@@ -1,5 +1,6 @@
-"""Summaries of a metric in each of ten thousand runs, for searches that compare or sort by metrics: kept in memory once
-they are asked for.
+"""Summaries of a metric in each of ten thousand runs, for searches that compare or sort by metrics.
+
+They are kept in memory once they were asked for.
 
 The rows of one key lie all over points.db, since rows are kept by run: reading one row takes some 15 µs. So what was
 read of a key stays here, and an append only notes which runs are to be read again. An index by key would cost one more

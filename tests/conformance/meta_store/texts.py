@@ -1,5 +1,6 @@
-"""Texts and numbers that somebody made up: zero characters, lone surrogates, what is longer than an index entry may be,
-alphabets of all kinds, the ends of int64.
+"""Hostile texts and numbers.
+
+Zero characters, lone surrogates, what is longer than an index entry may be, alphabets of all kinds, the ends of int64.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Makes a run of W&B in the current folder, offline: `python make_wandb.py`. Samples were made by this script with the
-release that their folder names, in /tmp/sample; tests run it with the release that is installed.
+"""Makes a run of W&B in the current folder, offline: `python make_wandb.py`.
+
+Samples were made by this script with the release that their folder names, in /tmp/sample; tests run it with the release
+that is installed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Prints what W&B itself reads of a `.wandb` file, as JSON: `python read_wandb.py FILE`. It uses the classes by which
-`wandb sync` reads such files. The read.json of samples were made by it, with the release that their folder names.
+"""Prints what W&B itself reads of a `.wandb` file, as JSON: `python read_wandb.py FILE`.
+
+It uses the classes by which `wandb sync` reads such files. The read.json of samples were made by it, with the release
+that their folder names.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pyhectiqlab.store.clickhouse.facts_schema import metadata
 from pyhectiqlab.store.clickhouse.levels_of_builds import Sizes
 from pyhectiqlab.store.clickhouse.point_store import ClickHousePointStore
-from pyhectiqlab.store.clickhouse.schema import BUILT, TABLES
+from pyhectiqlab.store.clickhouse.schema import BUILT
 
 from .clickhouse import needs_clickhouse, server
 from .postgres import cluster, needs_postgres
@@ -56,9 +56,8 @@ class ClickHousePlace:
 
     def remove(self) -> None:
         """Remove the data. All stores are closed."""
-        for table in TABLES:
-            if table != "lab":
-                self.ask(f"TRUNCATE TABLE {table} SYNC")
+        for table in ("arrived", *BUILT, "series", "counted"):
+            self.ask(f"TRUNCATE TABLE {table} SYNC")
         tables = ", ".join(name for name in metadata.tables if name not in {"points_lab", "points_windows"})
         cluster().ask(f"TRUNCATE {tables}", database=self.facts)
         cluster().ask("DELETE FROM points_windows", database=self.facts)

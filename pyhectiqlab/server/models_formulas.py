@@ -63,3 +63,9 @@ class PairsOfRun(BaseModel):
 
 class PairsAnswer(BaseModel):
     lines: list[PairsOfRun]
+
+
+class AxesAnswer(BaseModel):
+    axes: dict[str, str] = Field(
+        description="The metric to draw it over, by the name of a metric or a pattern with *. Of several runs together."
+    )

@@ -376,6 +376,9 @@ class MetaView(
         newest attempt's counts.
         """
 
+    def meta_of_key(self, ids: Sequence[str], key: str) -> dict[str, Any]:
+        """Return the newest attempt's value of one key, of those runs that logged it."""
+
     def meta_attempts(self, run_id: str, limit: int) -> list[int]:
         """Return the newest attempts that logged meta, in ascending order."""
 

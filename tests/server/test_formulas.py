@@ -136,6 +136,16 @@ def test_a_step_counts_with_the_mean_of_its_ranks_and_without_a_metric_there_is_
     assert refused.status_code == 422 and "At the end" in refused.text
 
 
+def test_the_axes_that_runs_ask_for_are_told_of_all_together(api: Api) -> None:
+    runs = [str(api.attach()["run"]["id"]) for _ in range(3)]
+    for run, said in zip(runs, ({"valid/*": "epoch", "no": 7}, {"valid/*": "step", "test": "epoch"}), strict=False):
+        event = [0, "meta", 1_700_000_000_000_000, {"key": "x_axes", "value": said}]
+        api.ingest(batch(run, new_id(), 1, 1, series=[], events=[event]))
+    assert api.get("/series/axes", run=runs) == {"axes": {"valid/*": "epoch", "test": "epoch"}}
+    assert api.get("/series/axes", run=runs[1:2]) == {"axes": {"valid/*": "step", "test": "epoch"}}
+    assert api.get("/series/axes", run=runs[2:]) == {"axes": {}}
+
+
 def test_lines_that_are_read_twice_to_take_less_memory_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     store, n = MemoryPointStore(), 200
     for i, run in enumerate("abc"):

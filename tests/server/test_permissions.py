@@ -121,6 +121,7 @@ POST /series/buckets run:read
 POST /series/groups run:read
 POST /series/formulas run:read
 POST /series/pairs run:read
+GET /series/axes run:read
 GET /stream run:read
 GET /runs project:read
 GET /table project:read
@@ -183,6 +184,7 @@ INSIDE = {
         "POST /series/groups",
         "POST /series/formulas",
         "POST /series/pairs",
+        "GET /series/axes",
         "POST /runs/actions",
         "GET /runs/differences",
         *LISTS,
@@ -359,7 +361,7 @@ class World:
             more = {"params": {"run": run}, "stream": True}
         elif route in LISTS:
             more = {"params": {"project": project.ref, "by": "state"}}
-        elif route == "GET /runs/differences":
+        elif route in {"GET /runs/differences", "GET /series/axes"}:
             more = {"params": {"run": run}}
         elif route == "GET /runs/resolve":
             more = {"params": {"ref": run}}

@@ -111,7 +111,7 @@ def test_beside_the_real_one_both_keep_the_same(site: Site, tmp_path: Path) -> N
 
 
 def test_define_metric_places_points_at_their_step_metric(site: Site) -> None:
-    """define_metric: step_metric, globs; a key that comes before its step metric waits for it."""
+    """define_metric: step_metric, globs; a key that comes before its step metric waits for it; meta x_axes."""
     script = """
     import wandb
     run = wandb.init(project="standins", name="axes")
@@ -124,11 +124,13 @@ def test_define_metric_places_points_at_their_step_metric(site: Site) -> None:
     run.log({"epoch": 1, "train/global_step": 300})
     run.log({"other": 5.0})
     run.log({"val/loss": 0.6, "epoch": 1.5, "train/global_step": 400})
+    run.log({"val/loss": 0.5, "epoch": 2})
     """
     instead(site, "wandb", script)
     points = last_points(site, "axes")
     assert points["train/loss"] == {100: 1.0, 200: 0.5}
-    assert points["val/loss"] == {1: 0.7, 4: 0.6}
+    assert points["val/loss"] == {1: 0.7, 4: 0.6, 5: 0.5}, "from the first epoch that is no whole number on, W&B's step"
+    assert site.ended("axes")["meta"]["x_axes"] == {"val/*": "epoch"}
     assert points["other"] == {300: 5.0}
     assert points["train/global_step"] == {0: 100.0, 1: 200.0, 2: 300.0, 4: 400.0}
 

@@ -1,8 +1,10 @@
-"""Formulas of metrics over the steps, and one formula over another."""
+"""Formulas of metrics over the steps, one formula over another, and the metrics that runs want to be drawn over."""
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from typing import Annotated
+
+from fastapi import Query, Request, Response
 
 from ...store.points import Smoothing
 from .. import models_formulas as models
@@ -11,11 +13,14 @@ from ..access import TheCaller, TheLab, check_readable
 from ..bodies import BodyRoute
 from ..formula import Formula, FormulaError, parse_formula
 from ..formulalines import FormulaLine, TooLongError, formula_lines, formula_pairs
-from ..replies import ApiError, Page, wants_msgpack
+from ..replies import ApiError, Page, reply_large, wants_msgpack
 from .common import Router, answers
 from .series import buckets_answer
 
 router = Router(tags=["series"], route_class=BodyRoute)
+AXES_RUNS_MAX = 100  # as many as a page draws
+AXES_MAX = 1000
+RunId = Annotated[str, Query(min_length=1, max_length=64)]
 
 
 @router.post("/series/formulas", response_model=None, responses=answers(models_series.BucketsAnswer, 200, 404, 410))
@@ -56,6 +61,27 @@ def pairs(body: models.PairsBody, request: Request, lab: TheLab, caller: TheCall
         columns = {name: getattr(paired, name).tolist() for name in ("step", "x", "y")}
         page.add({"run": s.run, "total": paired.total, **columns}, large=True)
     return page.reply()
+
+
+@router.get("/series/axes", response_model=None, responses=answers(models.AxesAnswer, 200, 404, 410))
+def axes(
+    lab: TheLab,
+    caller: TheCaller,
+    run: Annotated[list[RunId], Query(min_length=1, max_length=AXES_RUNS_MAX, description="Ids.")],
+) -> Response:
+    """Over which metric the runs want metrics to be drawn, as W&B's define_metric says with its step_metric: what they
+    have as the meta `x_axes`. Where they differ, the first of the runs counts.
+    """
+    check_readable(lab, caller, run)
+    with lab.meta.reading() as view:
+        said = view.meta_of_key(run, "x_axes")
+    its: dict[str, str] = {}
+    for one in run:
+        told = said.get(one)
+        for name, metric in told.items() if isinstance(told, dict) else ():
+            if isinstance(name, str) and isinstance(metric, str) and len(its) < AXES_MAX:
+                its.setdefault(name, metric)
+    return reply_large({"axes": its})
 
 
 def _read(text: str) -> Formula:

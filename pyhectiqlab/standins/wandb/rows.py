@@ -3,6 +3,7 @@
 What is logged goes to the lab at once, so that a kill loses nothing. Three things differ from W&B on purpose: a key
 that is logged twice in a row is kept twice; a step below the row's, which W&B drops, is kept at that step; and where
 `define_metric` names a step metric, the points lie at its value, if it is a whole number, and not at W&B's own step.
+Once it was another number, they lie at W&B's step, and the meta `x_axes` says over which metric a page draws them.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Rows:
         self.last: dict[str, Any] = {}  # the newest number of each key
         self._definitions: dict[str, Definition] = {}
         self._step_metrics: dict[str, str | None] = {}  # looked up already
+        self._uneven: set[str] = set()  # step metrics that had a value which is no whole number
         self._row: dict[str, float] = {}  # numbers of this row
         self._waiting: dict[str, Any] = {}  # what waits for its step metric, until the row is done
         run._outbox.at_end.append(lambda ending: self.commit())
@@ -117,13 +119,15 @@ class Rows:
             self._step_metrics[key] = definition.step_metric if definition is not None else None
         return self._step_metrics[key]
 
-    @staticmethod
-    def _place(metric: str | None, x: Any, at: int) -> int:
-        if x is None:
+    def _place(self, metric: str | None, x: Any, at: int) -> int:
+        if metric is None or x is None or metric in self._uneven:
             return at
         if float(x).is_integer():
             return int(x)
         say_once(f"wandb: {metric!r} has values that are no whole numbers, so W&B's own step is the step here.")
+        self._uneven.add(metric)
+        axes = {d.name: d.step_metric for d in self._definitions.values() if d.step_metric in self._uneven}
+        self._run.add_meta("x_axes", axes)
         return at
 
     def keys(self) -> Iterator[str]:

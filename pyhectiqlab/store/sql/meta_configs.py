@@ -312,6 +312,11 @@ class ConfigsSql(Share):
                 by_key[row.key] = msgpack.unpackb(row.value, strict_map_key=False)
         return by_key
 
+    def meta_of_key(self, ids: Sequence[str], key: str) -> dict[str, Any]:
+        its = select(run_meta.c.run_id, run_meta.c.value).where(run_meta.c.run_id.in_(ids), run_meta.c.key == key)
+        rows = self.conn.execute(its.order_by(run_meta.c.attempt))
+        return {row.run_id: msgpack.unpackb(row.value, strict_map_key=False) for row in rows}
+
     def meta_attempts(self, run_id: str, limit: int) -> list[int]:
         return self._newest(select(run_meta.c.attempt).where(run_meta.c.run_id == run_id).distinct(), limit)
 

@@ -4,26 +4,29 @@ import { render } from 'preact';
 import './styles.css';
 import './media.css';
 import { at } from './base/root';
-import { AccountPage } from './pages/account';
-import { AdminPage } from './pages/admin';
-import { CommandPage } from './pages/command';
 import { ComparePage } from './pages/compare';
-import { InvitePage } from './pages/invite';
 import { LoginPage } from './pages/login';
-import { MembersPage } from './pages/members';
 import { ProjectsPage } from './pages/projects';
-import { RegistryPage } from './pages/registry';
 import { RunPage } from './pages/run';
 import { RunsPage } from './pages/runs';
-import { SettingsPage } from './pages/settings';
-import { VersionPage } from './pages/version';
 import { interceptLinks, useRoute } from './state/router';
 import { startSession, user } from './state/session';
 import { useStore } from './state/store';
 import { Empty } from './widgets/basics';
+import { later } from './widgets/later';
 import { Overlays } from './widgets/overlays';
 import { ConnectionLine, Shell } from './widgets/shell';
 import { showTexts } from './widgets/texts';
+
+// Few of those who look at runs come to these.
+const AccountPage = later(() => import('./pages/account').then((its) => its.AccountPage));
+const AdminPage = later(() => import('./pages/admin').then((its) => its.AdminPage));
+const CommandPage = later(() => import('./pages/command').then((its) => its.CommandPage));
+const InvitePage = later(() => import('./pages/invite').then((its) => its.InvitePage));
+const MembersPage = later(() => import('./pages/members').then((its) => its.MembersPage));
+const RegistryPage = later(() => import('./pages/registry').then((its) => its.RegistryPage));
+const SettingsPage = later(() => import('./pages/settings').then((its) => its.SettingsPage));
+const VersionPage = later(() => import('./pages/version').then((its) => its.VersionPage));
 
 function App() {
   const who = useStore(user);

@@ -169,6 +169,7 @@ class EventsSuite:
         with world.store.reading() as view:
             assert view.meta(run) == {"a": 2, "b": "old"} and view.meta(run, 2) == {"a": 2}
             assert view.meta(run, 1) == {"a": [1, b"\0"], "b": "old"}
+            assert view.meta_of_key([run, "none"], "a") == {run: 2} and view.meta_of_key([run], "c") == {}
             assert view.meta_attempts(run, 9) == [1, 2] and view.meta_attempts(run, 1) == [2]
 
     def test_meta_keeps_to_its_bounds(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,7 @@ export const api = {
     (await call('GET /runs/{run_id}/config', { path: { run_id: run }, query: { attempt }, signal, exact: true })).config,
   attemptMeta: async (run: string, attempt: number, signal?: Signal) =>
     (await call('GET /runs/{run_id}/meta', { path: { run_id: run }, query: { attempt }, signal, exact: true })).meta,
+  axes: (run: string[], signal?: Signal) => call('GET /series/axes', { query: { run }, signal }),
   keys: (run: string, query: Queries['GET /runs/{run_id}/keys'], signal?: Signal) =>
     call('GET /runs/{run_id}/keys', { path: { run_id: run }, query, signal }),
   logs: (run: string, query: Queries['GET /runs/{run_id}/logs'], signal?: Signal) =>

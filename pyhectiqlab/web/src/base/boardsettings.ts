@@ -17,6 +17,7 @@ export interface PanelSettings {
   xScale?: Scale; // of a chart whose x is no axis of the page
   y?: YRange;
   size?: Size;
+  x?: string; // the metric that it is drawn over; '': none, whatever its run asked for
   ridges?: boolean; // of histograms: as ridges, not as a heat map
 }
 
@@ -170,7 +171,8 @@ function readPanel(value: Json): PanelSettings {
   const xScale = oneOf(SCALES, value['xScale']);
   const size = oneOf(SIZES, value['size']);
   const y = readRange(value['y']);
-  return { ...(scale && { scale }), ...(xScale && { xScale }), ...(size && { size }), ...(y && { y }), ...(value['ridges'] === true && { ridges: true }) };
+  const { x } = value;
+  return { ...(scale && { scale }), ...(xScale && { xScale }), ...(size && { size }), ...(y && { y }), ...(typeof x === 'string' && x.length <= NAME_MAX && { x }), ...(value['ridges'] === true && { ridges: true }) };
 }
 
 function readRange(value: unknown): YRange | undefined {

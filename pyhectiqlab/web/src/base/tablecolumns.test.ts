@@ -7,6 +7,8 @@ test.each([
   ['config."a \\"b\\" \\\\"', { kind: 'config', path: 'a "b" \\' }, 'a "b" \\'],
   ['metric."train/loss".last', { kind: 'metric', key: 'train/loss', stat: 'last' }, 'train/loss'],
   ['metric."x.min".max', { kind: 'metric', key: 'x.min', stat: 'max' }, 'max x.min'],
+  ['metric."loss".min_step', { kind: 'metric', key: 'loss', stat: 'min_step' }, 'step of min loss'],
+  ['metric."loss".mean', { kind: 'metric', key: 'loss', stat: 'mean' }, 'mean loss'],
 ] as const)('%s is a column, and is written as it was', (name, column, label) => {
   expect(parseColumn(name)).toEqual(column);
   expect(columnName(column)).toBe(name);

@@ -1,7 +1,9 @@
 // Names of a table's columns, as the lab has them: a fact of the run, config.PATH, or metric."KEY".STAT.
 
-export const STATS = ['last', 'min', 'max', 'count'] as const;
-export type Stat = (typeof STATS)[number];
+/** What a table tells of a metric, and how that is said before its key. */
+const STAT_WORDS = { last: '', min: 'min', max: 'max', mean: 'mean', first: 'first', min_step: 'step of min', max_step: 'step of max', count: 'count', nan: 'NaN in' } as const;
+export type Stat = keyof typeof STAT_WORDS;
+export const STATS = Object.keys(STAT_WORDS) as Stat[];
 export const FACTS = ['state', 'started', 'duration', 'author', 'group', 'points', 'created', 'note'] as const;
 export type Fact = (typeof FACTS)[number];
 export const COLUMNS_MAX = 40;
@@ -17,7 +19,7 @@ const FIRST_CONFIGS = 4;
 const FIRST_METRICS = 4;
 export const FIRST_COLUMNS_MAX = 2 + FIRST_CONFIGS + FIRST_METRICS + LAST_FACTS.length;
 const QUOTED = /^"((?:[^"\\]|\\[\s\S])*)"$/;
-const METRIC = /^metric\.("(?:[^"\\]|\\[\s\S])*"|[\s\S]+?)(?:\.(last|min|max|count))?$/;
+const METRIC = new RegExp(`^metric\\.("(?:[^"\\\\]|\\\\[\\s\\S])*"|[\\s\\S]+?)(?:\\.(${STATS.join('|')}))?$`);
 
 /** The column that a name means; null for anything else. */
 export function parseColumn(name: string): Column | null {
@@ -37,8 +39,11 @@ export function columnName(column: Column): string {
 export function columnLabel(column: Column): string {
   if (column.kind === 'fact') return column.fact[0]!.toUpperCase() + column.fact.slice(1);
   if (column.kind === 'config') return column.path;
-  return column.stat === 'last' ? column.key : `${column.stat} ${column.key}`;
+  return `${STAT_WORDS[column.stat]} ${column.key}`.trimStart();
 }
+
+/** "last", "step of min", … */
+export const statName = (stat: Stat) => (stat === 'nan' ? 'number of NaN' : STAT_WORDS[stat] || stat);
 
 /** What stands above each of several columns: a config is named in full where a metric is called the same. */
 export function columnLabels(names: readonly string[]): string[] {

@@ -10,10 +10,13 @@ import { matching, movedKey, movedOwn, ordered, OWN_KEYS_MAX, ownName, ownTitle,
 import { Frames } from '../base/frames';
 import { groupKeys, naturally } from '../base/group';
 import { POSITION_MAX, type ChartView } from '../base/route';
+import { packed, spanOf } from '../base/sectionrows';
+import { asFormula, askedAxis } from '../base/xaxes';
 import { BucketFeed, type FetchBuckets } from '../state/feed';
 import { fetchLines, formulaKey } from '../state/chartlines';
 import { useBoardSettings } from '../state/keptboard';
 import { useKeys } from '../state/keys';
+import { useAxes } from '../state/axes';
 import { useLive } from '../state/live';
 import { NO_POINTS, noPoints, revival } from '../state/session';
 import { useStore } from '../state/store';
@@ -99,22 +102,31 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
     [keys.keys, settings.order],
   );
   const [editing, setEditing] = useState<OwnPanel | null>(null);
-  const kinds = useOwnKinds(editing !== null || settings.own.some(({ x, runs, histogram }) => x || runs || histogram));
+  const ofGroups = runs.some((run) => run.members);
+  const axes = useAxes(ofGroups ? NO_IDS : ids);
+  const askedOf = (key: string) => (axes.left.has(key) ? null : askedAxis(axes.of, key));
+  /** The metric that a metric is drawn over; null: the page's axis. */
+  const overOf = (key: string): string | null => settings.panels[key]?.x ?? (view.axis === 'step' ? askedOf(key) : null);
+  const anyOver = !ofGroups && (keys.keys?.some(overOf) ?? false);
+  const kinds = useOwnKinds(editing !== null || anyOver || settings.own.some(({ x, runs, histogram }) => x || runs || histogram));
   const all = useAllKeys(settings.own.length || editing ? ids : NO_IDS);
+  const spans = groups.map(({ name, items }) => (settings.folded.includes(name) ? Infinity : items.reduce((sum, key) => sum + spanOf(settings.panels[key]?.size), 0)));
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
   // Few charts take the room there is.
   const columns = Math.min(fitting, Math.max(2, settings.own.length, ...groups.map((g) => g.items.length)));
+  const rows = packed(spans, columns);
   const feed = useFeed(shown, view, attempts, (width - GAP * (columns - 1)) / columns, setFailure, fetch);
-  const anyWide = view.panel !== null || Object.values(settings.panels).some((p) => p.size);
+  const anyWide = view.panel !== null || rows.some(({ share, span }) => share > span) || Object.values(settings.panels).some((p) => p.size);
   const large = useFeed(shown, view, attempts, anyWide ? window.innerWidth : 0, setFailure, fetch); // for panels wider than a column
 
   const [news, setNews] = useState(0); // for charts that no feed feeds
   const newPoints = (named: readonly string[] | null) => {
-    if (settings.own.some((own) => own.x || own.runs || (named === null && own.histogram))) setNews((n) => n + 1);
+    if (anyOver || settings.own.some((own) => own.x || own.runs || (named === null && own.histogram))) setNews((n) => n + 1);
     feed.markStale(named);
     large.markStale(named);
     if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) {
       keys.refresh();
+      axes.refresh();
       all.refresh();
     }
     onRunNews();
@@ -155,6 +167,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
         keys={facet?.keys ?? drawn}
         own={own}
         place={facet ? null : place}
+        xs={facet || own || ofGroups ? undefined : xsOf(key)}
         runs={runs}
         view={view}
         feed={on}
@@ -167,9 +180,36 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
         onEnlarge={enlarge ? () => change.current({ ...view, panel: key }, false) : null}
       />
     );
+    const x = !split && !own && !ofGroups && overOf(key);
+    if (x) {
+      return kinds && (
+        <kinds.XyPanel
+          key={`${key}\n${x}`}
+          name={key}
+          title={title}
+          own={null}
+          place={place}
+          xs={xsOf(key)}
+          x={asFormula(x)}
+          y={asFormula(key)}
+          xName={x}
+          yName={key}
+          runs={shown}
+          view={view}
+          news={news}
+          height={height}
+          settings={settings.panels[key] ?? NO_PANEL_SETTINGS}
+          onSettings={(change) => arrange.current((held) => withPanel(held, key, change))}
+          onEnlarge={enlarge ? () => change.current({ ...view, panel: key }, false) : null}
+          {...(settings.panels[key]?.x ? {} : { onEmpty: () => axes.leave(key) })}
+        />
+      );
+    }
     if (!split) return one(undefined, shown);
     return <FacetBlock key={key} name={key} title={own ? title : key} total={split.total}>{split.facets.map(({ facet, runs }) => one(facet, runs))}</FacetBlock>;
   };
+
+  const xsOf = (key: string) => ({ asked: view.axis === 'step' ? askedOf(key) : null, names: (keys.keys ?? NO_IDS).filter((other) => other !== key) });
 
   const splits = useMemo(() => new Map<string, Split | null>(), [shown, told.assign, told.values, ranks]);
   const splitOf = (name: string, keys: readonly string[]) => {
@@ -217,16 +257,16 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
     if (own.x && own.y) return kinds && <kinds.XyPanel key={name} x={own.x} y={own.y} {...plain} />;
     return panel(name, ownTitle(own), on ?? (size === 'S' ? feed : large), height || HEIGHTS[size], on === null, null, drawn, actions, place);
   };
-  const ofGroups = runs.some((run) => run.members);
   const own = ofGroups ? settings.own.filter(({ y, runs, histogram }) => !y && !runs && !histogram) : settings.own;
   const largeOwn = view.panel === null ? undefined : own.find((one) => ownName(one) === view.panel);
 
   // Kept between renders: with thousands of panels, news about the run must not touch each of them.
   const sections = useMemo(
     () =>
-      groups.map((group) => (
+      groups.map((group, g) => (
         <details
           class="group"
+          style={{ '--share': rows[g]!.share, '--of': rows[g]!.of }}
           open={!settings.folded.includes(group.name)}
           key={group.name}
           onToggle={(e) => {
@@ -245,18 +285,18 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
               </label>
             )}
           </summary>
-          <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
+          <div class="panels" style={{ gridTemplateColumns: `repeat(${rows[g]!.span}, minmax(0, 1fr))` }}>
             {group.items.map((key, at) => {
               const moveTo = (to: string | undefined) => (to === undefined ? null : () => arrange.current((held) => movedKey(held, group.name, group.items, key, to)));
               const drop = (other: string) => arrange.current((held) => movedKey(held, group.name, group.items, other, key));
               const place = { section: group.name, earlier: moveTo(group.items[at - 1]), later: moveTo(group.items[at + 1]), drop };
               const { size = 'S' } = settings.panels[key] ?? NO_PANEL_SETTINGS;
-              return panel(key, group.name ? key.slice(group.name.length + 1) : key, size === 'S' ? feed : large, HEIGHTS[size], true, rangesOf(group.name), [key], null, place);
+              return panel(key, group.name ? key.slice(group.name.length + 1) : key, size === 'S' && rows[g]!.share === rows[g]!.span ? feed : large, HEIGHTS[size], true, rangesOf(group.name), [key], null, place);
             })}
           </div>
         </details>
       )),
-    [groups, shown, view, columns, feed, settings, splits],
+    [groups, shown, view, columns, feed, settings, splits, axes.of, axes.left, kinds, anyOver && news],
   );
 
   return (
@@ -281,7 +321,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas, of runs and of histograms are not drawn while runs are grouped.</p>}
       {own.length > 0 && !view.query && width > 0 && (
         <section class="group" aria-label="Charts of several metrics">
-          <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
+          <div class="panels" style={{ gridTemplateColumns: `repeat(${packed([own.reduce((sum, one) => sum + spanOf(settings.panels[ownName(one)]?.size), 0)], columns)[0]!.span}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
         </section>
       )}
       {editing && kinds && (
@@ -292,8 +332,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       ) : keys.keys.length === 0 ? (
         <NoKeys query={view.query} over={over} several={runs.length > 1} />
       ) : (
-        width > 0 &&
-        sections
+        width > 0 && <div class="sections">{sections}</div>
       )}
       {!keys.complete && <MoreKeys onVisible={keys.more} count={keys.keys?.length ?? 0} />}
       {view.panel !== null && (

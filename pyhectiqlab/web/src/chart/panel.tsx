@@ -18,7 +18,7 @@ import { NO_POINTS, noPoints } from '../state/session';
 import { useStore } from '../state/store';
 import { Grip, useDragging, type Place } from './arranging';
 import { linesGiven } from './given';
-import { PanelMenu, type OwnActions } from './panelmenu';
+import { PanelMenu, type OwnActions, type XChoice } from './panelmenu';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
 import type { Look } from '../base/looks';
@@ -45,6 +45,7 @@ interface Props {
   own: OwnActions | null;
   /** null: it cannot be moved. */
   place: Place | null;
+  xs?: XChoice | undefined;
   runs: readonly ChartRun[];
   view: ChartView;
   feed: BucketFeed;
@@ -84,7 +85,7 @@ const frames = new Frames(); // panels that come into sight or leave it
 const NO_RANGES = new SharedRanges();
 const NO_LOOK: Look = { color: '', dash: [] };
 
-export function Panel({ metric, facet, title, keys, own, place, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
+export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
   const drag = useDragging(metric, place);
   const called = `${own ? title : metric}${facet ? ` · ${facet.label}` : ''}`;
   const root = useRef<PanelElement>(null);
@@ -240,7 +241,7 @@ export function Panel({ metric, facet, title, keys, own, place, runs, view, feed
       <header class="panel-head">
         <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{facet?.label ?? title}</h3>
         {latest && <span class={latest.raw || latest.of ? 'panel-value long' : 'panel-value'} title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
-        <PanelMenu metric={called} own={own} place={place} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? linesGiven(plot.current.state, answer.query, called, !facet && !keys.some(isFormula)) : null)} />
+        <PanelMenu metric={called} own={own} place={place} xs={xs} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? linesGiven(plot.current.state, answer.query, called, !facet && !keys.some(isFormula)) : null)} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${called}`} title="Enlarge">
             <Icon name="expand" />

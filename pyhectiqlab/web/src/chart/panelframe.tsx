@@ -12,13 +12,14 @@ import { scrollerOf } from '../widgets/split';
 import type { ChartRun } from './panel';
 import { Grip, useDragging, type Place } from './arranging';
 import type { Given } from './given';
-import { PanelMenu, type OwnActions } from './panelmenu';
+import { PanelMenu, type OwnActions, type XChoice } from './panelmenu';
 
 /** What such a chart is given, beside what it is of. */
 export interface FramedProps {
   name: string;
   title: string;
-  own: OwnActions;
+  own: OwnActions | null; // null: it is of a metric of the runs
+  xs?: XChoice | undefined;
   place: Place | null; // null: it cannot be moved
   runs: readonly ChartRun[];
   view: ChartView;
@@ -54,16 +55,17 @@ interface Props extends FramedProps {
   children: ComponentChildren;
 }
 
-export function PanelFrame({ name, title, own, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, foot, drawn, children }: Props) {
+export function PanelFrame({ name, title, own, xs, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, foot, drawn, children }: Props) {
   const drag = useDragging(name, place);
+  const called = own ? title : name;
   const away = useStore(noPoints);
   return (
     <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={state}>
       <header class="panel-head">
         <h3 {...drag.handle} title={hint}>{title}</h3>
-        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} give={give} {...(drawn && { drawn })} />
+        <PanelMenu metric={called} own={own} place={place} xs={xs} settings={settings} onChange={onSettings} give={give} {...(drawn && { drawn })} />
         {onEnlarge && (
-          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${title}`} title="Enlarge">
+          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${called}`} title="Enlarge">
             <Icon name="expand" />
           </button>
         )}

@@ -10,6 +10,12 @@ import { pngOf, saveFile } from './save';
 
 export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
 
+/** Which metrics it may be drawn over. `asked`: the one that its run asked for. */
+export interface XChoice {
+  asked: string | null;
+  names: readonly string[];
+}
+
 /** What is done with a chart of one's own. */
 export interface OwnActions {
   edit: () => void;
@@ -20,6 +26,8 @@ interface Props {
   metric: string;
   own: OwnActions | null;
   place: Place | null;
+  /** Without it, what is along x cannot be chosen. */
+  xs?: XChoice | undefined;
   settings: PanelSettings;
   /** undefined: as everywhere on the page. */
   onChange: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
@@ -56,7 +64,7 @@ export function PanelMenu(props: Props) {
   );
 }
 
-function Contents({ metric, own, place, settings, onChange, drawn, give }: Props) {
+function Contents({ metric, own, place, xs, settings, onChange, drawn, give }: Props) {
   const [copied, setCopied] = useState(false);
   const take = (what: 'png' | 'svg' | 'csv' | 'python') => {
     const given = give?.();
@@ -88,6 +96,15 @@ function Contents({ metric, own, place, settings, onChange, drawn, give }: Props
           {SCALES.map((s) => <option key={s} value={s}>{SCALE_NAMES[s]}</option>)}
         </select>
       </label>
+      {xs && (
+        <label class="select" title="What is along the horizontal axis">
+          Over
+          <select aria-label="Over which metric" value={settings.x ?? xs.asked ?? ''} onChange={(e) => onChange({ x: e.currentTarget.value === (xs.asked ?? '') ? undefined : e.currentTarget.value })}>
+            <option value="">As the page</option>
+            {[...new Set([...(xs.asked ? [xs.asked] : []), ...(settings.x ? [settings.x] : []), ...xs.names])].map((name) => <option key={name}>{name}</option>)}
+          </select>
+        </label>
+      )}
       {!drawn && (
         <label class="select">
           X

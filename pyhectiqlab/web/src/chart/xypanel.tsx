@@ -11,6 +11,11 @@ import { xyGiven } from './xyfigure';
 interface Props extends FramedProps {
   x: string;
   y: string;
+  /** What they are called; by default the formulas. */
+  xName?: string;
+  yName?: string;
+  /** There is nothing to draw. */
+  onEmpty?: () => void;
 }
 
 /** The element of a panel carries what it drew, for tests. */
@@ -18,8 +23,9 @@ interface XyElement extends HTMLElement {
   series?: readonly XySeries[];
 }
 
-export function XyPanel({ x, y, ...frame }: Props) {
-  const { title, runs, view, news, settings } = frame;
+export function XyPanel({ x, y, xName = x, yName = y, onEmpty, ...frame }: Props) {
+  const { runs, view, news, settings } = frame;
+  const title = frame.own ? frame.title : `${yName} over ${xName}`;
   const { root, visible } = useSight<XyElement>();
   const ids = runs.map((run) => run.id);
   const { data, error, refresh } = useLoad(
@@ -38,7 +44,8 @@ export function XyPanel({ x, y, ...frame }: Props) {
   }, [data, runs]);
   useEffect(() => {
     root.current!.series = series;
-  }, [series]);
+    if (error || (data && visible && !series.length)) onEmpty?.();
+  }, [series, error]);
   const yScale = settings.scale ?? view.scale;
   const xScale = settings.xScale ?? view.xScale;
   const note = useMemo(() => {
@@ -46,17 +53,18 @@ export function XyPanel({ x, y, ...frame }: Props) {
     const odd = series.reduce((n, s) => n + s.x.filter((v, i) => !fits(v, xScale) || !fits(s.y[i]!, yScale)).length, 0);
     return [
       thinned.length > 0 && `some of ${formatInteger(Math.max(...thinned.map((pairs) => pairs.total)))} steps are drawn`,
+      view.smoothing && 'not smoothed',
       odd > 0 && `${plural(odd, 'point')} not drawable`,
     ].filter(Boolean).join(' · ');
-  }, [data, series, xScale, yScale]);
+  }, [data, series, xScale, yScale, view.smoothing]);
   const state = !data ? 'loading' : series.length ? 'drawn' : 'empty';
   const give = () => {
     const byRun = new Map(data?.map((pairs) => [pairs.run, pairs.step]));
-    return series.length ? xyGiven({ title, series, joined: true, xName: x, yName: y, xScale, yScale, steps: series.map((s) => byRun.get(s.run)!), legend: [] }) : null;
+    return series.length ? xyGiven({ title, series, joined: true, xName, yName, xScale, yScale, steps: series.map((s) => byRun.get(s.run)!), legend: [] }) : null;
   };
   return (
-    <PanelFrame {...frame} root={root} hint={`${y} over ${x}`} state={state} error={error} none="There is no step at which all of these metrics have a point." note={note} give={give}>
-      <XyChart label={`Chart of ${title}`} series={series} joined xName={x} yName={y} xScale={xScale} yScale={yScale} />
+    <PanelFrame {...frame} root={root} hint={`${yName} over ${xName}`} state={state} error={error} none="There is no step at which all of these metrics have a point." note={note} give={give}>
+      <XyChart label={`Chart of ${title}`} series={series} joined xName={xName} yName={yName} xScale={xScale} yScale={yScale} />
     </PanelFrame>
   );
 }

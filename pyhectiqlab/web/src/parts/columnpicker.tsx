@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { formatInteger } from '../base/format';
-import { columnLabel, columnLabels, columnName, COLUMNS_MAX, FACTS, STATS, type Column, type Stat } from '../base/tablecolumns';
+import { columnLabel, columnLabels, columnName, COLUMNS_MAX, FACTS, statName, STATS, type Column, type Stat } from '../base/tablecolumns';
 import { useLoad } from '../state/load';
 import { SearchBox } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
@@ -74,7 +74,7 @@ function Lists({ project, filter, columns, onChange, onReset }: PickerProps) {
           <h3>
             Metrics
             <select aria-label="Which value of a metric" value={stat} onChange={(e) => setStat(e.currentTarget.value as Stat)}>
-              {STATS.map((s) => <option key={s} value={s}>{s}</option>)}
+              {STATS.map((s) => <option key={s} value={s}>{statName(s)}</option>)}
             </select>
           </h3>
         )}

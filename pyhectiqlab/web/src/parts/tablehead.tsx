@@ -5,7 +5,7 @@ import { useRef } from 'preact/hooks';
 import { formatInteger } from '../base/format';
 import type { ColumnLayout } from '../base/columnlayout';
 import { isOfObjective, objectiveName, type Objective } from '../base/objective';
-import type { Column } from '../base/tablecolumns';
+import { statName, type Column } from '../base/tablecolumns';
 import { Icon } from '../widgets/icon';
 import { ColumnWidth } from './columnwidth';
 
@@ -55,7 +55,7 @@ export function ColumnHead({ column, name, label, sorts, onSort, menu, edges }: 
     </>
   );
   if (column.kind !== 'fact') {
-    const title = column.kind === 'config' ? `${column.path} of the config` : `${column.stat === 'last' ? 'Last value' : column.stat} of ${column.key}`;
+    const title = column.kind === 'config' ? `${column.path} of the config` : `${column.stat === 'last' ? 'Last value' : statName(column.stat)} of ${column.key}`;
     return <SortHead text={label} by={name} sorts={sorts} onSort={onSort} class="number value" title={title} more={more} />;
   }
   if (!SORTED_FACTS.includes(column.fact)) return <th>{label}{more}</th>;

@@ -1,0 +1,30 @@
+// Sections of charts beside each other: one with few charts shares its row with the next, or takes all of it.
+
+import type { Size } from './boardsettings';
+
+/** Of a section: the columns that its charts make, and which share of its row's `of` columns it takes. */
+export interface SectionPlace {
+  span: number;
+  share: number;
+  of: number;
+}
+
+export const spanOf = (size: Size | undefined) => (size === 'L' ? Infinity : size === 'M' ? 2 : 1);
+
+/** `spans`: how many columns the charts of each section would take in one row; Infinity: all there are. */
+export function packed(spans: readonly number[], columns: number): SectionPlace[] {
+  const places: SectionPlace[] = [];
+  let row: number[] = [];
+  const close = () => {
+    const of = row.reduce((sum, span) => sum + span, 0);
+    places.push(...row.map((span) => ({ span, share: (span * columns) / of, of: columns })));
+    row = [];
+  };
+  for (const wanted of spans) {
+    const span = Math.min(columns, Math.max(1, wanted));
+    if (row.reduce((sum, other) => sum + other, span) > columns) close();
+    row.push(span);
+  }
+  close();
+  return places;
+}

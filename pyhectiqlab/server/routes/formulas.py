@@ -77,8 +77,8 @@ def axes(
         said = view.meta_of_key(run, "x_axes")
     its: dict[str, str] = {}
     for one in run:
-        told = said.get(one)
-        for name, metric in told.items() if isinstance(told, dict) else ():
+        asked = said.get(one)
+        for name, metric in asked.items() if isinstance(asked, dict) else ():
             if isinstance(name, str) and isinstance(metric, str) and len(its) < AXES_MAX:
                 its.setdefault(name, metric)
     return reply_large({"axes": its})

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DEFAULT_LOGS, DEFAULT_VIEW, formatRoute, parseRoute, RUNS_MAX, safeNext, type Route, type RunsRoute } from './route';
 
-const TABLE: RunsRoute = { page: 'runs', project: 'vision', saved: null, query: '', state: '', sorts: [], columns: [], heat: [], layout: { pinned: [], widths: {} }, by: [], lines: 'mean', band: 'minmax', groups: 'first', pane: 'both', side: 'charts', base: null, alike: false, shown: 'first', solo: null, view: DEFAULT_VIEW };
+const TABLE: RunsRoute = { page: 'runs', project: 'vision', saved: null, query: '', state: '', sorts: [], columns: [], heat: [], curves: [], layout: { pinned: [], widths: {} }, by: [], lines: 'mean', band: 'minmax', groups: 'first', pane: 'both', side: 'charts', base: null, alike: false, shown: 'first', solo: null, view: DEFAULT_VIEW };
 const parse = (url: string): Route => {
   const [path = '', search = ''] = url.split('?');
   return parseRoute(path, search);
@@ -22,7 +22,7 @@ test('every page survives being written and read again', () => {
     { page: 'login', next: '/', problem: 'no_group' },
     { page: 'command', code: 'BCDF-GHJK' },
     { page: 'command', code: '' },
-    { ...TABLE, project: 'vision/α', saved: '0123456789ab', query: 'lr=1', state: 'failed', sorts: ['name', '-metric."a, b".min'], columns: ['state', 'config."lr"'], heat: ['config."lr"'], layout: { pinned: ['config."lr"'], widths: { name: 300, 'config."lr"': 80 } }, by: ['tag', 'config."lr"'], pane: 'charts', shown: ['a', 'b'], solo: 'b', view: { ...view, hidden: [...view.hidden] } },
+    { ...TABLE, project: 'vision/α', saved: '0123456789ab', query: 'lr=1', state: 'failed', sorts: ['name', '-metric."a, b".min'], columns: ['state', 'config."lr"'], heat: ['config."lr"'], curves: ['metric."loss".min'], layout: { pinned: ['config."lr"'], widths: { name: 300, 'config."lr"': 80 } }, by: ['tag', 'config."lr"'], pane: 'charts', shown: ['a', 'b'], solo: 'b', view: { ...view, hidden: [...view.hidden] } },
     { ...TABLE, shown: [] },
     { ...TABLE, shown: 'all', pane: 'table' },
     { ...TABLE, by: ['tag'], lines: 'median', band: 'quantiles', groups: ['g1', 'g2'] },

@@ -62,6 +62,7 @@ export interface RunsRoute {
   sorts: string[]; // none: as the page sorts them
   columns: string[]; // none: those that the page chooses
   heat: string[]; // columns that are shaded by their values
+  curves: string[]; // columns of metrics whose cells also show the course of the metric
   layout: ColumnLayout;
   lines: Lines; // what is drawn while they are grouped
   band: BandKind;
@@ -162,6 +163,7 @@ export function parseRoute(path: string, search: string): Route {
       sorts,
       columns: [...new Set(params.getAll('col').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       heat: [...new Set(params.getAll('heat').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
+      curves: [...new Set(params.getAll('curve').filter((name) => parseColumn(name)?.kind === 'metric'))].slice(0, COLUMNS_MAX),
       layout: readLayout(params.getAll('pin'), params.getAll('wide')),
       by: [...new Set(params.getAll('by').filter(isGroup))].slice(0, BY_MAX),
       pane: PANES.includes(params.get('pane') as Pane) ? (params.get('pane') as Pane) : 'both',
@@ -232,6 +234,7 @@ export function formatRoute(route: Route): string {
       for (const sort of route.sorts) params.append('sort', sort);
       for (const column of route.columns) params.append('col', column);
       for (const column of route.heat) params.append('heat', column);
+      for (const column of route.curves) params.append('curve', column);
       for (const column of route.layout.pinned) params.append('pin', column);
       for (const text of widthTexts(route.layout.widths)) params.append('wide', text);
       for (const by of route.by) params.append('by', by);

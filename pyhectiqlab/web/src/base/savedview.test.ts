@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { NO_SETTINGS, withOwn } from './boardsettings';
 import { changesOf, firstOf, isBare, linkOf, readDocument, routeOf, writeDocument, type SavedState } from './savedview';
 
-const LINK = 'q=lr<1&sort=name&sort=-points&col=state&col=config."lr"&heat=config."lr"&by=tag&pane=charts&runs=a,b&metrics=loss&x=relative&y=log&color=config."lr"&facet=group';
+const LINK = 'q=lr<1&sort=name&sort=-points&col=state&col=config."lr"&heat=config."lr"&curve=metric."loss".min&by=tag&pane=charts&runs=a,b&metrics=loss&x=relative&y=log&color=config."lr"&facet=group';
 const STATE: SavedState = {
   link: linkOf(routeOf('p', LINK, null)),
   board: withOwn({ ...NO_SETTINGS, panels: { loss: { size: 'L' }, acc: { scale: 'log' } }, folded: ['system', 'grad'] }, { id: 'x1', title: '', pattern: 'loss|acc' }),

@@ -20,9 +20,9 @@ export type SavedLook = readonly [index: number, color: string];
 type Json = Record<string, unknown>;
 
 // What a document calls the parameters of the link that say what the table shows. All others are of the charts.
-const NAMES = { search: 'q', state: 'state', columns: 'col', sort: 'sort', shades: 'heat', pinned: 'pin', widths: 'wide', groups: 'by', pane: 'pane', runs: 'runs' } as const;
+const NAMES = { search: 'q', state: 'state', columns: 'col', sort: 'sort', shades: 'heat', curves: 'curve', pinned: 'pin', widths: 'wide', groups: 'by', pane: 'pane', runs: 'runs' } as const;
 const OF_TABLE = new Set<string>(Object.values(NAMES));
-const LISTS = new Set<string>(['col', 'sort', 'heat', 'pin', 'wide', 'by']);
+const LISTS = new Set<string>(['col', 'sort', 'heat', 'curve', 'pin', 'wide', 'by']);
 const HEX = /^#[0-9a-f]{6}$/i;
 const LOOKS_MAX = 1000;
 
@@ -121,7 +121,7 @@ export function changesOf(saved: SavedState, now: SavedState): string[] {
   const [before, after] = [paramsOf(saved.link), paramsOf(now.link)];
   const differ = (params: readonly string[]) => params.some((param) => before.get(param) !== after.get(param));
   if (differ(['q', 'state'])) changes.push('search');
-  if (differ(['col', 'heat', 'pin', 'wide'])) changes.push('columns');
+  if (differ(['col', 'heat', 'curve', 'pin', 'wide'])) changes.push('columns');
   if (differ(['sort'])) changes.push('order');
   if (differ(['by'])) changes.push('groups');
   if (differ(['runs', 'groups'])) changes.push('drawn runs');

@@ -24,10 +24,10 @@ test('names without quotes are understood', () => {
 test.each(['', 'nothing', 'config.', 'metric.', `config.${'x'.repeat(3000)}`])('%s is no column', (name) => expect(parseColumn(name)).toBeNull());
 
 test('what is shown first: what runs are sorted by, configs that differ, metrics that scripts report', () => {
-  const config = [...'abcdef'].map((path) => ({ path, differs: path !== 'b' }));
+  const config = [...'abcdefgh'].map((path) => ({ path, differs: path !== 'b' }));
   const metrics = ['val', 'loss', 'system/cpu'].map((key) => ({ key }));
   const values = firstColumns({ config, metrics }, null).filter(isValue);
-  expect(values).toEqual(['config."a"', 'config."c"', 'config."d"', 'config."e"', 'metric."loss".last', 'metric."val".last']);
+  expect(values).toEqual(['config."a"', 'config."c"', 'config."d"', 'config."e"', 'config."f"', 'config."g"', 'metric."loss".last', 'metric."val".last']);
   expect(firstColumns({ config: [], metrics: [{ key: 'system/cpu' }] }, null).filter(isValue)).toEqual(['metric."system/cpu".last']);
   expect(firstColumns(null, null)).toEqual(['state', 'started', 'duration', 'author', 'points']);
   const best = firstColumns({ config: config.slice(0, 1), metrics: [] }, { key: 'val', goal: 'min' });

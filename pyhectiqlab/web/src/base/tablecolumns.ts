@@ -15,7 +15,7 @@ export type Column =
   | { kind: 'metric'; key: string; stat: Stat };
 
 const LAST_FACTS: readonly Fact[] = ['duration', 'author', 'points'];
-const FIRST_CONFIGS = 4;
+const FIRST_CONFIGS = 6;
 const FIRST_METRICS = 4;
 export const FIRST_COLUMNS_MAX = 2 + FIRST_CONFIGS + FIRST_METRICS + LAST_FACTS.length;
 const QUOTED = /^"((?:[^"\\]|\\[\s\S])*)"$/;
@@ -53,6 +53,12 @@ export function columnLabels(names: readonly string[]): string[] {
     const column = columns[i]!;
     return column.kind === 'config' && labels.some((other, j) => j !== i && other === label) ? `config.${column.path}` : label;
   });
+}
+
+/** The metric whose course stands in the cells of a column; null: none does. */
+export function curveOf(name: string, { curves }: { curves: readonly string[] }): string | null {
+  const column = curves.includes(name) ? parseColumn(name) : null;
+  return column?.kind === 'metric' ? column.key : null;
 }
 
 /** Only columns of configs and metrics have values of their own: facts are in every row. */

@@ -27,7 +27,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
   useEffect(() => {
     if (!moves) return;
     const { view } = route;
-    navigate({ page: 'runs', project: only, saved: NO_VIEW, query: '', state: '', sorts: [], columns: [], heat: [], layout: NO_LAYOUT, by: [], lines: 'mean', band: 'minmax', groups: 'first', pane: 'charts', side: 'charts', base: null, alike: false, shown: route.runs, solo: null, view }, true);
+    navigate({ page: 'runs', project: only, saved: NO_VIEW, query: '', state: '', sorts: [], columns: [], heat: [], curves: [], layout: NO_LAYOUT, by: [], lines: 'mean', band: 'minmax', groups: 'first', pane: 'charts', side: 'charts', base: null, alike: false, shown: route.runs, solo: null, view }, true);
   }, [moves]);
   const crumbs: Crumb[] = [...projects].map(([id, name]) => ({ text: name, href: projectUrl(id) }));
   return (

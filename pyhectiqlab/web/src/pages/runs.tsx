@@ -180,7 +180,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     solo,
     onSolo: (run: string | null) => set({ solo: run }),
     onEdit: setEdited,
-    menu: { heat, onHeat: (to: string[]) => set({ heat: to }), onHide: (column: string) => show(columns.filter((other) => other !== column)), objective, onObjective: project.role === 'admin' ? (to: Objective | null) => void setObjective(to) : null },
+    menu: { curves: route.curves, onCurves: (to: string[]) => set({ curves: to }), heat, onHeat: (to: string[]) => set({ heat: to }), onHide: (column: string) => show(columns.filter((other) => other !== column)), objective, onObjective: project.role === 'admin' ? (to: Objective | null) => void setObjective(to) : null },
     extremes: extremes.data ?? new Map<string, never>(),
   };
   return (

@@ -7,7 +7,7 @@ import { groupName, groupTerms, hasStatistics, sortGroups } from '../base/groupc
 import { lowBest } from '../base/objective';
 import { groupId } from '../base/grouplines';
 import type { Look } from '../base/looks';
-import { columnLabels, isValue, parseColumn } from '../base/tablecolumns';
+import { columnLabels, curveOf, isValue, parseColumn } from '../base/tablecolumns';
 import type { GroupAnswer, StatisticsAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useLitRow } from '../state/litrow';
@@ -61,7 +61,7 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
   const counted = columns.filter(hasStatistics);
   const labels = columnLabels(counted);
   const same = new Set(by.map(columnOf)); // all runs of a group have it in common
-  const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective) })).filter(({ name }) => !same.has(columnOf(name)));
+  const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective), curve: curveOf(name, menu) })).filter(({ name }) => !same.has(columnOf(name)));
   const picked = new Set(picks);
   const pick = (runs: readonly string[], on: boolean) => onPick(on ? [...new Set([...picks, ...runs])] : picks.filter((run) => !runs.includes(run)));
   const rows: RowsProps = { columns: shown, picked, drawn, solo, onSolo, onEdit, now };

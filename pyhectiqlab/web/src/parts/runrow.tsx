@@ -9,7 +9,10 @@ import type { Column, Fact } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
 import { Moment, StateBadge, TagChip } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { later } from '../widgets/later';
 import { Swatch } from '../widgets/swatch';
+
+const Spark = later(() => import('./spark').then((its) => its.Spark), null);
 
 /** A column that is shown. `place`: of its values in a row; -1: they are not loaded. */
 export interface ShownColumn {
@@ -23,6 +26,8 @@ export interface ShownColumn {
   heat: readonly [number, number] | null;
   /** Where lower values are better: they have the darker shade. */
   lowBest: boolean;
+  /** The metric whose course stands beside its value. */
+  curve: string | null;
 }
 
 /** What all rows of a table share. */
@@ -69,7 +74,7 @@ export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onEdi
           <Icon name="edit" />
         </button>
       </th>
-      {columns.map((shown) => <Cell key={shown.name} run={run} shown={shown} value={run.values[shown.place]} now={now} onEdit={onEdit} />)}
+      {columns.map((shown) => <Cell key={shown.name} run={run} shown={shown} value={run.values[shown.place]} color={look?.color} now={now} onEdit={onEdit} />)}
     </tr>
   );
 }
@@ -92,8 +97,8 @@ export function Alone({ look, alone, what, onClick }: { look: Look; alone: boole
 }
 
 /** `value`: of a config or a metric; undefined: it is being loaded. */
-function Cell({ run, shown, value, now, onEdit }: { run: TableRow; shown: ShownColumn; value: number | string | null | undefined } & Pick<RowsProps, 'now' | 'onEdit'>) {
-  const { column, format, heat, lowBest } = shown;
+function Cell({ run, shown, value, color, now, onEdit }: { run: TableRow; shown: ShownColumn; value: number | string | null | undefined; color: string | undefined } & Pick<RowsProps, 'now' | 'onEdit'>) {
+  const { column, format, heat, lowBest, curve } = shown;
   if (column.kind === 'fact') {
     const { fact } = column;
     if (fact === 'note') return <td class="words" title={run.note} onDblClick={() => onEdit(run)}>{run.note || <span class="dim">–</span>}</td>;
@@ -104,7 +109,7 @@ function Cell({ run, shown, value, now, onEdit }: { run: TableRow; shown: ShownC
   // A metric's NaN comes as text, as JSON has none.
   const number = column.kind === 'metric' ? Number(value) : value;
   if (typeof number === 'string') return <td class="value words" title={number}>{number}</td>;
-  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)} style={heat ? shaded(shadeOf(number, heat), lowBest) : {}}>{format(number)}</td>;
+  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)} style={heat ? shaded(shadeOf(number, heat), lowBest) : {}}>{curve && <Spark run={run.id} metric={curve} points={run.points} color={color} />}{format(number)}</td>;
 }
 
 function shaded(share: number | null, lowBest: boolean) {

@@ -7,7 +7,7 @@ import { alignedFormat } from '../base/columnstyle';
 import { formatValue, plural } from '../base/format';
 import type { Look } from '../base/looks';
 import { lowBest } from '../base/objective';
-import { columnLabels, parseColumn } from '../base/tablecolumns';
+import { columnLabels, curveOf, parseColumn } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useLitRow } from '../state/litrow';
@@ -78,7 +78,7 @@ export function RunsTable({ table, columns: chosenColumns, layout: kept, onLayou
   const formats = useMemo(() => rows.query.column.map((_, place) => alignedFormat(numbersOf(rows, place))), [rows, loaded]);
   const shown = columns.map((name, i) => {
     const place = rows.query.column.indexOf(name);
-    return { name, label: labels[i]!, column: parseColumn(name)!, place, format: formats[place] ?? formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective) };
+    return { name, label: labels[i]!, column: parseColumn(name)!, place, format: formats[place] ?? formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective), curve: curveOf(name, menu) };
   });
   const edges: ColumnEdges = {
     layout,

@@ -22,6 +22,9 @@ export interface ColumnMenu {
   /** The columns that are shaded by their values. */
   heat: readonly string[];
   onHeat: (columns: string[]) => void;
+  /** The columns of metrics whose cells show its course, too. */
+  curves: readonly string[];
+  onCurves: (columns: string[]) => void;
   onHide: (column: string) => void;
   /** The metric that runs are compared by. */
   objective: Objective | null;
@@ -68,6 +71,7 @@ function Menu({ column, name, label, onSort, menu, edges }: Omit<ColumnHeadProps
   const id = `menu-${name}`;
   const by = column.kind === 'fact' ? column.fact : name;
   const shaded = menu.heat.includes(name);
+  const curved = menu.curves.includes(name);
   const pinned = edges?.layout.pinned.includes(name) ?? false;
   const place = (e: TargetedToggleEvent<HTMLDivElement>) => {
     if (e.newState !== 'open') return;
@@ -95,6 +99,7 @@ function Menu({ column, name, label, onSort, menu, edges }: Omit<ColumnHeadProps
       <div ref={list} id={id} class="column-menu" role="menu" aria-label={`Menu of ${label}`} popover="auto" onToggle={place} onKeyDown={move}>
         {(column.kind !== 'fact' || SORTED_FACTS.includes(column.fact)) && [item('Sort upwards', () => onSort([by])), item('Sort downwards', () => onSort([`-${by}`]))]}
         {column.kind !== 'fact' && item('Shade by value', () => menu.onHeat(shaded ? menu.heat.filter((other) => other !== name) : [...menu.heat, name]), shaded)}
+        {column.kind === 'metric' && edges && item('Draw its curve', () => menu.onCurves(curved ? menu.curves.filter((other) => other !== name) : [...menu.curves, name]), curved)}
         {column.kind === 'metric' && menu.onObjective && (['min', 'max'] as const).map((goal) => {
           const its = menu.objective?.key === column.key && menu.objective.goal === goal;
           return item(goal === 'min' ? 'Lowest is best' : 'Highest is best', () => menu.onObjective!(its ? null : { key: column.key, goal }), its);

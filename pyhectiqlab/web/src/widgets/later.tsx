@@ -6,8 +6,8 @@ import { revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Waiting } from './basics';
 
-/** The part that `load` gives. While the lab is away it waits. */
-export function later<P extends object>(load: () => Promise<ComponentType<P>>): (props: P) => preact.JSX.Element {
+/** The part that `load` gives. While the lab is away it waits. `until`: what is there meanwhile. */
+export function later<P extends object>(load: () => Promise<ComponentType<P>>, until: preact.JSX.Element | null = <Waiting />): (props: P) => preact.JSX.Element | null {
   let loaded: ComponentType<P> | null = null;
   return function Later(props: P) {
     const [Part, setPart] = useState<ComponentType<P> | null>(() => loaded);
@@ -15,6 +15,6 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
     useEffect(() => {
       if (!Part) load().then((part) => setPart(() => (loaded = part)), () => {});
     }, [life]);
-    return Part ? <Part {...props} /> : <Waiting />;
+    return Part ? <Part {...props} /> : until;
   };
 }

@@ -1,9 +1,12 @@
-"""How much slower is a loop of 10 ms steps that logs to W&B if the lab gets the same, beside W&B or instead of it?
+"""How much slower is a step of 10 ms that logs ten scalars to W&B if the lab gets them, beside W&B or instead of it?
 
-Four processes with torch and wandb loaded take turns, one stretch of steps after the other, in changing order: a step
-is so many products of matrices, then one `wandb.log` of ten scalars. `bare` logs nothing; `alone` is W&B, offline;
-`beside` is that with the mirror; `instead` has the stand-in. The numbers are medians of the ratios within a round. At
-the end every value must be in the lab.
+Beside is measured within one process, which has torch, wandb and the mirror: steps with the mirrored `log` and with
+the real one under it come in pairs, in random order. A step lasts from its `log` to the next one, so that what the
+mirror puts out of the caches counts. The median of the differences and its interval of 95 % confidence tell a fraction
+of 1 %. Then stretches of seconds take turns, which tell what the uploader takes on the same cores.
+
+The stand-in is another module, so it takes turns with W&B alone and with no tracker from process to process; there the
+numbers are medians of ratios within a round. At the end every value must be in the lab.
 
 Also: what the mirror and the stand-in add to `import torch, wandb`, and what the hook costs at the start of a Python
 without its variables: what `site` does with `hectiqlab.pth`, timed alone, as it is lost in the start of a process.
@@ -11,6 +14,8 @@ without its variables: what `site` does with `hectiqlab.pth`, timed alone, as it
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import statistics
 import subprocess
@@ -31,40 +36,8 @@ KINDS = {"bare": {}, "alone": {}, "beside": {"HECTIQLAB_BESIDE": "wandb"}, "inst
 QUIET = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off", "HECTIQLAB_QUIET": "1", "HECTIQLAB_SYSTEM_METRICS": "0"}
 KEYS = 10
 IMPORTS = "import torch, wandb"
-
-# Reads lines: "work N" sets the products in a step, "go N" takes N steps and answers their seconds, by the clock and of
-# this thread; "rate" answers seconds a product; "end" ends the run.
-TRAINER = """
-import sys, time
-import torch, wandb
-name, folder = sys.argv[1:]
-torch.set_num_threads(1)
-matrix = torch.rand(64, 64)
-run = None if name == "bare" else wandb.init(project="benchmarks", name=name, dir=folder)
-keys, step, products = [f"train/scalar{n}" for n in range(KEYS)], 0, 1
-
-def work():
-    for _ in range(products):
-        torch.mm(matrix, matrix)
-
-for line in sys.stdin:
-    what, _, number = line.strip().partition(" ")
-    clock, cpu = time.perf_counter(), time.thread_time()
-    if what == "work":
-        products = int(number)
-    elif what == "go":
-        for _ in range(int(number)):
-            work()
-            if run is not None:
-                run.log(dict.fromkeys(keys, float(step)))
-            step += 1
-    elif what == "rate":
-        for _ in range(1000):
-            work()
-    elif run is not None:
-        run.finish()
-    print("took", time.perf_counter() - clock, time.thread_time() - cpu, flush=True)
-""".replace("KEYS", str(KEYS))
+TRAINER = Path(__file__).with_name("_trainer.py")
+PARTS = ("mirror", "standin", "imports")
 
 
 def environment(kind: str) -> dict[str, str]:
@@ -74,91 +47,118 @@ def environment(kind: str) -> dict[str, str]:
 
 
 class Trainer:
-    """One of the processes."""
+    """A process that takes steps when it is told to: `_trainer.py`."""
 
-    def __init__(self, kind: str, folder: str) -> None:
-        pipe, command = subprocess.PIPE, [sys.executable, "-c", TRAINER, kind, folder]
+    def __init__(self, kind: str, folder: str, run: str) -> None:
+        pipe, command = subprocess.PIPE, [sys.executable, str(TRAINER), kind, run, folder, str(KEYS)]
         self._process = subprocess.Popen(command, env=environment(kind), cwd=folder, stdin=pipe, stdout=pipe, text=True)
-        self.steps = 0
 
-    def ask(self, line: str) -> tuple[float, float]:
-        """(seconds by the clock, seconds of its thread)"""
+    def ask(self, what: str, *numbers: float) -> Any:
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.write(json.dumps([what, *numbers]) + "\n")
         self._process.stdin.flush()
         for answer in self._process.stdout:
-            if answer.startswith("took "):
-                _, clock, cpu = answer.split()
-                return float(clock), float(cpu)
+            if answer.startswith("answer "):
+                return json.loads(answer.removeprefix("answer "))
         raise SystemExit(f"A process of the benchmark has ended ({self._process.wait()}).")
 
-    def go(self, steps: int) -> tuple[float, float]:
-        self.steps += steps
-        return self.ask(f"go {steps}")
-
-    def end(self) -> None:
-        self.ask("end")
+    def end(self) -> list[float]:
+        """End its run. Return what it has logged to the lab."""
+        logged: list[float] = self.ask("end")
         assert self._process.stdin is not None
         self._process.stdin.close()
         assert self._process.wait(60) == 0
+        return logged
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
 
 
-def rounds(trainers: dict[str, Trainer], count: int, steps: int) -> list[dict[str, tuple[float, float]]]:
-    kinds, taken = list(trainers), []
-    for trainer in trainers.values():  # the first steps open files and fill caches
-        trainer.go(steps)
-    for number in range(count):
-        turn = number % len(kinds)
-        order = kinds[turn:] + kinds[:turn]
-        taken.append({kind: trainers[kind].go(steps) for kind in (order if number % 2 else order[::-1])})
-    return taken
+def middle(values: list[float]) -> tuple[float, float, float]:
+    """(median, lower and upper end of its interval of 95 % confidence: order statistics)"""
+    ordered, count = sorted(values), len(values)
+    low = max(0, math.floor(count / 2 - 0.98 * math.sqrt(count)))
+    return statistics.median(ordered), ordered[low], ordered[count - 1 - low]
 
 
-def ratios(taken: list[dict[str, tuple[float, float]]], one: str, other: str, at: int = 0) -> list[float]:
-    return [times[one][at] / times[other][at] for times in taken]
+def with_interval(what: str, values: list[float], unit: str, reach: float | None = None) -> list[Number]:
+    median, low, high = middle(values)
+    return [
+        Number(what, median, unit, reach),
+        Number("  with 95 % confidence at least", low, unit),
+        Number("  with 95 % confidence at most", high, unit),
+    ]
 
 
-def check_lab(real: Any, trainers: dict[str, Trainer]) -> None:
+def check_lab(real: Any, run: str, logged: list[float]) -> None:
     """Every value is in the lab, once and in order."""
     with LabClient(real.url, real.api_key) as client:
-        for kind in ("beside", "instead"):
-            run = client.get("/runs/resolve", {"ref": kind})
-            for key in ("train/scalar0", f"train/scalar{KEYS - 1}"):
-                values = [value for page in client.points(run["id"], key) for value in page.value]
-                assert values == list(map(float, range(trainers[kind].steps))), f"{kind}: {key} is not complete"
+        ident = client.get("/runs/resolve", {"ref": run})["id"]
+        for key in ("train/scalar0", f"train/scalar{KEYS - 1}"):
+            values = [value for page in client.points(ident, key) for value in page.value]
+            assert values == logged, f"{run}: {key} is not complete"
 
 
-def loop_numbers(args: Any) -> list[Number]:
+def mirror_numbers(args: Any) -> list[Number]:
+    """Beside over alone, within one process."""
     with lab() as real, tempfile.TemporaryDirectory(prefix="hectiqlab-bench-") as folder:
-        trainers = {kind: Trainer(kind, folder) for kind in KINDS}
+        trainer = Trainer("beside", folder, "mirror")
         try:
-            first = trainers["bare"]
-            first.ask("rate")
-            products = max(1, round(args.step_ms / 1e3 / (first.ask("rate")[0] / 1000)))
+            trainer.ask("calibrate", args.step_ms / 1e3)
+            trainer.ask("pairs", 50)  # the first steps open files and fill caches
+            pairs = trainer.ask("pairs", args.pairs)
+            turns = trainer.ask("turns", args.turns, args.turn_s)
+            check_lab(real, "mirror", trainer.end())
+        finally:
+            trainer.kill()
+    added = [[1e6 * (pair["mirrored"][at] - pair["plain"][at]) for pair in pairs] for at in (0, 1)]
+    mean = statistics.fmean(added[1])
+    error = 1.96 * statistics.stdev(added[1]) / math.sqrt(len(pairs))
+    steps = sum(turn["mirrored"]["steps"] for turn in turns)
+    uploader = sum(turn["mirrored"]["uploader"] + turn["plain"]["uploader"] for turn in turns)
+    return [
+        Number("a step with W&B alone", statistics.median(pair["plain"][0] for pair in pairs) * 1e3, "ms"),
+        *with_interval("beside: longer by the clock, a step", added[0], "µs", 10.0 * args.step_ms),
+        *with_interval("beside: CPU time of the thread, a step", added[1], "µs", 10.0 * args.step_ms),
+        Number("  the mean", mean, "µs"),
+        Number("  ± with 95 % confidence", error, "µs"),
+        *with_interval(
+            f"stretches of {args.turn_s:g} s: beside over alone",
+            [turn["mirrored"]["step"] / turn["plain"]["step"] for turn in turns],
+            "×",
+            1.01,
+        ),
+        Number("  CPU time of the uploader a step", uploader / steps * 1e6, "µs"),
+    ]
+
+
+def standin_numbers(args: Any) -> list[Number]:
+    """Processes that take turns."""
+    with lab() as real, tempfile.TemporaryDirectory(prefix="hectiqlab-bench-") as folder:
+        trainers = {kind: Trainer(kind, folder, kind) for kind in ("bare", "alone", "instead")}
+        try:
+            kinds, taken = list(trainers), []
+            times = trainers["bare"].ask("calibrate", args.step_ms / 1e3)
             for trainer in trainers.values():
-                trainer.ask(f"work {products}")
-            taken = rounds(trainers, args.rounds, args.steps)
-            for trainer in trainers.values():
-                trainer.end()
-            check_lab(real, trainers)
+                trainer.ask("repeat", times)
+                trainer.ask("go", args.steps)
+            for number in range(args.rounds):
+                turn = number % len(kinds)
+                order = (kinds[turn:] + kinds[:turn])[:: 1 if number % 2 else -1]
+                taken.append({kind: trainers[kind].ask("go", args.steps) for kind in order})
+            for kind, trainer in trainers.items():
+                logged = trainer.end()
+                if kind == "instead":
+                    check_lab(real, kind, logged)
         finally:
             for trainer in trainers.values():
                 trainer.kill()
-    numbers = [Number("a bare step", statistics.median(t["bare"][0] for t in taken) / args.steps * 1e3, "ms")]
-    pairs = (("beside", "alone", 1.01), ("instead", "alone", None), ("instead", "bare", None), ("alone", "bare", None))
-    for one, other, reach in pairs:
-        found = ratios(taken, one, other)
-        low, _, high = statistics.quantiles(found, n=4)
-        numbers += [
-            Number(f"a step: {one} over {other}", statistics.median(found), "×", reach),
-            Number("  quartiles of the rounds, lower", low, "×"),
-            Number("  quartiles of the rounds, upper", high, "×"),
-            Number("  by CPU time of the loop's thread", statistics.median(ratios(taken, one, other, 1)), "×"),
-        ]
+    numbers = []
+    for one, other in (("instead", "alone"), ("instead", "bare"), ("alone", "bare")):
+        numbers += with_interval(f"a step: {one} over {other}", [t[one][0] / t[other][0] for t in taken], "×")
+        cpu = statistics.median(times[one][1] / times[other][1] for times in taken)
+        numbers.append(Number("  by CPU time of the thread", cpu, "×"))
     return numbers
 
 
@@ -178,6 +178,7 @@ def import_numbers(repeat: int) -> list[Number]:
             (starts["beside"] - starts["alone"]) * 1e3,
             "ms",
         ),
+        hook_number(repeat),
     ]
 
 
@@ -197,12 +198,21 @@ def hook_number(repeat: int) -> Number:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=50, help="steps in a stretch")
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
     parser.add_argument("--step-ms", type=float, default=10.0)
+    parser.add_argument("--pairs", type=int, default=2_000, help="pairs of steps, with the mirror and without")
+    parser.add_argument("--turns", type=int, default=24, help="pairs of stretches, with the mirror and without")
+    parser.add_argument("--turn-s", type=float, default=2.5, help="seconds of a stretch")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of the processes")
+    parser.add_argument("--steps", type=int, default=20, help="steps of a process in a round")
     parser.add_argument("--repeat", type=int, default=9, help="processes for each time of an import")
     args = parser.parse_args()
-    numbers = [*loop_numbers(args), *import_numbers(args.repeat), hook_number(args.repeat)]
+    parts = {
+        "mirror": lambda: mirror_numbers(args),
+        "standin": lambda: standin_numbers(args),
+        "imports": lambda: import_numbers(args.repeat),
+    }
+    numbers = [number for name in PARTS if args.only in (None, name) for number in parts[name]()]
     report(__doc__, numbers, args.json)
 
 

@@ -33,9 +33,9 @@ def test_benchmarks_of_pages_of_runs_end_with_numbers(tmp_path: Path) -> None:
     any(importlib.util.find_spec(name) is None for name in ("torch", "wandb")), reason="needs torch and wandb"
 )
 def test_the_benchmark_of_trackers_ends_with_numbers_and_loses_nothing() -> None:
-    small = ("--rounds", "2", "--steps", "3", "--step-ms", "1", "--repeat", "1")
+    steps = ("--step-ms", "1", "--pairs", "20", "--turns", "2", "--turn-s", "0.2", "--rounds", "2", "--steps", "3")
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "beside.py", *small, "--json"],
+        [sys.executable, BENCHMARKS / "beside.py", *steps, "--repeat", "1", "--json"],
         cwd=BENCHMARKS.parent,
         capture_output=True,
         text=True,
@@ -43,5 +43,5 @@ def test_the_benchmark_of_trackers_ends_with_numbers_and_loses_nothing() -> None
     )
     assert done.returncode == 0, done.stderr
     numbers = {number["what"]: number["value"] for number in json.loads(done.stdout)["numbers"]}
-    assert numbers["a step: beside over alone"] > 0.1
+    assert numbers["stretches of 0.2 s: beside over alone"] > 0.1 and numbers["a step: instead over alone"] > 0.1
     assert 0 < numbers["the hook at the start of Python, without its variables"] < 100

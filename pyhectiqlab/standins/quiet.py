@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..client.saying import say_once
@@ -43,15 +42,6 @@ def inert(tracker: str, name: str) -> Callable[..., Any]:
     return nothing
 
 
-@contextmanager
-def _inside() -> Iterator[None]:
-    _here.inside = True
-    try:
-        yield
-    finally:
-        _here.inside = False
-
-
 def mirror(owner: Any, name: str, call: Callable[..., Any]) -> None:
     """Have a function or method `name` of a tracker also call `call(result, *arguments)`, after it has returned. Calls
     that the tracker makes of itself meanwhile are not mirrored again. Nothing that `call` raises gets out.
@@ -64,12 +54,15 @@ def mirror(owner: Any, name: str, call: Callable[..., Any]) -> None:
     def both(*args: Any, **kwargs: Any) -> Any:
         if getattr(_here, "inside", False):
             return real(*args, **kwargs)
-        with _inside():
+        _here.inside = True  # no context manager: this stands around every wandb.log
+        try:
             result = real(*args, **kwargs)
             try:
                 call(result, *args, **kwargs)
             except Exception as e:
                 say_once(f"{name}() is not mirrored to the lab: {type(e).__name__}: {e}")
+        finally:
+            _here.inside = False
         return result
 
     both._hectiqlab = True  # type: ignore[attr-defined]

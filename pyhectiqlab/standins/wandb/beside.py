@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from ..opening import open_for
 from ..quiet import mirror
 from ..tensorboard.following import follow
-from ..values import flattened
+from ..values import PLAIN, flattened
 from . import data_types
 from .artifacts import Artifact
 from .run import Run
@@ -68,11 +68,9 @@ def _log(result: Any, run: Any, data: Any = None, step: Any = None, commit: Any 
     mirrored = _mirrors.get(run)
     if mirrored is None or not isinstance(data, Mapping):
         return
-    values = flattened(data) if any(isinstance(value, Mapping) for value in data.values()) else dict(data)
-    for key, value in values.items():
-        if type(value).__module__.startswith("wandb") or isinstance(value, list | tuple):
-            values[key] = ours(value)
-    mirrored._log(values, step, commit)
+    if not PLAIN.issuperset(map(type, data.values())):
+        data = {key: ours(value) for key, value in flattened(data).items()}
+    mirrored._rows.log(data, step, commit)
 
 
 def ours(value: Any) -> Any:

@@ -87,13 +87,16 @@ class Rows:
 
     def _put(self, values: dict[str, Any], at: int) -> None:
         """Store values at one step."""
-        numbers: dict[str, float] = {}
-        for key, value in values.items():
-            number = value if value.__class__ is float else number_of(key, value)
-            if number is not None:
-                numbers[key] = number
-            else:
-                put(self._run, key, value, at)
+        if [*map(type, values.values())].count(float) == len(values):  # nearly always
+            numbers = values
+        else:
+            numbers = {}
+            for key, value in values.items():
+                number = number_of(key, value)
+                if number is not None:
+                    numbers[key] = number
+                else:
+                    put(self._run, key, value, at)
         if numbers:
             self.last.update(numbers)
             self._run.add_metrics(numbers, step=at)

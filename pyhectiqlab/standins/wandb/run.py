@@ -17,7 +17,7 @@ from ...protocol import states
 from ...protocol.media import file_name
 from ...run import Run as LabRun
 from ..quiet import cannot, harmless
-from ..values import flattened
+from ..values import PLAIN, flattened
 from . import _state
 from .artifacts import Artifact
 from .config import Config
@@ -179,8 +179,8 @@ class Run:
 
     @harmless
     def _log(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> None:
-        nested = any(isinstance(value, Mapping) for value in data.values())
-        self._rows.log(flattened(data) if nested else dict(data), step, commit)
+        plain = PLAIN.issuperset(map(type, data.values()))
+        self._rows.log(data if plain else flattened(data), step, commit)
 
     def define_metric(
         self,

@@ -92,10 +92,11 @@ def _masked(picture: Any, mask: Mapping[str, Any]) -> Any:
 def _each(boxes: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
     """Yield (set, box, label) of all sets of boxes."""
     for name, group in boxes.items():
-        labels = group.get("class_labels") or {}
+        labels = group.get("class_labels")
         for box in group.get("box_data") or ():
-            label = box.get("box_caption") or labels.get(box.get("class_id")) or ""
-            yield name, box, str(label)
+            number = box.get("class_id")
+            label = labels.get(number) if labels is not None else f"class_{number}"  # as W&B names them
+            yield name, box, str(box.get("box_caption") or label or "")
 
 
 def _corners(box: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, float, float, float] | None:

@@ -67,3 +67,13 @@ def mirror(owner: Any, name: str, call: Callable[..., Any]) -> None:
 
     both._hectiqlab = True  # type: ignore[attr-defined]
     setattr(owner, name, both)
+
+
+def mirror_setter(owner: Any, name: str, call: Callable[[Any, Any], Any]) -> None:
+    """Have the setter of a property of a tracker also call `call(object, value)`. Nothing that it raises gets out."""
+    real = getattr(owner, name, None)
+    if not isinstance(real, property) or real.fset is None:
+        return
+    setters = type("Setters", (), {name: staticmethod(real.fset)})
+    mirror(setters, name, lambda result, its, value: call(its, value))
+    setattr(owner, name, real.setter(getattr(setters, name)))

@@ -8,7 +8,7 @@ from typing import Any
 import pyhectiqlab.standins.trackio as ours
 
 from ..quiet import mirror
-from ..wandb.beside import ours as medium
+from ..wandb.converting import ours as medium
 
 
 def attach(trackio: Any) -> None:

@@ -9,14 +9,38 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..opening import open_for
-from ..quiet import mirror
+from ..quiet import harmless, mirror, mirror_setter
 from ..tensorboard.following import follow
 from ..values import PLAIN, flattened
-from . import data_types
 from .artifacts import Artifact
+from .converting import ours
 from .run import Run
 from .settings import Settings
 
+# Methods that the stand-in's run has with the same arguments.
+ALIKE = (
+    "define_metric",
+    "save",
+    "alert",
+    "log_code",
+    "log_model",
+    "watch",
+    "unwatch",
+    "mark_preempting",
+)
+# What W&B itself puts into the folder of a run.
+OF_WANDB = {
+    "artifact",
+    "code",
+    "conda-environment.yaml",
+    "config.yaml",
+    "diff.patch",
+    "media",
+    "output.log",
+    "requirements.txt",
+    "wandb-metadata.json",
+    "wandb-summary.json",
+}
 _mirrors: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
 
 
@@ -26,30 +50,47 @@ def attach(wandb: Any) -> None:
     cls = wandb.Run if hasattr(wandb, "Run") else wandb.sdk.wandb_run.Run
     calls: dict[str, Callable[..., Any]] = {
         "log": _log,
-        "define_metric": _define_metric,
         "_config_callback": _config,
+        "_summary_update_callback": _summary,
         "log_artifact": _log_artifact,
-        "save": _save,
-        "alert": _alert,
         "finish": _finish,
         "__exit__": _exit,
     }
+    for name in ALIKE:
+        calls[name] = _alike(name)
     for name, call in calls.items():
         mirror(cls, name, call)
-    summary = getattr(wandb.sdk.wandb_summary, "Summary", None)
-    if summary is not None:
-        mirror(summary, "update", _summary)
-        mirror(summary, "__setitem__", lambda result, its, key, value: _summary(result, its, {key: value}))
+    for name in ("upsert_artifact", "finish_artifact"):
+        mirror(cls, name, _log_artifact)
+    for name in ("name", "notes", "tags"):
+        mirror_setter(cls, name, _alike_set(name))
+
+
+def _alike(name: str) -> Callable[..., None]:
+    def call(result: Any, run: Any, *args: Any, **kwargs: Any) -> None:
+        if run in _mirrors:
+            getattr(_mirrors[run], name)(*args, **kwargs)
+
+    return call
+
+
+def _alike_set(name: str) -> Callable[..., None]:
+    def call(run: Any, value: Any) -> None:
+        if run in _mirrors:
+            setattr(_mirrors[run], name, value)
+
+    return call
 
 
 def _begun(run: Any, *args: Any, **kwargs: Any) -> None:
     if run is None or run in _mirrors or getattr(run, "disabled", False):
         return
     known = {"entity": run.entity, "group": run.group, "job_type": run.job_type, "id": run.id, "url": run.url}
+    given_id = kwargs.get("id") or os.environ.get("WANDB_RUN_ID")
     lab_run = open_for(
         "wandb",
         name=run.name or run.id,
-        ident=None,
+        ident=str(given_id) if given_id else None,
         project=run.project,
         tags=run.tags or (),
         note=run.notes,
@@ -57,9 +98,13 @@ def _begun(run: Any, *args: Any, **kwargs: Any) -> None:
         facts=known,
         console=False,
     )
+    if run.job_type:
+        lab_run.add_tag(f"job_type: {run.job_type}")
     mirrored = Run(lab_run, {**known, "name": run.name, "project": run.project}, Settings(), step=run.step or 0)
     mirrored.config.update(dict(run.config), allow_val_change=True)
     _mirrors[run] = mirrored
+    folder = run.dir
+    lab_run._outbox.at_end.append(lambda ending: _keep_files(mirrored, folder))
     if kwargs.get("sync_tensorboard") or kwargs.get("tensorboard"):  # W&B's own process reads the event files
         follow(lab_run)
 
@@ -73,71 +118,44 @@ def _log(result: Any, run: Any, data: Any = None, step: Any = None, commit: Any 
     mirrored._rows.log(data, step, commit)
 
 
-def ours(value: Any) -> Any:
-    """Return our medium for one of W&B's."""
-    if isinstance(value, list | tuple):
-        return [ours(item) for item in value]
-    kind = type(value).__name__
-    caption = getattr(value, "_caption", None)
-    path = getattr(value, "_path", None)
-    if kind == "Image":
-        image = getattr(value, "_image", None)
-        return data_types.Image(path if image is None else image, caption=caption)
-    if kind == "Table":
-        return data_types.Table(value.columns, [[ours(cell) for cell in row] for row in value.data])
-    if kind == "Histogram":
-        return data_types.Histogram(np_histogram=(value.histogram, value.bins))
-    if kind == "Html":
-        return data_types.Html(value.html, data_is_not_path=True)
-    if kind in ("Video", "Audio", "Object3D", "Molecule") and path and os.path.isfile(path):
-        return getattr(data_types, kind)(path, caption=caption)
-    if kind == "Plotly" and path:
-        import json
-
-        return json.loads(Path(path).read_text())
-    return value if not type(value).__module__.startswith("wandb") else None
-
-
-def _define_metric(result: Any, run: Any, *args: Any, **kwargs: Any) -> None:
-    if run in _mirrors:
-        _mirrors[run].define_metric(*args, **kwargs)
-
-
 def _config(result: Any, run: Any, key: Any = None, val: Any = None, data: Any = None) -> None:
     if run in _mirrors:
         change = data if isinstance(data, Mapping) else {".".join(key) if isinstance(key, tuple) else str(key): val}
         _mirrors[run].config.update({k: v for k, v in change.items() if k != "_wandb"}, allow_val_change=True)
 
 
-def _summary(result: Any, summary: Any, given: Any = None) -> None:
-    callback = getattr(summary, "_update_callback", None)
-    mirrored = _mirrors.get(getattr(callback, "__self__", None))
-    if mirrored is not None and isinstance(given, Mapping):
-        mirrored.summary.update(given)
+def _summary(result: Any, run: Any, record: Any) -> None:
+    """Mirror what a script sets in the summary; W&B's own part of it is what was logged last."""
+    if run in _mirrors:
+        _mirrors[run].summary.update({".".join(item.key): item.value for item in record.update})
 
 
-def _log_artifact(result: Any, run: Any, artifact: Any = None, *args: Any, **kwargs: Any) -> None:
+def _log_artifact(
+    result: Any, run: Any, artifact: Any = None, name: Any = None, type: Any = None, aliases: Any = None, **more: Any
+) -> None:
     if run not in _mirrors:
         return
     if isinstance(artifact, str | os.PathLike):
-        _mirrors[run].log_artifact(artifact, *args, **kwargs)
+        _mirrors[run].log_artifact(artifact, name, type, aliases)
         return
-    name, metadata = artifact.name.partition(":")[0], dict(artifact.metadata or {})
-    mirrored = Artifact(name, artifact.type, artifact.description, metadata)
-    for name, entry in artifact.manifest.entries.items():
+    mirrored = Artifact(
+        artifact.name.partition(":")[0], artifact.type, artifact.description, dict(artifact.metadata or {})
+    )
+    for below, entry in artifact.manifest.entries.items():
         if getattr(entry, "local_path", None):
-            mirrored.add_file(entry.local_path, name)
-    _mirrors[run].log_artifact(mirrored, aliases=kwargs.get("aliases"))
+            mirrored.add_file(entry.local_path, below)
+        elif entry.ref:
+            mirrored.add_reference(entry.ref)
+    _mirrors[run].log_artifact(mirrored, aliases=aliases)
 
 
-def _save(result: Any, run: Any, *args: Any, **kwargs: Any) -> None:
-    if run in _mirrors:
-        _mirrors[run].save(*args, **kwargs)
-
-
-def _alert(result: Any, run: Any, *args: Any, **kwargs: Any) -> None:
-    if run in _mirrors:
-        _mirrors[run].alert(*args, **kwargs)
+@harmless
+def _keep_files(mirrored: Run, folder: str) -> None:
+    """Store what the script has left in W&B's folder of the run, which W&B sends at the end; its own files stay."""
+    for path in sorted(Path(folder).rglob("*")):
+        below = path.relative_to(folder)
+        if path.is_file() and not path.is_symlink() and below.parts[0] not in OF_WANDB:  # links are what was saved
+            mirrored._store(str(path), below.as_posix())
 
 
 def _finish(result: Any, run: Any, exit_code: int | None = None, *args: Any, **kwargs: Any) -> None:

@@ -202,6 +202,8 @@ class Object3D(_FileMedia):
 
     def __init__(self, data_or_path: Any, caption: str | None = None, **options: Any) -> None:
         self._caption = caption
+        if isinstance(getattr(data_or_path, "name", None), str) and not isinstance(data_or_path, os.PathLike):
+            data_or_path = data_or_path.name  # an open file
         if isinstance(data_or_path, str | os.PathLike):
             self._path = os.fspath(data_or_path)
         elif hasattr(data_or_path, "read"):

@@ -63,24 +63,24 @@ def plot_table(
     )
 
 
-def line(table: Any, x: str, y: str, stroke: str | None = None, title: str | None = None, **more: Any) -> CustomChart:
+def line(table: Any, x: str, y: str, stroke: str | None = None, title: str | None = "", **more: Any) -> CustomChart:
     return CustomChart(table, "line", title, x, y, stroke)
 
 
-def scatter(table: Any, x: str, y: str, title: str | None = None, **more: Any) -> CustomChart:
+def scatter(table: Any, x: str, y: str, title: str | None = "", **more: Any) -> CustomChart:
     return CustomChart(table, "scatter", title, x, y)
 
 
-def bar(table: Any, label: str, value: str, title: str | None = None, **more: Any) -> CustomChart:
+def bar(table: Any, label: str, value: str, title: str | None = "", **more: Any) -> CustomChart:
     return CustomChart(table, "bar", title, label, value)
 
 
-def histogram(table: Any, value: str, title: str | None = None, **more: Any) -> CustomChart:
+def histogram(table: Any, value: str, title: str | None = "", **more: Any) -> CustomChart:
     return CustomChart(table, "histogram", title, value)
 
 
 def line_series(
-    xs: Any, ys: Any, keys: Any = None, title: str | None = None, xname: str = "x", **more: Any
+    xs: Any, ys: Any, keys: Any = None, title: str | None = "", xname: str = "x", **more: Any
 ) -> CustomChart:
     many = len(xs) and hasattr(xs[0], "__len__")
     rows = []
@@ -95,16 +95,18 @@ def confusion_matrix(
     y_true: Any = None,
     preds: Any = None,
     class_names: Any = None,
-    title: str | None = None,
+    title: str | None = "Confusion Matrix Curve",
     **more: Any,
 ) -> CustomChart:
     truths = [int(t) for t in y_true]
     guesses = [int(max(range(len(p)), key=lambda i: p[i])) for p in probs] if preds is None else [int(p) for p in preds]
-    count = max([*truths, *guesses], default=-1) + 1
-    names = [str(name) for name in class_names] if class_names else [f"Class_{i}" for i in range(1, count + 1)]
-    counts = dict.fromkeys([(t, g) for t in range(len(names)) for g in range(len(names))], 0)
+    known = range(len(class_names)) if class_names else sorted({*truths, *guesses})
+    names = dict(
+        zip(known, map(str, class_names or [f"Class_{number + 1}" for number in range(len(known))]), strict=True)
+    )
+    counts = dict.fromkeys([(t, g) for t in names for g in names], 0.0)  # W&B counts in floats
     for pair in zip(truths, guesses, strict=True):
-        counts[pair] += 1
+        counts[pair] += 1.0
     rows = [[names[t], names[g], n] for (t, g), n in counts.items()]
     return CustomChart(
         Table(["Actual", "Predicted", "nPredictions"], rows), "bar", title, "Predicted", "nPredictions", "Actual"
@@ -139,12 +141,22 @@ def _curve(kind: str, y_true: Any, y_probas: Any, labels: Any, title: str | None
 
 
 def roc_curve(
-    y_true: Any, y_probas: Any, labels: Any = None, classes_to_plot: Any = None, title: str | None = None, **more: Any
+    y_true: Any,
+    y_probas: Any,
+    labels: Any = None,
+    classes_to_plot: Any = None,
+    title: str | None = "ROC Curve",
+    **more: Any,
 ) -> CustomChart:
     return _curve("roc", y_true, y_probas, labels, title)
 
 
 def pr_curve(
-    y_true: Any, y_probas: Any, labels: Any = None, classes_to_plot: Any = None, title: str | None = None, **more: Any
+    y_true: Any,
+    y_probas: Any,
+    labels: Any = None,
+    classes_to_plot: Any = None,
+    title: str | None = "Precision-Recall Curve",
+    **more: Any,
 ) -> CustomChart:
     return _curve("pr", y_true, y_probas, labels, title)

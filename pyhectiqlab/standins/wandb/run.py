@@ -180,7 +180,7 @@ class Run:
     @harmless
     def _log(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> None:
         plain = PLAIN.issuperset(map(type, data.values()))
-        self._rows.log(data if plain else flattened(data), step, commit)
+        self._rows.log(dict(data) if plain else flattened(data), step, commit)
 
     def define_metric(
         self,

@@ -18,8 +18,9 @@ POINTS = {
     "recover.read": "what an earlier uploader left was read, nothing was done yet",
     "drain.taken": "events were copied out of the queue, and are nowhere else",
     "journal.opened": "a new segment is an empty file",
-    "drain.appended": "the batch is in the journal, the queue's head was not moved",
-    "drain.advanced": "the head was moved, the stream's numbers were not told to the producer",
+    "drain.appended": "the batch is in the journal, the queue's header does not say so",
+    "drain.counted": "the header's cursor counts the batch as journaled, the queue's head was not moved",
+    "drain.advanced": "the head was moved, the stream's other numbers were not told to the producer",
     "journal.synced": "the journal was fsynced",
     "drain.direct": "no disk: the lab has the batch, the header says so, the head was not moved",
     # From the journal to the lab.

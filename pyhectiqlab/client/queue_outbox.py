@@ -47,6 +47,7 @@ class QueueOutbox:
         self.closed = False
         self._let_go = False
         self._last = RunStatus(binding.mode)  # the last status of a queue that was let go
+        self._end_at = 0, 0  # its end: positions in the ring and in the spill file
         self.at_end: list[AtEnd] = []
         self.counts: dict[str, Iterator[int]] = {}
         self.uploads = Uploads(session.dir, self._lose_file)
@@ -269,7 +270,9 @@ class QueueOutbox:
         """
         if self._let_go:
             header = self._peek()
-            return time.monotonic() if header is None else max(header.alive_s, self._opened_at)
+            if header is not None:
+                return max(header.alive_s, self._opened_at)
+            return time.monotonic() if self.session.has_uploader() else self._opened_at  # put away: no queue to say it
         return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
 
     def note_end(self, ending: Ending) -> None:
@@ -325,6 +328,7 @@ class QueueOutbox:
         if not self.closed or self._let_go or self._pid != os.getpid() or not self._puts.retire(raise_closed):
             return
         self._last = self.status()
+        self._end_at = int(self._mapping.words[layout.TAIL]), self._spill.size()
         self._let_go = True
         self._mapping.words[layout.CLOSED] = layout.LET_GO
         self._mapping.close()
@@ -335,21 +339,30 @@ class QueueOutbox:
         return peek(self._mapping.path, self.session.dir.spill(self.writer))
 
     def _is_all_there(self) -> bool:
-        status = self.status()
-        left = status.backlog if self.binding.mode == "online" else status.produced - status.journaled
-        return not left and not status.files_left and not status.printed_bytes_left
+        """Return whether everything of a queue that was let go is acked; or journaled, if nothing is sent."""
+        if self.files_left() or self.session.console.left(self.writer):
+            return False
+        online = self.binding.mode == "online"
+        header = self._peek()
+        if header is None:  # put away: all of it is in the journal
+            return not online or self.status().backlog <= 0
+        reached = header.acked_at if online else header.drained_at
+        return reached[0] >= self._end_at[0] and reached[1] >= self._end_at[1]
 
     def status(self) -> RunStatus:
         header = self._peek()
         report = read_json(self.session.dir.path / "status.json") or {}
         its = report.get("writers", {}).get(self.writer, {})
-        if not self._let_go:
+        if header is not None:  # its cursors belong to what it says is waiting
+            cursors = [header.journaled, header.sent, header.acked]
+        elif not self._let_go:
             words = self._mapping.words
             cursors = [int(words[at]) for at in (layout.JOURNALED, layout.SENT, layout.ACKED)]
-        elif header is not None:
-            cursors = [header.journaled, header.sent, header.acked]
-        else:  # put away: status.json has its last cursors
-            cursors = [int(its.get(name, 0)) for name in ("journaled", "sent", "acked")]
+        else:  # put away: its cursors are in status.json, or from before that is written, in the writer's file
+            info = self.session.dir.writer(self.writer)
+            held, delivered = (info.journaled, info.delivered) if info is not None else (0, 0)
+            noted = [int(its.get(name, 0)) for name in ("journaled", "sent", "acked")]
+            cursors = list(map(max, noted, (held, delivered, delivered)))
         last = (self._last.journaled, self._last.sent, self._last.acked)
         journaled, sent, acked = map(max, cursors, last)
         waiting, waiting_bytes = (header.waiting, header.waiting_bytes) if header else (0, 0)

@@ -66,6 +66,12 @@ class Session:
                 os.close(channel)
         self.console.hand_over()
 
+    def has_uploader(self) -> bool:
+        """Return whether an uploader holds the session's lease. One that is stuck may hold it, too."""
+        from ..uploader.lease import Lease
+
+        return Lease(self.dir.path).is_held()
+
     def look_after_uploader(self) -> None:
         """Replace an uploader that is dead or stuck. Called by a put, flush or close that saw no sign of life; returns
         at once.

@@ -22,12 +22,10 @@ END = 21  # how the producer's process ends, as it says itself (capture/ending.p
 # Stored by the consumer only (from byte 256).
 HEAD = 32  # position up to which the ring is drained: free for the producer
 SPILL = 33  # bytes of the spill file drained
-JOURNALED = 34  # cursor: sequence number up to which events are in the journal
+JOURNALED = 34  # cursor: sequence number up to which events are in the journal; stored before HEAD and SPILL move
 SENT = 35  # cursor: … have been sent
 ACKED = 36  # cursor: … are committed at the lab
-JOURNALED_RING = 37  # the same in positions of the ring and bytes of the spill file, for flush
-JOURNALED_SPILL = 38
-ACKED_RING = 39
+ACKED_RING = 39  # the same in positions of the ring and bytes of the spill file, for flush
 ACKED_SPILL = 40
 ALIVE_MS = 41  # CLOCK_MONOTONIC, milliseconds, when the uploader last looked
 UPLOADER_PID = 42

@@ -32,6 +32,7 @@ class Writer:
         console: whether it has what the uploader recorded of the captured console.
         drained: whether its process ended and its queue was emptied: none of its events is only in memory.
         closed: the same for a run that was closed by a process that may live on.
+        journaled: how many events its queue held in all, once it is drained or closed.
         lab_id: id of the lab, by which it is recognised at another address; "" where no lab ever answered, or an older
             one did.
         key_mark: by which the key that was used can be recognised, but not computed; "" where there was no key.
@@ -54,6 +55,7 @@ class Writer:
     console: bool = False
     drained: bool = False
     closed: bool = False
+    journaled: int = 0
     lab_id: str = ""
     key_mark: str = ""
     version: int = VERSION

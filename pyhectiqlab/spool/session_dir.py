@@ -70,10 +70,17 @@ def _read_writers(folder: Path, prefix: str) -> Iterator[Writer]:
     except OSError:
         return
     for name in names:
-        raw = read_json(folder / name)
-        if raw is not None:
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                yield Writer.from_dict(raw)
+        writer = _read_writer(folder / name)
+        if writer is not None:
+            yield writer
+
+
+def _read_writer(path: Path) -> Writer | None:
+    raw = read_json(path)
+    if raw is not None:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return Writer.from_dict(raw)
+    return None
 
 
 def remove(path: Path) -> None:
@@ -240,6 +247,10 @@ class SessionDir:
         for _, writer in self.announced_beside(folders):
             if writer.writer not in seen:
                 yield writer
+
+    def writer(self, writer: str) -> Writer | None:
+        """Return one writer's file. None where there is none that is understood, or only an announcement elsewhere."""
+        return _read_writer(self.writer_path(writer))
 
     def writer_path(self, writer: str) -> Path:
         return self.writers_dir / f"{writer}.json"

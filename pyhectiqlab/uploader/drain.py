@@ -57,6 +57,8 @@ class Drain:
             if taken.count and not self._keep(stream, taken):
                 break
             crashpoints.passing("drain.appended")
+            stream.publish_journaled()
+            crashpoints.passing("drain.counted")
             consumer.advance(taken)
             stream.ring_at, stream.spill_at = taken.ring_end, taken.spill_end
             crashpoints.passing("drain.advanced")

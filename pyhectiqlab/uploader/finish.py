@@ -54,7 +54,7 @@ class Finish:
             # A sync on another machine cannot see the queue go; and while files are left, the queue is no longer there
             # to say that the run was closed.
             if ended or let_go or self._files.any_of(stream.id):
-                stream.change(drained=ended or stream.info.drained, closed=closed)
+                stream.change(drained=ended or stream.info.drained, closed=closed, journaled=stream.journaled)
                 if not self._streams.save(stream) and not delivered:
                     return
             self._remove_queue(stream)

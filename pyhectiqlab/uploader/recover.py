@@ -107,6 +107,7 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
         count_hole(stream, hole)
     ring_at, spill_at = max(stream.ring_at, words[layout.HEAD]), max(stream.spill_at, words[layout.SPILL])
     stream.consumer = Consumer(mapping, SpillReader(session.spill(info.writer)), ring_at, spill_at)
+    stream.publish_journaled()
     stream.consumer.skip_to(ring_at, spill_at)
     stream.ring_at, stream.spill_at = ring_at, spill_at
     stream.learn(stream.consumer.new_interned())

@@ -190,6 +190,13 @@ class Stream:
             self.acked_ring = max(self.acked_ring, done.ring_end)
             self.acked_spill = max(self.acked_spill, done.spill_end)
 
+    def publish_journaled(self) -> None:
+        """Tell how much is journaled. Call it before the head moves past these events: who counts what is journaled and
+        what waits in the queue then counts none too few, whatever crashes.
+        """
+        if self.consumer is not None:
+            self.consumer.mapping.words[layout.JOURNALED] = self.journaled
+
     def publish(self, alive_ms: int, pid: int) -> None:
         """Tell the producer how far things are, through the queue's header."""
         if self.consumer is None:
@@ -200,7 +207,7 @@ class Stream:
         words = self.consumer.mapping.words
         words[layout.ALIVE_MS] = alive_ms
         words[layout.UPLOADER_PID] = pid
-        words[layout.JOURNALED] = self.journaled
+        self.publish_journaled()
         words[layout.SENT] = self.sent
         words[layout.ACKED] = self.acked
         words[layout.ACKED_RING] = self.acked_ring

@@ -1,6 +1,4 @@
-"""A closed run, whose queue its process has let go of: what `flush` and `status` then say about it is true, whatever
-kills the uploader meanwhile.
-"""
+"""Tests of a closed run whose queue is let go of: `flush` and `status` stay true, whatever kills the uploader."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from _common import Number, arguments, leave, report
-from _fill import Wish, fill
+from _filled import add_arguments, folder_of
 from ingest import REFUSED, feed
 from runs_page import first_pages
 
@@ -42,10 +42,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=300)
-    parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--keys", type=int, default=100, help="distinct ones in the project")
-    parser.add_argument("--keys-per-run", type=int, default=10)
-    parser.add_argument("--data", type=Path, help="folder of the lab of many runs; filled if it is empty, and kept")
+    add_arguments(parser, keys=100, keys_per_run=10)
     parser.add_argument("--only", choices=("ingest", "pages"), help="half of it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +53,8 @@ def numbers_of(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
     if args.only != "pages":
         yield from _ingest(folder, args)
     if args.only != "ingest":
-        yield from _pages(args.data or folder / "many", args)
+        with folder_of(args) as many:
+            yield from _pages(many)
 
 
 def _ingest(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
@@ -78,9 +76,7 @@ def _ingest(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
     yield Number("  of a fleet", acks["of a fleet"] / acks["in a folder"], "times", ACKS_REACH)
 
 
-def _pages(folder: Path, args: argparse.Namespace) -> Iterator[Number]:
-    if not (folder / "lab.db").exists():
-        fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
+def _pages(folder: Path) -> Iterator[Number]:
     target = _addresses()
     source = open_place(folder)
     try:

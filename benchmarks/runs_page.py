@@ -7,18 +7,16 @@ first search by a metric since the lab was started.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from _common import Number, arguments, report
-from _fill import PROJECT, Wish, fill
+from _common import Number
+from _fill import PROJECT
+from _filled import main_of
 
 from pyhectiqlab.protocol.search import parse, parse_sort
 from pyhectiqlab.server.replies import reply
@@ -26,8 +24,6 @@ from pyhectiqlab.server.routes.common import run_answers
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import MetaStore, RunPage, RunQuery
 from pyhectiqlab.store.points import PointStore
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
-from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 REACH_MS = 100
 REPEAT = 7
@@ -50,28 +46,7 @@ ASKED = (  # sort, filter
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--keys", type=int, default=1_000, help="distinct ones in the project")
-    parser.add_argument("--keys-per-run", type=int, default=100, help="1000: 7 minutes to fill, 3.3 GB")
-    parser.add_argument("--data", type=Path, help="the lab's folder; filled if it is empty, and kept")
-    args = parser.parse_args()
-    if args.data is not None:
-        report(__doc__, measured(args.data, args), args.json)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        report(__doc__, measured(Path(folder), args), args.json)
-
-
-def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
-    if not (folder / "lab.db").exists():
-        fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
-    meta, points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
-    try:
-        return first_pages(meta, points)
-    finally:
-        meta.close()
-        points.close()
+    main_of(__doc__, first_pages, keys=1_000, keys_per_run=100)
 
 
 def first_pages(meta: MetaStore, points: PointStore) -> list[Number]:

@@ -10,15 +10,13 @@ others at work disturb least; the file is in memory.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from _common import Number, arguments, report
-from _fill import PROJECT, Wish, fill
+from _common import Number
+from _fill import PROJECT
+from _filled import main_of
 
 from pyhectiqlab.protocol.search import parse, parse_column, parse_sort
 from pyhectiqlab.server.columns import columns
@@ -26,9 +24,8 @@ from pyhectiqlab.server.configtexts import ConfigTexts
 from pyhectiqlab.server.groups import grouped
 from pyhectiqlab.server.suggest import suggest
 from pyhectiqlab.server.table import columns_of, sorted_ids
-from pyhectiqlab.store.meta import RunQuery
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
-from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.meta import MetaStore, RunQuery
+from pyhectiqlab.store.points import PointStore
 
 REPEAT = 7
 ROWS = 60
@@ -39,23 +36,10 @@ COLUMNS_MS = 200
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--keys", type=int, default=200, help="distinct ones in the project")
-    parser.add_argument("--keys-per-run", type=int, default=20)
-    parser.add_argument("--data", type=Path, help="the lab's folder; filled if it is empty, and kept")
-    args = parser.parse_args()
-    if args.data is not None:
-        report(__doc__, measured(args.data, args), args.json)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        report(__doc__, measured(Path(folder), args), args.json)
+    main_of(__doc__, measured, keys=200, keys_per_run=20)
 
 
-def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
-    if not (folder / "lab.db").exists():
-        fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
-    meta, points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
+def measured(meta: MetaStore, points: PointStore) -> list[Number]:
     with meta.reading() as view:
         project = view.project(PROJECT)
         assert project is not None
@@ -98,8 +82,6 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
             ),
             Number("suggestions", _median(lambda: suggest(view, points, texts, query, "lo", 2, now)), "ms", COLUMNS_MS),
         ]
-    meta.close()
-    points.close()
     return numbers
 
 

@@ -18,11 +18,15 @@ from hypothesis import strategies as st
 from pyhectiqlab.protocol.search import ANY, STATS, Sort, Term, parse, parse_sort, quoted
 from pyhectiqlab.protocol.searchable import searchable
 from pyhectiqlab.server.search import find_runs
-from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, RunQuery
-from pyhectiqlab.store.points import Column, PointBatch
+from pyhectiqlab.store.clickhouse import facts as facts_of_points
+from pyhectiqlab.store.clickhouse import reading, recents
+from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, MetaStore, RunQuery
+from pyhectiqlab.store.points import Column, PointBatch, PointStore
 
+from ..clickhouse_place import TINY, ClickHousePlace
+from ..postgres import needs_postgres
 from ..seeds import examples
-from ..stores import new_points, new_store
+from ..stores import PostgresPlace, new_points, new_store
 
 NOW = 2_000.0
 NAMES = ["resnet", "ResNet-50", "a_b", "a%b", "vit"]
@@ -48,16 +52,18 @@ class Fact:
 
 
 class World:
-    """Both stores, and the facts of every run in them."""
+    """Both stores, and the facts of every run in them. They are closed with it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.meta, self.points = new_store(folder), new_points(folder)
+    def __init__(self, meta: MetaStore, points: PointStore) -> None:
+        self.meta, self.points = meta, points
         self.facts: list[Fact] = []
+        self.batches: list[PointBatch] = []
         with self.meta.writing() as tx:
             self.user = tx.add_user("ada", "member", None, 1.0)
             self.project = tx.add_project("p", self.user.id, 1.0).id
 
-    def add(self, fact: Fact) -> None:
+    def add(self, fact: Fact, later: bool = False) -> None:
+        """`later`: its points are not appended yet, but with those of others."""
         n = len(self.facts)
         fact.created = 1_000.0 + n % 7  # some at the same time
         with self.meta.writing() as tx:
@@ -79,9 +85,15 @@ class World:
             columns.append(Column(key, seq, np.arange(n_points), np.array(values), 1_000_000 * seq))
             first += n_points
         if columns:
-            self.points.append([PointBatch(fact.id, 0, 1, f"{n:032x}", 1, first - 1, columns)])
+            self.batches.append(PointBatch(fact.id, 0, 1, f"{n:032x}", 1, first - 1, columns))
+        if not later:
+            self.append()
         fact.name = f"{fact.name} {n}"
         self.facts.append(fact)
+
+    def append(self) -> None:
+        self.points.append(self.batches)
+        self.batches.clear()
 
     def found(self, terms: tuple[Term, ...], sort: Sort, limit: int, between: Any = None) -> list[str]:
         """Names on all pages; `between` is called after each."""
@@ -100,6 +112,10 @@ class World:
     def close(self) -> None:
         self.meta.close()
         self.points.close()
+
+
+def in_folder(folder: Path) -> World:
+    return World(new_store(folder), new_points(folder))
 
 
 # The model: the language as it is documented, on one run at a time
@@ -238,16 +254,43 @@ QUICKLY = settings(max_examples=examples(60), deadline=None, suppress_health_che
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("world"))
-
-    @settings(max_examples=examples(80), deadline=None, database=None, derandomize=True)
-    @given(facts)
-    def populate(fact: Fact) -> None:
-        world.add(fact)
-
-    populate()
+    world = in_folder(tmp_path_factory.mktemp("world"))
+    populate(world, examples(80))
     yield world
     world.close()
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[World]:
+    """On PostgreSQL and ClickHouse. Some of the points are in builds, some are not, and some series are in both."""
+    needs_postgres()
+    meta, points = PostgresPlace(), ClickHousePlace()
+    world = World(meta.open(), points.open(TINY))
+    populate(world, 20, later=True)
+    world.append()
+    while world.points.maintain():
+        pass
+    populate(world, 12, later=True)
+    for n, fact in enumerate(world.facts[::5]):
+        for key, values in fact.metrics.items():
+            more = np.array([len(values)]), np.array([VALUES[n % len(VALUES)]]), np.array([1_000_000])
+            column = Column(key, np.array([1]), *more)
+            world.batches.append(PointBatch(fact.id, 0, 1, f"{key} of {fact.id}", 1, 1, [column]))
+            values.append(float(more[1][0]))
+    world.append()
+    yield world
+    world.close()
+    meta.remove()
+    points.remove()
+
+
+def populate(world: World, runs: int, later: bool = False) -> None:
+    @settings(max_examples=runs, deadline=None, database=None, derandomize=True)
+    @given(facts)
+    def add(fact: Fact) -> None:
+        world.add(fact, later)
+
+    add()
 
 
 @QUICKLY
@@ -257,12 +300,48 @@ def test_a_search_finds_what_the_model_finds(world: World, search: str, sort: st
     assert world.found(wanted, order, limit) == expected(world.facts, wanted, order)
 
 
+@pytest.fixture(params=["few runs", "many runs"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether runs, series and recent points are so many that they are asked for in another way."""
+    if request.param == "many runs":
+        monkeypatch.setattr(facts_of_points, "NAMED_MAX", 2)
+        monkeypatch.setattr(reading, "LISTED_MAX", 2)
+        monkeypatch.setattr(recents, "READ_MAX", 0)
+
+
+@pytest.mark.usefixtures("size")
+@settings(
+    max_examples=examples(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(search=st.lists(terms, max_size=2).map(" ".join), sort=sorts, limit=st.sampled_from([20, 100]))
+def test_a_search_of_a_fleet_finds_what_the_model_finds(fleet: World, search: str, sort: str, limit: int) -> None:
+    wanted, order = parse(search), parse_sort(sort)
+    assert fleet.found(wanted, order, limit) == expected(fleet.facts, wanted, order)
+
+
+@pytest.mark.usefixtures("size")
+def test_a_fleet_shows_the_last_values_that_the_model_has(fleet: World) -> None:
+    ids = [fact.id for fact in fleet.facts]
+    for keys in (None, KEYS[:1], [KEYS[1], "missing", KEYS[0]]):
+        its = fleet.points.last(ids, keys)
+        for fact in fleet.facts:
+            wanted = [key for key in (sorted(KEYS) if keys is None else keys) if fact.metrics.get(key)]
+            shown = [(i.key, i.count, i.last_value, i.min, i.max) for i in its[fact.id]]
+            model = [
+                (key, len(fact.metrics[key]), *(of_metric(fact, key, stat) for stat in ("last", "min", "max")))
+                for key in wanted
+            ]
+            assert str(shown) == str([tuple(math.nan if n is None else n for n in row) for row in model])
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(search=terms, sort=sorts, more=st.lists(facts, min_size=1, max_size=4))
 def test_runs_added_between_pages_push_none_out_and_repeat_none(
     tmp_path_factory: pytest.TempPathFactory, search: str, sort: str, more: list[Fact]
 ) -> None:
-    world = World(tmp_path_factory.mktemp("growing"))
+    world = in_folder(tmp_path_factory.mktemp("growing"))
     for n in range(12):
         world.add(
             Fact(NAMES[n % 5], TAGS[: n % 3], {"lr": CONFIGS[n % 11]}, {"loss": [VALUES[n % 7]]} if n % 4 else {}, "")

@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError, TimeoutError
 
@@ -26,6 +28,7 @@ from .facts_schema import ABORTED, BUILT, DONE, LIVE, OPEN, PENDING, SCHEMA_VERS
 
 CONNECTIONS_MAX = 16
 POOL_TIMEOUT_S = 30.0
+NAMED_MAX = 500  # runs that a query names, if it can do without
 
 
 HAS_POINTS = f"""SELECT EXISTS (SELECT FROM points_builds WHERE state = {LIVE})
@@ -45,6 +48,7 @@ class Counted(NamedTuple):
     """What counts: rows of these builds, and of these windows those in blocks up to `block`, but for `out`.
 
     `arrival`: batches from this one on may still be overtaken by batches before them; None: none is.
+    `recent`: how many points count that are in no build.
     """
 
     builds: tuple[int, ...]
@@ -52,6 +56,7 @@ class Counted(NamedTuple):
     block: int
     out: tuple[int, ...]
     arrival: int | None
+    recent: int
 
 
 class SeriesRow(NamedTuple):
@@ -189,10 +194,12 @@ def counted(conn: Connection) -> Counted:
                 (SELECT coalesce(max(id), 0) FROM points_blocks),
                 ARRAY(SELECT id FROM points_blocks WHERE state <> {DONE} ORDER BY id),
                 (SELECT min(arrival) FROM points_batches WHERE block IN
-                    (SELECT id FROM points_blocks WHERE state = {PENDING} AND state <> {DONE}))"""
+                    (SELECT id FROM points_blocks WHERE state = {PENDING} AND state <> {DONE})),
+                (SELECT coalesce(sum(points), 0) FROM points_blocks WHERE state = {DONE}
+                    AND "window" IN (SELECT id FROM points_windows WHERE state < {BUILT}))"""
         )
     ).one()
-    return Counted(tuple(row[0]), tuple(row[1]), row[2], tuple(row[3]), row[4])
+    return Counted(tuple(row[0]), tuple(row[1]), row[2], tuple(row[3]), row[4], int(row[5]))
 
 
 _SERIES = """SELECT s.id, r.name, s.key, s.rank, s.attempt, coalesce(a.origin, 0) FROM points_series s
@@ -212,12 +219,51 @@ def series_of(conn: Connection, runs: Collection[str], keys: Collection[str]) ->
     return [SeriesRow(row[0], names[row[1]], *row[2:]) for row in rows]
 
 
-def series_of_one_key(conn: Connection, runs: Sequence[str], key: str) -> Sequence[tuple[int, int, int]]:
-    """Return the series of a key in these runs, which are not deleted: (id, which of the runs from 0 on, attempt)."""
-    query = """SELECT s.id, CAST(w.place AS integer) - 1, s.attempt
-        FROM unnest(CAST(:runs AS text[])) WITH ORDINALITY AS w (name, place)
-        JOIN points_runs r ON r.name = w.name AND NOT r.deleted JOIN points_series s ON s.run = r.id AND s.key = :key"""
-    return [tuple(row) for row in all_of(conn, query, runs=[kept(run) for run in runs], key=kept(key))]
+def series_of_one_key(conn: Connection, runs: NDArray[np.int64], key: str) -> NDArray[np.int64]:
+    """Return the series of a key in runs that are not deleted: rows of (id, number of the run, attempt).
+
+    It comes as one value of bytes, which takes a tenth of the time that ten thousand rows do.
+
+    Args:
+        runs: numbers of those that are wanted. Of many, all between the lowest and the highest may be in the answer.
+    """
+    few = len(runs) <= NAMED_MAX
+    which = "= ANY(:runs)" if few else "BETWEEN :low AND :high"
+    query = f"""SELECT string_agg(int8send(s.id) || int8send(s.run) || int8send(s.attempt), '')
+        FROM points_series s JOIN points_runs r ON r.id = s.run
+        WHERE s.key = :key AND s.run {which} AND r.id {which} AND NOT r.deleted"""
+    values = {"runs": runs.tolist()} if few else {"low": int(runs.min()), "high": int(runs.max())}
+    data = one(conn, query, key=kept(key), **values) if len(runs) else None
+    return np.frombuffer(data or b"", ">i8").astype(np.int64).reshape(-1, 3)
+
+
+class PlacedSeries(NamedTuple):
+    """`place`: which of the runs that were asked about, from 0 on."""
+
+    id: int
+    place: int
+    key: str
+    attempt: int
+
+
+_PLACED = """SELECT s.id, CAST(w.place AS integer) - 1, s.key, s.attempt
+    FROM unnest(CAST(:runs AS text[])) WITH ORDINALITY AS w (name, place)
+    JOIN points_runs r ON r.name = w.name AND NOT r.deleted"""
+
+
+def series_of_keys(conn: Connection, runs: Sequence[str], keys: Collection[str]) -> list[PlacedSeries]:
+    """Return the series of these keys in these runs, which are not deleted."""
+    query = f"{_PLACED} JOIN points_series s ON s.run = r.id AND s.key = ANY(CAST(:keys AS text[]))"
+    rows = all_of(conn, query, runs=[kept(run) for run in runs], keys=[kept(key) for key in keys])
+    return [PlacedSeries(*row) for row in rows]
+
+
+def first_series(conn: Connection, runs: Sequence[str], keys_max: int) -> list[PlacedSeries]:
+    """Return the series of the first keys of each of these runs, which are not deleted."""
+    query = f"""{_PLACED} CROSS JOIN LATERAL
+        (SELECT DISTINCT key FROM points_series WHERE run = r.id ORDER BY key LIMIT :most) k
+        JOIN points_series s ON s.run = r.id AND s.key = k.key"""
+    return [PlacedSeries(*row) for row in all_of(conn, query, runs=[kept(run) for run in runs], most=keys_max)]
 
 
 def series_of_runs(conn: Connection, runs: Collection[str]) -> list[SeriesRow]:
@@ -241,6 +287,13 @@ def writer_ids(conn: Connection, names: Collection[str]) -> dict[str, int]:
 
 def run_ids(conn: Connection, names: Collection[str]) -> dict[str, int]:
     return _ids(conn, "points_runs", names)
+
+
+def known_run_ids(conn: Connection, names: Collection[str]) -> dict[str, int]:
+    """Return the ids of those runs that have one."""
+    as_kept = {kept(name): name for name in names}
+    rows = all_of(conn, "SELECT name, id FROM points_runs WHERE name = ANY(:names)", names=list(as_kept))
+    return {as_kept[name]: number for name, number in rows}
 
 
 def _ids(conn: Connection, table: str, names: Collection[str]) -> dict[str, int]:

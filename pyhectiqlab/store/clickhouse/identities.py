@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from ..points import PointBatch
 from . import facts
 from .facts import Facts
 
-KEPT_MAX = 1_000_000  # series; some 200 MB
+KEPT_MAX = 1_000_000  # series, or runs; some 200 MB, or 100
 Place = tuple[str, str, int, int]  # run, key, rank, attempt
 
 
@@ -19,6 +24,30 @@ Place = tuple[str, str, int, int]  # run, key, rank, attempt
 def key_number(key: str) -> int:
     """Return the number by which rows of a key lie together. Two keys may share one: rows have their series, too."""
     return int.from_bytes(hashlib.blake2b(key.encode(errors="replace"), digest_size=8).digest(), "little")
+
+
+class RunNumbers:
+    """Numbers of runs for whoever reads. They never change. Safe for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, int] = {}
+
+    def of(self, conn: Connection, names: Sequence[str]) -> NDArray[np.int64]:
+        """Return the number of each run, deleted or not; 0: it never had points."""
+        with self._lock:
+            numbers = self._of(names)
+        missing = np.flatnonzero(numbers == 0).tolist()
+        if missing and (its := facts.known_run_ids(conn, [names[i] for i in missing])):
+            with self._lock:
+                if len(self._known) + len(its) > KEPT_MAX:
+                    self._known.clear()
+                self._known |= its
+            numbers[missing] = [its.get(names[i], 0) for i in missing]
+        return numbers
+
+    def _of(self, names: Sequence[str]) -> NDArray[np.int64]:
+        return np.fromiter(map(self._known.get, names, itertools.repeat(0)), np.int64, len(names))
 
 
 class Identities:

@@ -35,7 +35,8 @@ from .appending import Appender
 from .client import ClickHouse
 from .facts import Facts
 from .facts_schema import BUILT, DONE
-from .identities import Identities
+from .identities import Identities, RunNumbers
+from .kept import Kept
 from .levels_of_builds import Sizes
 from .reading import Reading, reading
 from .tidying import Tidier
@@ -77,6 +78,7 @@ class ClickHousePointStore:
         self._clickhouse = ClickHouse(place)
         self.counts = self._clickhouse.counts
         self._facts = Facts(facts_place)
+        self._kept, self._runs = Kept(), RunNumbers()
         self._closed = False
         self.before_forgetting: Callable[[], None] = lambda: None
         self._cluster, self._generation, self._without = cluster, generation, without
@@ -271,7 +273,7 @@ class ClickHousePointStore:
 
     def _reading(self) -> Any:
         self._check_ready()
-        return reading(self._facts, self._clickhouse)
+        return reading(self._facts, self._clickhouse, self._kept, self._runs)
 
     def _asking(self) -> Any:
         self._check_open()

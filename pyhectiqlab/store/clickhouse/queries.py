@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from ..grid import parse_cursor
 from ..points import Column, Points, SeriesInfo, Summary
 from ..sql.column_types import kept
 from . import facts
-from .facts import SeriesRow
+from .facts import PlacedSeries, SeriesRow
 from .facts_schema import DONE
 from .identities import key_number
-from .reading import Reading, pooled_info
-from .statements import listed, recent
+from .reading import Reading
+from .statements import INFOS, listed, recent
 
 _POINT = np.dtype(
     [
@@ -33,6 +34,7 @@ _POINT = np.dtype(
     ]
 )
 _POINT_COLUMNS = "arrival, seq, step, value, time, series"
+_SUMMARY = partial(tuple.__new__, Summary)  # Summary._make of tuples, in a third of its time
 _SERIES = np.dtype([("series", "<u8")])
 _COUNT = np.dtype([("points", "<i8")])
 
@@ -53,8 +55,8 @@ def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list
         if not names:
             break
         its_keys = [key for (key,) in names]
-        by_pair = reading.series((run, key) for key in its_keys)  # without those whose points never came
-        infos += [pooled_info(run, key, by_pair[run, key]) for key in its_keys if (run, key) in by_pair]
+        its = _infos(reading, [run], facts.series_of_keys(reading.conn, [run], its_keys))[run]
+        infos += [its[key] for key in its_keys if key in its]  # without those whose points never came
         after = its_keys[-1]
         if len(its_keys) < limit:
             break
@@ -64,37 +66,74 @@ def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list
 def last(
     reading: Reading, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
 ) -> dict[str, list[SeriesInfo]]:
+    names = list(dict.fromkeys(runs))
     if wanted is not None:
-        by_pair = reading.series((run, key) for run in runs for key in wanted)
-        return {
-            run: [pooled_info(run, key, by_pair[run, key]) for key in wanted if (run, key) in by_pair] for run in runs
-        }
-    names = {kept(run): run for run in runs}
-    rows = facts.all_of(
-        reading.conn,
-        """SELECT r.name, k.key FROM points_runs r CROSS JOIN LATERAL
-            (SELECT DISTINCT key FROM points_series s WHERE s.run = r.id ORDER BY key LIMIT :limit) k
-            WHERE r.name = ANY(:runs) AND NOT r.deleted""",
-        runs=list(names),
-        limit=limit_per_run,
+        infos = _infos(reading, names, facts.series_of_keys(reading.conn, names, wanted))
+        return {run: [infos[run][key] for key in wanted if key in infos[run]] for run in names}
+    infos = _infos(reading, names, facts.first_series(reading.conn, names, limit_per_run))
+    return {run: [infos[run][key] for key in sorted(infos[run])] for run in names}
+
+
+def _infos(reading: Reading, runs: Sequence[str], series: Sequence[PlacedSeries]) -> dict[str, dict[str, SeriesInfo]]:
+    """Return what is pooled of some series of each run, by key: of a thousand series at once, all in arrays."""
+    infos: dict[str, dict[str, SeriesInfo]] = {run: {} for run in runs}
+    series = sorted(series)
+    pairs: dict[tuple[int, str], int] = {}  # (which run, key): their number
+    pair_of = np.array([pairs.setdefault((s.place, s.key), len(pairs)) for s in series], np.int64)
+    ids = [s.id for s in series]
+    parts = reading.summaries({s.key for s in series}, ids, INFOS)
+    at = np.searchsorted(np.array(ids, np.int64), parts["series"].astype(np.int64))
+    order = np.argsort(pair_of[at], kind="stable") if len(parts) else at
+    parts, at = parts[order], at[order]
+    if not len(parts):
+        return infos
+    pair = pair_of[at]
+    groups = levels.groups_of(pair)
+    attempt = np.array([s.attempt for s in series], np.int64)[at]
+    newest = levels.last_of_groups(
+        groups, len(parts), attempt, *(parts[name] for name in ("last_step", "last_seq", "last_arrival"))
     )
-    by_pair = reading.series((names[name], key) for name, key in rows)
-    answer: dict[str, list[SeriesInfo]] = {run: [] for run in runs}
-    for run, key in sorted(by_pair):
-        answer[run].append(pooled_info(run, key, by_pair[run, key]))
-    return answer
+    low, high = np.minimum.reduceat(parts["low"], groups), np.maximum.reduceat(parts["high"], groups)
+    none = low > high
+    columns = (
+        np.add.reduceat(parts["count"], groups),
+        np.minimum.reduceat(parts["step_min"], groups),
+        np.maximum.reduceat(parts["step_max"], groups),
+        np.minimum.reduceat(parts["time_min"], groups),
+        np.maximum.reduceat(parts["time_max"], groups),
+        parts["last_step"][newest],
+        parts["last"][newest],
+        parts["last_time"][newest],
+        np.where(none, math.nan, low),
+        np.where(none, math.nan, high),
+    )
+    places = list(pairs)
+    for number, *its in zip(pair[groups].tolist(), *(column.tolist() for column in columns), strict=True):
+        place, key = places[number]
+        infos[runs[place]][key] = SeriesInfo(runs[place], key, None, None, *its)
+    return infos
 
 
 def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summary]:
     """Of ten thousand runs at once: all in arrays."""
     names = list(dict.fromkeys(runs))
-    rows = np.array(facts.series_of_one_key(reading.conn, names, key), np.int64).reshape(-1, 3)
-    rows = rows[np.argsort(rows[:, 0])]
-    parts = reading.summaries([key], rows[:, 0].tolist())
+    numbers = reading.runs.of(reading.conn, names)
+    by_number = np.argsort(numbers)
+    sorted_numbers = numbers[by_number]
+    series = facts.series_of_one_key(reading.conn, sorted_numbers[sorted_numbers > 0], key)
+    where = np.minimum(np.searchsorted(sorted_numbers, series[:, 1]), len(names) - 1)
+    series, where = series[wanted := sorted_numbers[where] == series[:, 1]], where[wanted]
+    if not len(series):
+        return {}
+    by_id = np.argsort(series[:, 0])
+    ids, run_of, attempt_of = series[by_id, 0], by_number[where[by_id]], series[by_id, 2]
+    parts = reading.stats(key, ids)
+    at = np.minimum(np.searchsorted(ids, parts["series"].astype(np.int64)), len(ids) - 1)
+    wanted = ids[at] == parts["series"].astype(np.int64)
+    parts, at = parts[wanted], at[wanted]
     if not len(parts):
         return {}
-    at = np.searchsorted(rows[:, 0], parts["series"].astype(np.int64))
-    run, attempt = rows[at, 1], rows[at, 2]
+    run, attempt = run_of[at], attempt_of[at]
     by_run = np.argsort(run, kind="stable")
     parts, run, attempt = parts[by_run], run[by_run], attempt[by_run]
     groups = levels.groups_of(run)
@@ -124,12 +163,12 @@ def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summ
         total["count"], parts["last"][newest], its_low, its_high, mean, parts["first"][first], total["nans"],
         parts["min_step"][low], parts["max_step"][high],
     )  # fmt: skip
-    rows_of = map(Summary._make, zip(*(column.tolist() for column in columns), strict=True))
-    answer = dict(zip((names[i] for i in run[groups].tolist()), rows_of, strict=True))
+    rows_of = map(_SUMMARY, zip(*(column.tolist() for column in columns), strict=True))
+    answer = dict(zip(map(names.__getitem__, run[groups].tolist()), rows_of, strict=True))
     for i in np.flatnonzero(nothing).tolist():
         name = names[run[groups[i]]]
         answer[name] = answer[name]._replace(min_step=None, max_step=None)
-    return {run: answer[run] for run in runs if run in answer}
+    return answer
 
 
 def with_nan(reading: Reading, runs: Sequence[str]) -> set[str]:

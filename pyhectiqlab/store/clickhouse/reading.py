@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,18 +14,15 @@ from sqlalchemy import Connection
 
 from ..extents import Extent, pooled
 from ..points import Axis, SeriesInfo
-from . import facts, statements
+from . import facts, recents, statements
 from .client import ClickHouse
 from .facts import Counted, Facts, SeriesRow
-from .identities import key_number
-from .statements import ENDS, INFOS, SUMMARY, listed, recent
+from .identities import RunNumbers, key_number
+from .kept import Kept, name_of
+from .statements import ENDS, INFOS, STATS, STATS_COLUMNS, listed
 
-_KINDS: Mapping[np.dtype[Any], tuple[str, Callable[[str, str], str]]] = {
-    SUMMARY: (statements.ALL_COLUMNS, statements.summaries_of),
-    ENDS: (statements.ENDS_COLUMNS, statements.ends_of),
-    INFOS: (statements.INFOS_COLUMNS, statements.infos_of),
-}
-LISTED_MAX = 2_000  # series that a query names; of more, all rows of the key are read and those in question kept
+_COLUMNS = {ENDS: statements.ENDS_COLUMNS, INFOS: statements.INFOS_COLUMNS}
+LISTED_MAX = 2_000  # series that a query names; of more, all rows of the key are read
 
 
 @dataclass(frozen=True)
@@ -51,24 +48,49 @@ class Reading:
     clickhouse: ClickHouse
     conn: Connection
     counted: Counted
+    kept: Kept
+    runs: RunNumbers
 
-    def summaries(self, keys: Collection[str], series: Collection[int], kind: np.dtype[Any] = SUMMARY) -> NDArray[Any]:
-        """Return rows of some series, which are of these keys: of SUMMARY, or of ENDS or INFOS, where these are enough:
-        each column is read of all rows around those that are wanted.
-        """
+    def stats(self, key: str, series: NDArray[np.int64]) -> NDArray[Any]:
+        """Return STATS rows of at least these series of a key."""
+        where = f"key = {key_number(key)}"
+        few = len(series) <= LISTED_MAX
+        if few:
+            where += f" AND series IN {listed(series.tolist())}"
+        name, builds = ("stats", key), self.counted.builds
+        kept = {build: self.kept.get((build,), name) for build in builds}
+        rows = [recents.summarised(self.clickhouse, self.counted, where, STATS)]
+        rows += [of_build for of_build in kept.values() if of_build is not None]
+        if missing := [build for build in builds if kept[build] is None]:
+            query = f"SELECT {STATS_COLUMNS} FROM summaries WHERE build IN {listed(missing)} AND {where}"
+            rows.append(read := self.clickhouse.rows(query, STATS))
+            if not few:
+                for build in missing:
+                    self.kept.keep((build,), name, read[read["build"] == build])
+        return np.concatenate(rows)
+
+    def summaries(self, keys: Collection[str], series: Collection[int], kind: np.dtype[Any]) -> NDArray[Any]:
+        """Return rows of some series, which are of these keys: ENDS or INFOS."""
         if not series:
             return statements.none(kind)
         where = f"key IN {listed(sorted({key_number(key) for key in keys}))}"
-        if len(series) <= LISTED_MAX:
-            where += f" AND series IN {listed(sorted(series))}"
-        columns, of_points = _KINDS[kind]
-        queries = [of_points("arrived", f"{where} AND {recent(self.counted)}")]
+        ids = np.sort(np.fromiter(series, np.int64, len(series)))
+        few = len(ids) <= LISTED_MAX
+        if few:
+            where += f" AND series IN {listed(ids.tolist())}"
+        rows = recents.summarised(self.clickhouse, self.counted, where, kind)
         if self.counted.builds:
-            queries.append(f"SELECT {columns} FROM summaries WHERE build IN {listed(self.counted.builds)} AND {where}")
-        rows = self.clickhouse.rows(" UNION ALL ".join(queries), kind)
-        if len(series) > LISTED_MAX:
-            rows = rows[np.isin(rows["series"], np.fromiter(series, np.uint64, len(series)))]
-        return rows
+            name = name_of(kind, ids)
+            built = self.kept.get(self.counted.builds, name) if few else None
+            if built is None:
+                query = (
+                    f"SELECT {_COLUMNS[kind]} FROM summaries WHERE build IN {listed(self.counted.builds)} AND {where}"
+                )
+                built = self.clickhouse.rows(query, kind)
+                if few:
+                    self.kept.keep(self.counted.builds, name, built)
+            rows = np.concatenate([rows, built])
+        return rows if few else rows[np.isin(rows["series"], ids.astype(np.uint64))]
 
     def series(self, wanted: Iterable[tuple[str, str]], ends: bool = False) -> dict[tuple[str, str], list[Series]]:
         """Return every series that has points, by (run, key), sorted by (rank, attempt). `ends`: of their infos, only
@@ -93,13 +115,9 @@ class Reading:
 
 
 @contextmanager
-def reading(its_facts: Facts, clickhouse: ClickHouse) -> Iterator[Reading]:
+def reading(its_facts: Facts, clickhouse: ClickHouse, kept: Kept, runs: RunNumbers) -> Iterator[Reading]:
     with its_facts.reading() as conn:
-        yield Reading(clickhouse, conn, facts.counted(conn))
-
-
-def pooled_info(run: str, key: str, series: Sequence[Series]) -> SeriesInfo:
-    return pooled(part.extent for s in series for part in s.parts).info(run, key, None, None)
+        yield Reading(clickhouse, conn, facts.counted(conn), kept, runs)
 
 
 def _part(row: Any, attempt: int, ends: bool) -> Part:

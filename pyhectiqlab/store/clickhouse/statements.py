@@ -77,6 +77,7 @@ _INTEGERS = (
     "relative_shift",
 )  # fmt: skip
 _FLOATS = ("low", "high", "total", "first", "last")
+_NOT_SEARCHED = {"key", "step_min", "step_max", "time_min", "time_max", "last_time", *_INTEGERS[-3:]}
 ALL_COLUMNS = ", ".join(("build", "key", "series", *_INTEGERS, *_FLOATS))  # of SUMMARY, in its order
 SUMMARY = np.dtype(
     [
@@ -87,6 +88,9 @@ SUMMARY = np.dtype(
         *((name, "<f8") for name in _FLOATS),
     ]
 )
+# What searches compare and sort by.
+STATS = np.dtype([(name, SUMMARY[name]) for name in SUMMARY.names or () if name not in _NOT_SEARCHED])
+STATS_COLUMNS = ", ".join(STATS.names or ())
 _ENDS = ("count", "step_min", "step_max", "time_min", "time_max", "step_shift", "time_shift", "relative_shift")
 ENDS = np.dtype([("build", "<u4"), ("series", "<u8"), *((name, "<i8") for name in _ENDS)])  # what a chart has to know
 ENDS_COLUMNS = ", ".join(("build", "series", *_ENDS))

@@ -280,11 +280,11 @@ def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:
 def _first_tags(conn: Connection, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:
     """Return the first tags of each run, sorted by name. Of runs with many tags, no more are read than wanted."""
     count = func.count().label("n")
-    counted = select(run_tags.c.run_id, count).where(run_tags.c.run_id.in_(ids)).group_by(run_tags.c.run_id)
+    counted = select(run_tags.c.run_id, count).where(any_of(conn, run_tags.c.run_id, ids)).group_by(run_tags.c.run_id)
     counts = {row.run_id: row.n for row in conn.execute(counted)} if ids else {}
     tags: dict[str, list[Tag]] = {run_id: [] for run_id in ids}
     few = [run_id for run_id, n in counts.items() if n <= limit]
-    its = select(run_tags).where(run_tags.c.run_id.in_(few)).order_by(run_tags.c.name)
+    its = select(run_tags).where(any_of(conn, run_tags.c.run_id, few)).order_by(run_tags.c.name)
     for tag in conn.execute(its) if few else ():
         tags[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
     tags.update({run_id: tags_of(conn, run_id, limit) for run_id, n in counts.items() if n > limit})

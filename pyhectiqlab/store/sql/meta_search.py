@@ -28,7 +28,7 @@ from sqlalchemy import (
 from ...protocol.search import ANY, Term
 from ...protocol.searchable import as_written
 from ..meta import Run, RunPage, RunQuery
-from .dialect import lists_of
+from .dialect import any_of, lists_of
 from .meta_members import visible_to
 from .meta_runs import RUN, read_runs
 from .meta_schema import config_values, projects, run_tags, runs, users
@@ -165,9 +165,12 @@ class SearchSql(Share):
         elif len(among) <= ROWS_AT_ONCE:  # few: look them up, instead of reading all runs in order
             statement = statement.where(runs.c.id.in_(among))
         page: list[tuple[Any, str]] = []
+        if among is None:  # all at once: PostgreSQL plans a cursor for its first rows, which takes a filter longer
+            page = [(value, run) for run, value in self._rows(statement)]
+            return RunPage(page[: query.limit], len(page) > query.limit)
         with self.conn.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}) as rows:
             for row in rows:
-                if among is None or row.id in among:
+                if row.id in among:
                     page.append((row.value, row.id))
                 if len(page) > query.limit:
                     break
@@ -195,7 +198,7 @@ class SearchSql(Share):
         return names
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
-        by_id = {run.id: run for run in read_runs(self.conn, RUN.where(runs.c.id.in_(ids)))}
+        by_id = {run.id: run for run in read_runs(self.conn, RUN.where(any_of(self.conn, runs.c.id, ids)))}
         return [by_id[run_id] for run_id in ids if run_id in by_id]
 
     # Configs ----------------------------------------------------------------------------------------------------

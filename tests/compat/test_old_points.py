@@ -22,7 +22,7 @@ from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
-from ..conformance.point_store_suite import assert_same_buckets, assert_same_infos
+from ..conformance.point_store_same import assert_same_buckets, assert_same_infos
 
 HERE = Path(__file__).parent
 T0 = 1_700_000_000_000_000

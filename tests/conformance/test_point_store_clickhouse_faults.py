@@ -28,7 +28,7 @@ from ..nursery import Nursery
 from ..postgres import cluster
 from .clickhouse_victim import batches
 from .point_store_data import T0, Writer
-from .point_store_suite import all_points, assert_same_buckets, assert_same_infos, assert_same_smoothed
+from .point_store_same import all_points, assert_same_buckets, assert_same_infos, assert_same_smoothed
 
 
 @pytest.fixture

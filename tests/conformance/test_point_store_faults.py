@@ -31,7 +31,7 @@ from pyhectiqlab.store.sqlite_points.trees import Sizes
 
 from ..nursery import Nursery
 from .point_store_data import T0, TINY, VICTIM_BATCH, Writer, shuffled_step
-from .point_store_suite import all_points
+from .point_store_same import all_points
 
 KILLS = 20
 

@@ -12,7 +12,7 @@ from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 
 from .point_store_data import Writer
-from .point_store_suite import all_points
+from .point_store_same import all_points
 
 
 def transactions(path: Path) -> int:

@@ -16,7 +16,7 @@ from pyhectiqlab.store.sqlite_points.loading import ROWS_AT_ONCE
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 from .point_store_data import Writer
-from .point_store_suite import all_points
+from .point_store_same import all_points
 
 N = 2 * ROWS_AT_ONCE + 5  # batches of one step each
 

@@ -19,7 +19,7 @@ from pyhectiqlab.testing.memory_points import MemoryPointStore
 from ..clickhouse_place import ClickHousePlace
 from ..seeds import examples
 from .point_store_data import T0, TINY
-from .point_store_suite import all_points, assert_same_infos, assert_same_lines
+from .point_store_same import all_points, assert_same_infos, assert_same_lines
 
 RUNS = st.sampled_from(["r", "s"])
 KEYS = st.sampled_from(["loss", "acc"])

@@ -17,7 +17,7 @@ from pyhectiqlab.store.sqlite_points.trees import Sizes, Tree
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .point_store_data import T0, TINY, Writer
-from .point_store_suite import assert_same_buckets
+from .point_store_same import assert_same_buckets
 
 N = 60_000
 SMALL = Sizes(chunk_points=256, chunk_nodes=32, node_points=64, head_points=1024, step_points=4096)

@@ -17,7 +17,7 @@ from pyhectiqlab.store.sqlite_points import check
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 from .point_store_data import T0, TINY, Writer, shuffled_step
-from .point_store_suite import all_points
+from .point_store_same import all_points
 from .power import Disk, Step, acknowledge, cuts, traced
 
 CUTS = 40

@@ -17,7 +17,7 @@ from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from ..seeds import examples
 from .point_store_data import T0, TINY, Writer
-from .point_store_suite import assert_same_smoothed
+from .point_store_same import assert_same_smoothed
 
 KINDS: tuple[Any, ...] = ("exponential", "gaussian", "mean", "median")
 ODD = (np.nan, np.inf, -np.inf, 1e6)

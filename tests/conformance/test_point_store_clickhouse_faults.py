@@ -72,6 +72,29 @@ def die(victims: Nursery, place: ClickHousePlace, at: str, folder: Path) -> None
     assert status is not None and status & 127 == signal.SIGKILL, (folder / "output").read_text()
 
 
+def test_an_insert_of_a_dead_process_hides_no_points_of_other_runs(
+    victims: Nursery, place: ClickHousePlace, tmp_path: Path
+) -> None:
+    """`scripts/chaos --fleet --seed 41`: raw points of all runs ended there, for a minute."""
+    die(victims, place, "points.noted", tmp_path)
+    with closing(place.open(Sizes())) as store:
+        assert store.append([Writer("c", run="third").batch(loss=[(1, 1.0, T0)])])[0].status == "ok"
+        assert len(all_points(store, "third")) == 1
+
+
+@pytest.mark.parametrize("at", ["points.noted", "points.inserted"])
+def test_what_came_behind_an_insert_of_a_dead_process_moves_to_another_store(
+    victims: Nursery, place: ClickHousePlace, tmp_path: Path, at: str
+) -> None:
+    """What the dead process had inserted, and nobody had heard of, moves if it is there."""
+    die(victims, place, at, tmp_path)
+    with closing(place.open(Sizes())) as store, closing(MemoryPointStore()) as other:
+        assert store.append([Writer("c", rank=5).batch(loss=[(1, 1.0, T0)])])[0].status == "ok"
+        other.append(list(store.batches_of(["run"])))
+        assert other.cursor("c") == 1
+        assert sorted(all_points(other, "run")) == sorted(all_points(store, "run"))
+
+
 @pytest.mark.parametrize("at", ["points.noted", "points.inserted", "points.settled"])
 def test_who_dies_between_note_insert_and_cursor_leaves_each_point_once(
     place: ClickHousePlace, victims: Nursery, tmp_path: Path, at: str

@@ -47,7 +47,6 @@ class Block(NamedTuple):
 class Counted(NamedTuple):
     """What counts: rows of these builds, and of these windows those in blocks up to `block`, but for `out`.
 
-    `arrival`: batches from this one on may still be overtaken by batches before them; None: none is.
     `recent`: how many points count that are in no build.
     """
 
@@ -55,7 +54,6 @@ class Counted(NamedTuple):
     windows: tuple[int, ...]
     block: int
     out: tuple[int, ...]
-    arrival: int | None
     recent: int
 
 
@@ -193,13 +191,22 @@ def counted(conn: Connection) -> Counted:
                 ARRAY(SELECT id FROM points_windows WHERE state < {BUILT} ORDER BY id),
                 (SELECT coalesce(max(id), 0) FROM points_blocks),
                 ARRAY(SELECT id FROM points_blocks WHERE state <> {DONE} ORDER BY id),
-                (SELECT min(arrival) FROM points_batches WHERE block IN
-                    (SELECT id FROM points_blocks WHERE state = {PENDING} AND state <> {DONE})),
                 (SELECT coalesce(sum(points), 0) FROM points_blocks WHERE state = {DONE}
                     AND "window" IN (SELECT id FROM points_windows WHERE state < {BUILT}))"""
         )
     ).one()
-    return Counted(tuple(row[0]), tuple(row[1]), row[2], tuple(row[3]), row[4], int(row[5]))
+    return Counted(tuple(row[0]), tuple(row[1]), row[2], tuple(row[3]), int(row[4]))
+
+
+def undecided(conn: Connection, runs: Collection[str]) -> int | None:
+    """Return the first batch of some runs that is being inserted; None: there is none. Whoever reads these runs in the
+    order of arrival stops before it, or would never see it.
+    """
+    query = f"""SELECT min(b.arrival) FROM points_batches b JOIN points_runs r ON r.id = b.run
+        WHERE b.block IN (SELECT id FROM points_blocks WHERE state = {PENDING} AND state <> {DONE})
+        AND r.name = ANY(:runs)"""
+    arrival: int | None = one(conn, query, runs=[kept(run) for run in runs])
+    return arrival
 
 
 _SERIES = """SELECT s.id, r.name, s.key, s.rank, s.attempt, coalesce(a.origin, 0) FROM points_series s

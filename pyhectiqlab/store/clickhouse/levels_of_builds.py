@@ -19,7 +19,7 @@ class Sizes:
     fan_in: int = 4  # so many builds of about the same size become one
     merged_points_max: int = 1 << 27  # larger builds stay
     grace_s: float = 120.0  # how long what no longer counts stays for whoever reads it still: no query takes longer
-    settle_s: float = 60.0  # how old the note of an insert is before somebody asks whether its process died
+    settle_s: float = 2.0  # how old the note of an insert is before somebody asks whether its process died
 
 
 def finest(points: int, ends: Window, sizes: Sizes) -> int:

@@ -31,7 +31,7 @@ from ..points import (
 )
 from ..sql.column_types import kept
 from . import building, facts, lines, queries, rebuilt, schema
-from .appending import Appender
+from .appending import Appender, settle_left
 from .client import ClickHouse
 from .facts import Facts
 from .facts_schema import BUILT, DONE
@@ -194,6 +194,8 @@ class ClickHousePointStore:
             yield from queries.of_writer(r, run, writer, rank, attempt)
 
     def batches_of(self, runs: Sequence[str]) -> Iterator[PointBatch]:
+        self._check_ready()
+        settle_left(self._facts, self._clickhouse, 0)  # what a dead process was about to insert hides what is behind it
         rebuilding = Rebuilding()
         with self._asking() as conn:
             groups = rebuilt.groups(conn, runs)

@@ -211,8 +211,8 @@ def points(
     page = np.empty(0, _POINT)
     if rows and after_arrival < STEP_MAX:
         condition = f"arrival >= {after_arrival} AND (arrival, seq) > ({after_arrival}, {min(after_seq, STEP_MAX)})"
-        if reading.counted.arrival is not None:  # what is being inserted comes before what is behind it
-            condition += f" AND arrival < {reading.counted.arrival}"
+        if (undecided := facts.undecided(reading.conn, [run])) is not None:
+            condition += f" AND arrival < {undecided}"
         queries = _of_series(reading, rows, condition)
         query = f"SELECT * FROM ({' UNION ALL '.join(queries)}) ORDER BY arrival, seq LIMIT {limit}"
         page = reading.clickhouse.rows(query, _POINT)

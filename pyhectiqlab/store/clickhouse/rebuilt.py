@@ -66,8 +66,8 @@ def contents(reading: Reading, runs: Sequence[str]) -> Contents:
     queries = _of_series(reading, "arrival", ids, "")
     query = f"SELECT arrival, toInt64(count()) FROM ({queries}) GROUP BY arrival ORDER BY arrival"
     arrivals = reading.clickhouse.rows(query, _OF_ARRIVALS)
-    if reading.counted.arrival is not None:  # what is being inserted comes before what is behind it
-        arrivals = arrivals[arrivals["arrival"] < reading.counted.arrival]
+    if (undecided := facts.undecided(reading.conn, runs)) is not None:
+        arrivals = arrivals[arrivals["arrival"] < undecided]
     part = np.cumsum(arrivals["points"]) // POINTS_AT_ONCE
     starts = np.flatnonzero(np.diff(part, prepend=-1))
     ends = np.append(starts[1:], len(part)) - 1

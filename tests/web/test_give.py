@@ -76,3 +76,17 @@ def test_png_svg_csv_and_python_have_what_is_seen(
     png = taken("PNG")
     assert png.startswith(b"\x89PNG") and int.from_bytes(png[16:20], "big") == 3 * 640 and len(png) > 20_000
     assert clicks.taken() == 5  # the menu, and once for each of the four
+    panel.root.get_by_text("Figure: 640 px, 13 px sans-serif").click()
+    panel.root.get_by_label("Width of the figure").select_option("320 px")
+    panel.root.get_by_label("Size of the letters").select_option("9 px")
+    panel.root.get_by_label("With serifs").check()
+    panel.root.get_by_label("Legend").uncheck()
+    page.reload()  # it is kept
+    panel.wait("d.curves.length === 2")
+    panel.root.get_by_label("Settings of train/loss").first.click()
+    small = ET.fromstring(taken("SVG"))
+    (width, height), units = (float(small.get(name) or "") for name in ("width", "height")), small.get("viewBox")
+    assert (width, height) == (320, 200) and "Times" in (small.get("font-family") or "")
+    scale = width / float((units or "").split()[2])
+    assert scale * float(small.get("font-size") or "") == pytest.approx(9, abs=0.01)
+    assert "long" not in {text.text for text in small.iter(f"{SVG}text")}

@@ -51,10 +51,11 @@ class Training:
 def feed(feeder: Feeder, rng: Random, project: str, name: str) -> str:
     """A run of one or two attempts of one to three ranks. Return its id."""
     draw = np.random.default_rng(rng.randrange(1 << 30))
-    ranks, attempts = rng.choice([1, 2, 3]), rng.choice([1, 2])
+    ranks, attempts, arm = rng.choice([1, 2, 3]), rng.choice([1, 2]), rng.choice(["x", "y"])
     for attempt in range(attempts):
         runs = [feeder.run(name, project, rank, ranks, restart=str(attempt)) for rank in range(ranks)]
         for run in runs:
+            run.event("config", values={"arm": arm})
             for key in KEYS:
                 n = rng.choice([1, 2, 40, 300])
                 steps = np.cumsum(draw.choice([0, 1, 1, 1, 2, 40], n)) + 50 * attempt
@@ -63,6 +64,12 @@ def feed(feeder: Feeder, rng: Random, project: str, name: str) -> str:
                 order = draw.permutation(n) if rng.random() < 0.5 else np.arange(n)
                 run.points({key: (steps[order].tolist(), values[order].tolist())}, spacing_s=0.25)
     return runs[0].id
+
+
+def arm_of(lab: RealLab, run: str) -> str:
+    """Return what the run is grouped by."""
+    with LabClient(lab.url, lab.api_key) as client:
+        return str(client.get(f"/runs/{run}")["config"]["arm"])
 
 
 def training(lab: RealLab, run: str, name: str) -> Training:

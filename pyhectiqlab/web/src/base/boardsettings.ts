@@ -5,6 +5,7 @@ import { columnLabel, isValue, parseColumn } from './tablecolumns';
 
 export const SCALES = ['linear', 'log', 'symlog'] as const;
 export type Scale = (typeof SCALES)[number];
+export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
 export const SIZES = ['S', 'M', 'L'] as const;
 export type Size = (typeof SIZES)[number];
 

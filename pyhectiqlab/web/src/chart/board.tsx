@@ -29,7 +29,7 @@ import { Controls } from './controls';
 import { FacetBlock, LookKeys } from './assigning';
 import { splitInto, useTold, type Split } from './facets';
 import { lineOf } from './lines';
-import type { OwnActions } from './panelmenu';
+import type { OwnActions } from './menuprops';
 import { Panel, type ChartRun, type Facet } from './panel';
 import { axisScale, widened } from './series';
 import { SharedRanges } from './sharedranges';

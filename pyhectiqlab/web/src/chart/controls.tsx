@@ -2,13 +2,12 @@
 
 import type { Assign } from '../base/assign';
 import { unitOf, type Axis } from '../base/axis';
-import { SCALES, type Scale } from '../base/boardsettings';
+import { SCALE_NAMES, SCALES, type Scale } from '../base/boardsettings';
 import type { ChartView } from '../base/route';
 import { useNarrow } from '../state/narrow';
 import { SearchBox, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { AssignControl } from './assigning';
-import { SCALE_NAMES } from './panelmenu';
 import { describeX } from './readout';
 import { SmoothingControl } from './smoothing';
 

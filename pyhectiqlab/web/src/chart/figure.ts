@@ -1,12 +1,12 @@
 // A chart as SVG for a paper: axes with labels, lines with their bands, a legend. Black on white, whatever the page looks like.
 
 import type { Scale } from '../base/boardsettings';
+import type { FigureSize } from '../base/figurestyle';
 import { formatDurationTick, formatMoment, formatTicks, formatValue } from '../base/format';
 import type { Drawn } from './plot';
 import type { Curve } from './series';
 import { thresholdOf } from './yrange';
 
-export const FIGURE = { width: 640, height: 400, font: 13 };
 const LEFT = 74;
 const RIGHT = 16;
 const TOP = 30;
@@ -20,11 +20,11 @@ interface Side {
 }
 
 /** `drawn`: what the panel shows; its element tells nothing more. */
-export function svgOf({ data, x, y }: Drawn, title: string): string {
+export function svgOf({ data, x, y }: Drawn, title: string, size: FigureSize): string {
   const { curves, axis } = data;
-  const names = curves.length > 1 ? curves : [];
-  const height = FIGURE.height + names.length * LEGEND_LINE;
-  const [right, bottom] = [FIGURE.width - RIGHT, FIGURE.height - BOTTOM];
+  const names = curves.length > 1 && size.style.legend ? curves : [];
+  const height = size.height + names.length * LEGEND_LINE;
+  const [right, bottom] = [size.width - RIGHT, size.height - BOTTOM];
   const seconds = axis === 'time' ? formatMoment : axis === 'relative' ? formatDurationTick : null;
   const threshold = thresholdOf(curves);
   const across = side(x, data.xScale, 1, [LEFT, right], 6, seconds);
@@ -34,10 +34,11 @@ export function svgOf({ data, x, y }: Drawn, title: string): string {
     ...up.ticks.map(([v, label]) => line(LEFT, up.at(v), right, up.at(v)) + text(LEFT - 8, up.at(v) + 4, label, 'end')),
   ];
   const legend = names.map((c, i) => {
-    const top = FIGURE.height + i * LEGEND_LINE + 4;
+    const top = size.height + i * LEGEND_LINE + 4;
     return `<line x1="${LEFT}" x2="${LEFT + 28}" y1="${top}" y2="${top}" ${strokeOf(c, 2)}/>${text(LEFT + 36, top + 4, c.name, 'start')}`;
   });
   return figureOf(
+    size,
     height,
     `<clipPath id="plot"><rect x="${LEFT}" y="${TOP}" width="${right - LEFT}" height="${bottom - TOP}"/></clipPath>
 <g stroke="#e3e6ea">${grid.join('')}</g>
@@ -45,15 +46,15 @@ export function svgOf({ data, x, y }: Drawn, title: string): string {
 <g class="lines" clip-path="url(#plot)" fill="none" stroke-linejoin="round" data-x="${x.join(' ')}" data-y="${(y ?? [0, 1]).join(' ')}" data-box="${[LEFT, TOP, right, bottom].join(' ')}">
 ${curves.map((c) => curveOf(c, across, up, data.scale === 'log')).join('\n')}
 </g>
-${text((LEFT + right) / 2, FIGURE.height - 10, X_LABELS[axis], 'middle')}
+${text((LEFT + right) / 2, size.height - 10, X_LABELS[axis], 'middle')}
 ${text(LEFT, 19, title, 'start', ' font-weight="bold"')}
 ${legend.join('\n')}`,
   );
 }
 
 /** The frame of any figure: black on white, a font that papers have. */
-export function figureOf(height: number, content: string): string {
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${FIGURE.width}" height="${height}" viewBox="0 0 ${FIGURE.width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="${FIGURE.font}">
+export function figureOf({ width, unit, style }: FigureSize, height: number, content: string): string {
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${place(width / unit)}" height="${place(height / unit)}" viewBox="0 0 ${place(width)} ${place(height)}" font-family="${style.serif ? 'Times New Roman, Times, serif' : 'Helvetica, Arial, sans-serif'}" font-size="${place(style.font * unit)}">
 <rect width="100%" height="100%" fill="#fff"/>
 ${content}
 </svg>

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Buckets } from '../base/buckets';
+import { FIRST_STYLE, sizeOf } from '../base/figurestyle';
 import { svgOf } from './figure';
 import { csvOf, pythonOf } from './give';
 import { makeCurve, type Curve } from './series';
@@ -32,12 +33,12 @@ test('the Python states the grid of all lines of a key', () => {
 test('the figure has axes, a line that NaN breaks, the band, and a legend whose names do no harm', () => {
   const curves = [curve('<b>&'), curve('other')];
   const data = { curves, axis: 'step', scale: 'linear', xScale: 'linear', y: 'all', shared: null, whole: null, zoom: null } as const;
-  const svg = svgOf({ data, x: [0, 10], y: [0, 2] }, 'train/loss');
+  const svg = svgOf({ data, x: [0, 10], y: [0, 2] }, 'train/loss', sizeOf(FIRST_STYLE));
   expect(svg).toContain('&lt;b&gt;&amp;');
   expect(svg).not.toContain('<b>');
   expect(svg.match(/class="line" d="M(\S+) (\S+?)L(\S+) (\S+?)"/)!.slice(1).map(Number)).toEqual([156.5, 319.8, 349, 30]);
   expect(svg.match(/class="band"/g)!.length).toBe(2);
   for (const label of ['>10<', '>1.5<', '>Step<', '>train/loss<']) expect(svg).toContain(label);
-  const log = svgOf({ data: { ...data, scale: 'log' }, x: [0, 10], y: [0.1, 10] }, 't');
+  const log = svgOf({ data: { ...data, scale: 'log' }, x: [0, 10], y: [0.1, 10] }, 't', sizeOf(FIRST_STYLE));
   for (const label of ['>0.1<', '>1<', '>10<']) expect(log).toContain(label);
 });

@@ -1,9 +1,10 @@
 // Histograms over x, taken along: as SVG for a paper with the picture in it, as CSV with every bin, as Python that reads the same.
 
+import type { FigureSize } from '../base/figurestyle';
 import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';
 import type { StepHistogram } from '../base/densities';
-import { FIGURE, figureOf, line, text, X_LABELS } from './figure';
+import { figureOf, line, text, X_LABELS } from './figure';
 import { csvText } from './give';
 import type { Given } from './given';
 import { layOut, paint } from './heatpaint';
@@ -33,14 +34,14 @@ const BOTTOM = 52;
 const SHARP = 3; // pixels of the picture for each of the figure
 
 export function heatGiven(figure: HeatFigure): Given {
-  return { svg: () => svgOf(figure), csv: () => csvOf(figure), python: () => pythonOf(figure) };
+  return { svg: (size) => svgOf(figure, size), csv: () => csvOf(figure), python: () => pythonOf(figure) };
 }
 
-function svgOf({ title, runName, name, color, histograms, ...axes }: HeatFigure): string {
-  const [right, bottom] = [FIGURE.width - RIGHT, FIGURE.height - BOTTOM];
+function svgOf({ title, runName, name, color, histograms, ...axes }: HeatFigure, size: FigureSize): string {
+  const [right, bottom] = [size.width - RIGHT, size.height - BOTTOM];
   const [width, height] = [right - LEFT, bottom - TOP];
   const layout = layOut(histograms, { ...axes, width, height });
-  if (!layout) return figureOf(FIGURE.height, text(LEFT, 19, title, 'start'));
+  if (!layout) return figureOf(size, size.height, text(LEFT, 19, title, 'start'));
   const canvas = document.createElement('canvas');
   (axes.ridges ? paintRidges : paint)(canvas, layout, color, width, height, SHARP);
   const { across, up, most } = layout;
@@ -50,11 +51,12 @@ function svgOf({ title, runName, name, color, histograms, ...axes }: HeatFigure)
     ...up.ticks.map(([v, label]) => line(LEFT - 4, TOP + up.at(v), LEFT, TOP + up.at(v)) + text(LEFT - 8, TOP + up.at(v) + 4, label, 'end')),
   ];
   return figureOf(
-    FIGURE.height,
+    size,
+    size.height,
     `<image x="${LEFT}" y="${TOP}" width="${width}" height="${height}" preserveAspectRatio="none" href="${canvas.toDataURL('image/png')}"/>
 <g stroke="#555">${grid.join('')}</g>
 <rect x="${LEFT}" y="${TOP}" width="${width}" height="${height}" fill="none" stroke="#555"/>
-${text((LEFT + right) / 2, FIGURE.height - 12, X_LABELS[axes.axis], 'middle')}
+${text((LEFT + right) / 2, size.height - 12, X_LABELS[axes.axis], 'middle')}
 ${text(16, middle, name, 'middle', ` transform="rotate(-90 16 ${middle})"`)}
 ${text(LEFT, 19, title, 'start', ' font-weight="bold"')}
 ${text(right, 19, `${runName} · densest row: ${percent(most)} of a step's values`, 'end')}`,

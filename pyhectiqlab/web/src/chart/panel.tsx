@@ -17,8 +17,8 @@ import { watchSight } from '../state/sight';
 import { NO_POINTS, noPoints } from '../state/session';
 import { useStore } from '../state/store';
 import { Grip, useDragging, type Place } from './arranging';
-import { linesGiven } from './given';
-import { PanelMenu, type OwnActions, type XChoice } from './panelmenu';
+import type { OwnActions, XChoice } from './menuprops';
+import { PanelMenu } from './panelmenu';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
 import type { Look } from '../base/looks';
@@ -241,7 +241,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
       <header class="panel-head">
         <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{facet?.label ?? title}</h3>
         {latest && <span class={latest.raw || latest.of ? 'panel-value long' : 'panel-value'} title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
-        <PanelMenu metric={called} own={own} place={place} xs={xs} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? linesGiven(plot.current.state, answer.query, called, !facet && !keys.some(isFormula)) : null)} />
+        <PanelMenu metric={called} own={own} place={place} xs={xs} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? { drawn: plot.current.state, query: answer.query, title: called, python: !facet && !keys.some(isFormula) } : null)} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${called}`} title="Enlarge">
             <Icon name="expand" />

@@ -12,7 +12,8 @@ import { scrollerOf } from '../widgets/split';
 import type { ChartRun } from './panel';
 import { Grip, useDragging, type Place } from './arranging';
 import type { Given } from './given';
-import { PanelMenu, type OwnActions, type XChoice } from './panelmenu';
+import type { OwnActions, XChoice } from './menuprops';
+import { PanelMenu } from './panelmenu';
 
 /** What such a chart is given, beside what it is of. */
 export interface FramedProps {

@@ -1,9 +1,10 @@
 // Charts that are no lines over the page's axis, taken along: points in a plane, or bars, as SVG for a paper and as CSV.
 
 import type { Scale } from '../base/boardsettings';
+import type { FigureSize } from '../base/figurestyle';
 import { formatValue } from '../base/format';
 import { sideOf } from '../base/ticks';
-import { escaped, FIGURE, figureOf, line, place, text } from './figure';
+import { escaped, figureOf, line, place, text } from './figure';
 import { csvText } from './give';
 import type { Given } from './given';
 
@@ -34,11 +35,11 @@ const LEGEND_LINE = 18;
 const NAMES_CHARS = 28; // of a run beside its bar
 
 export function xyGiven(figure: XyFigure): Given {
-  return { svg: () => xySvgOf(figure), csv: () => xyCsvOf(figure) };
+  return { svg: (size) => xySvgOf(figure, size), csv: () => xyCsvOf(figure) };
 }
 
-export function xySvgOf({ title, series, joined, xName, yName, xScale, yScale, legend }: XyFigure): string {
-  const [right, bottom] = [FIGURE.width - RIGHT, FIGURE.height - BOTTOM];
+export function xySvgOf({ title, series, joined, xName, yName, xScale, yScale, legend }: XyFigure, size: FigureSize): string {
+  const [right, bottom] = [size.width - RIGHT, size.height - BOTTOM];
   const across = sideOf(series.flatMap((s) => s.x), xScale, [LEFT, right], 6);
   const up = sideOf(series.flatMap((s) => s.y), yScale, [bottom, TOP], 6);
   const grid = [
@@ -53,18 +54,19 @@ export function xySvgOf({ title, series, joined, xName, yName, xScale, yScale, l
     const dash = s.dash.length ? ` stroke-dasharray="${s.dash.join(' ')}"` : '';
     return `<g><title>${escaped(s.name)}</title>${path && `<path class="line" d="${path}" stroke="${s.color}" stroke-width="1.6"${dash}/>`}${dots.join('')}</g>`;
   });
-  const names = legend.length ? legend : joined && series.length > 1 ? series.map(({ color, name }) => ({ color, text: name })) : [];
+  const names = !size.style.legend ? [] : legend.length ? legend : joined && series.length > 1 ? series.map(({ color, name }) => ({ color, text: name })) : [];
   const rows = names.map(({ color, text: name }, i) => {
-    const top = FIGURE.height + i * LEGEND_LINE + 4;
+    const top = size.height + i * LEGEND_LINE + 4;
     return `<circle cx="${LEFT + 6}" cy="${top}" r="4" fill="${color}"/>${text(LEFT + 18, top + 4, name, 'start')}`;
   });
   const middle = (TOP + bottom) / 2;
   return figureOf(
-    FIGURE.height + rows.length * LEGEND_LINE,
+    size,
+    size.height + rows.length * LEGEND_LINE,
     `<g stroke="#e3e6ea">${grid.join('')}</g>
 <rect x="${LEFT}" y="${TOP}" width="${right - LEFT}" height="${bottom - TOP}" fill="none" stroke="#555"/>
 <g class="points" fill="none" stroke-linejoin="round">${drawn.join('\n')}</g>
-${text((LEFT + right) / 2, FIGURE.height - 12, xName, 'middle')}
+${text((LEFT + right) / 2, size.height - 12, xName, 'middle')}
 ${text(16, middle, yName, 'middle', ` transform="rotate(-90 16 ${middle})"`)}
 ${text(LEFT, 19, title, 'start', ' font-weight="bold"')}
 ${rows.join('\n')}`,
@@ -79,13 +81,13 @@ export function xyCsvOf({ series, xName, yName, steps }: XyFigure): string {
 /** Bars from 0, which is where those of both signs meet. */
 export function barsGiven(title: string, yName: string, bars: readonly (Named & { value: number })[]): Given {
   return {
-    svg: () => barsSvgOf(title, bars),
+    svg: (size) => barsSvgOf(title, bars, size),
     csv: () => csvText([['run', 'name', yName], ...bars.map(({ run, name, value }) => [run, name, String(value)])]),
   };
 }
 
-export function barsSvgOf(title: string, bars: readonly (Named & { value: number })[]): string {
-  const [left, right, tall] = [200, FIGURE.width - 90, 22];
+export function barsSvgOf(title: string, bars: readonly (Named & { value: number })[], size: FigureSize): string {
+  const [left, right, tall] = [Math.min(200, size.width * 0.4), size.width - Math.min(90, size.width * 0.2), 22];
   const [lo, hi] = [Math.min(0, ...bars.map((b) => b.value)), Math.max(0, ...bars.map((b) => b.value))];
   const at = (value: number) => left + ((value - lo) / (hi - lo || 1)) * (right - left);
   const rows = bars.map(({ name, value, color }, i) => {
@@ -95,5 +97,5 @@ export function barsSvgOf(title: string, bars: readonly (Named & { value: number
     return `${text(left - 10, top + 12, short, 'end')}<rect class="bar" x="${place(from)}" y="${top}" width="${place(to - from)}" height="15" fill="${color}"/>${text(right + 8, top + 12, formatValue(value), 'start')}`;
   });
   const height = TOP + 16 + bars.length * tall;
-  return figureOf(height, `${text(16, 19, title, 'start', ' font-weight="bold"')}\n${rows.join('\n')}\n<g stroke="#555">${line(at(0), TOP, at(0), height - 10)}</g>`);
+  return figureOf(size, height, `${text(16, 19, title, 'start', ' font-weight="bold"')}\n${rows.join('\n')}\n<g stroke="#555">${line(at(0), TOP, at(0), height - 10)}</g>`);
 }

@@ -64,7 +64,7 @@ def pictures(browser: Browser, lab: RealLab, folder: Path) -> None:
     with LabClient(lab.url, lab.api_key) as client:
         client.put(f"/projects/{PROJECT}/objective", {"key": "valid/loss", "goal": "min"})
     project = f"{lab.url}/projects/{PROJECT}"
-    columns = urlencode([("col", name) for name in COLUMNS])
+    columns = urlencode([("col", name) for name in COLUMNS] + [("curve", COLUMNS[1])])
     take(page, f"{project}?{columns}", folder / "screenshot-workspace.png", hover=True)
     take(page, f"{project}?{columns}&by=config.%22learning_rate%22", folder / "screenshot-groups.png")
     compared = ",".join(ids[f"sweep-{n:02}"] for n in (1, 3, 9))

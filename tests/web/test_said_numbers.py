@@ -1,5 +1,6 @@
-"""What charts say in words, as files and of groups, compared with the raw points: heads, readouts, CSV, bands of
-groups; random series, at random widths, zooms and smoothings.
+"""What charts say in words, as CSV and of groups, compared with the raw points.
+
+Random series, at random widths, zooms and smoothings: heads, readouts, files, bands.
 """
 
 from __future__ import annotations

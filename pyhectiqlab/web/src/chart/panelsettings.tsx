@@ -53,7 +53,7 @@ export function Contents({ metric, own, place, xs, settings, onChange, drawn, gi
       </label>
       {xs && (
         <label class="select" title="What is along the horizontal axis">
-          Over
+          X axis
           <select aria-label="Over which metric" value={settings.x ?? xs.asked ?? ''} onChange={(e) => onChange({ x: e.currentTarget.value === (xs.asked ?? '') ? undefined : e.currentTarget.value })}>
             <option value="">As the page</option>
             {[...new Set([...(xs.asked ? [xs.asked] : []), ...(settings.x ? [settings.x] : []), ...xs.names])].map((name) => <option key={name}>{name}</option>)}

@@ -83,7 +83,7 @@ class Tee:
         """Wrap the layers below. Streams of other kinds have no such layers, or layers that cannot be wrapped: these
         are not recorded.
         """
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # somebody else's class may raise anything
             buffer = self._stream.buffer
             raw = getattr(buffer, "raw", None)
             encoding = getattr(self._stream, "encoding", None) or "utf-8"

@@ -164,7 +164,7 @@ def _may_know(pid: int) -> bool:
     except PermissionError:
         return False
     except OSError:
-        pass
+        pass  # it has ended, or there is no /proc: nothing says that it may not be asked
     return True
 
 

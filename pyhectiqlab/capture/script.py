@@ -51,7 +51,7 @@ def _part_of(pid: int) -> int | None:
         if started and os.readlink(f"/proc/{pid}/exe") == os.readlink(f"/proc/{parent}/exe"):
             return parent
     except (OSError, ValueError, IndexError):
-        pass
+        pass  # one of them has ended, is somebody else's, or there is no /proc
     return None
 
 

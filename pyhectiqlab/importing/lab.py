@@ -205,4 +205,4 @@ class _Project:
                 try:
                     self._lab.post(usage, {"run": run})
                 except ConflictError:
-                    continue
+                    continue  # it is noted already

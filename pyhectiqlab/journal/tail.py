@@ -42,7 +42,7 @@ class Tail:
                     if _is_damaged(f.fileno()):
                         paths.append(path)
             except FileNotFoundError:
-                continue
+                continue  # acked and released meanwhile
             except ValueError:
                 paths.append(path)
         return paths

@@ -83,7 +83,7 @@ class Channel:
         text, rest = (self._held[:-1], "\r") if self._held.endswith("\r") and not last else (self._held, "")
         self._held = rest
         if text:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # recording what it prints must never end the program
                 self._record(text.replace("\r\n", "\n"), self.name)
 
 

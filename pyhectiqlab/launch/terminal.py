@@ -60,7 +60,7 @@ def handing_keys_on(fd: int) -> Iterator[None]:
         before = termios.tcgetattr(fd)
         tty.setraw(fd)
     except (OSError, termios.error):
-        pass
+        pass  # no terminal: keys come a line at a time, or not at all
     try:
         yield
     finally:

@@ -239,7 +239,7 @@ class Files:
             try:
                 self.blobs.abort(upload.id)
             except UploadBusyError:
-                continue
+                continue  # bytes come for it just now: the next tidying looks again
             self._forget_upload(upload.id)
         if not unused:
             return False

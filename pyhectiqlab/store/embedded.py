@@ -236,7 +236,7 @@ class EmbeddedStorage:
         try:
             return cls(folder, upgrade=False)
         except DataDirectoryInUseError:
-            pass
+            pass  # a lab runs: what follows opens its data beside it
         storage = cls.__new__(cls)
         storage.place, storage.peers = folder, Alone()
         storage._ballast = None

@@ -53,7 +53,7 @@ class CacheSettings:
                     float(raw.get("delay_s") or 0.0),
                 )
         except (KeyError, TypeError, ValueError):
-            pass
+            pass  # no settings that this version understands: points are kept as they come
         return cls()
 
 

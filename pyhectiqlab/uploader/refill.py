@@ -136,7 +136,7 @@ def _reopen_files(
             clients[where].get(f"/artifacts/{request.id}")
             continue
         except GoneError:
-            continue
+            continue  # its run was deleted: the lab does not lack it
         except NotFoundError:
             lacking += 1
         _ask_again(session, request)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.uploader.lease import Lease
 
 from ..labs import ForkedLab
+from ..waiting import eventually
 from .conftest import Hectiqlab, well
 
 SCRIPT = """
@@ -348,10 +348,7 @@ def test_a_name_that_the_lab_refuses_is_told_with_what_to_do(
 ) -> None:
     script(environment, HECTIQLAB_MODE="offline")
     (session,) = SessionDir.all(home / "spool")
-    deadline = time.monotonic() + 30
-    while Lease(session.path).is_held():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: not Lease(session.path).is_held(), 60)
     for info in session.writers():  # as a client wrote it that took any name
         session.save_writer(info.changed(attach={**info.attach, "name": "a\tb"}))
     refused = hectiqlab("sync")

@@ -10,9 +10,8 @@ import os
 import queue
 import signal
 import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,19 +20,14 @@ from pyhectiqlab.ring import SharedMemoryQueue
 from pyhectiqlab.ring.producer import ForkedError
 from pyhectiqlab.testing.queues import PipeQueue
 
+from ..waiting import eventually
+
 WAIT_S = 20.0
 
 
 def consume(end: Any, n: int, report: Any) -> None:
     """In another process: gets n items and sends them back."""
     report.send([end.get(timeout=WAIT_S) for _ in range(n)])
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.001)
 
 
 class QueueSuite:
@@ -86,7 +80,7 @@ class QueueSuite:
             made.put_nowait(b"%d" % i)
         if self.put_is_visible_at_once:
             assert made.qsize() == 7 and not made.empty()
-        until(lambda: made.qsize() == 7 and not made.empty())
+        eventually(lambda: made.qsize() == 7 and not made.empty())
         for left in range(6, -1, -1):
             made.get(timeout=WAIT_S)
             assert made.qsize() == left
@@ -155,7 +149,7 @@ class QueueSuite:
             made.put(item, timeout=WAIT_S)
         assert ours.poll(WAIT_S) and ours.recv() == items
         consumer.join()
-        until(made.empty)
+        eventually(made.empty)
         made.close()
         made.unlink()
 

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pyhectiqlab.uploader.lease import Lease
 
 from ..commands import run_command
 from ..labs import ForkedLab
+from ..waiting import eventually as eventually
 
 SLOW = "sending what is left"  # said by an end that takes more than a second
 
@@ -34,15 +34,6 @@ def by_turns(*cases: Any, methods: tuple[str, ...] = ("spawn", "fork")) -> list[
         for n, case in enumerate(cases)
         for m, method in enumerate(methods)
     ]
-
-
-def eventually(check: Callable[[], Any], timeout: float = 20.0, what: str = "") -> Any:
-    """The first true answer of `check`, asked again until then; fails after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not (answer := check()):
-        assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what or check}"
-        time.sleep(0.02)
-    return answer
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -13,17 +12,11 @@ import requests
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..waiting import eventually
+
 INGEST_HEADERS = {"Content-Type": "application/x-msgpack"}
 NOW_US = 1_700_000_000_000_000
-
-
-def wait_until(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-    """What `condition` returns once that is true."""
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
+wait_until = eventually
 
 
 def new_id(n_bytes: int = 16) -> str:

@@ -72,7 +72,7 @@ class S3File(io.RawIOBase):
 
     def _close_body(self) -> None:
         if self._body is not None:
-            with suppress(Exception):
+            with suppress(Exception):  # the connection is given up: whatever closing it says, there is nothing to do
                 self._body.close()
             self._body = None
 

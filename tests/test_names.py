@@ -83,3 +83,16 @@ def test_every_module_of_a_folder_is_named_in_its_readme() -> None:
             if not any(fnmatchcase(candidate, name) for candidate in candidates for name in names):
                 unnamed.append(str(path.relative_to(PACKAGE)))
     assert not unnamed, f"not in the README of their folder: {', '.join(unnamed)}"
+
+
+def test_docstrings_of_functions_begin_with_what_is_done() -> None:
+    """Return, yield, raise, a verb: never with "Of …", "By …", "None: …", which leave the reader to guess it."""
+    guessed = [
+        f"{path.relative_to(PACKAGE)}: {node.name}"
+        for path in PACKAGE.rglob("*.py")
+        if "node_modules" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.decorator_list
+        if re.match(r"(Of|By|None|Its|Also|Behind|Those|These|Whether|How many|From)\b", ast.get_docstring(node) or "")
+    ]
+    assert not guessed, f"begin with a verb, such as Return: {', '.join(guessed)}"

@@ -279,7 +279,7 @@ def _peoples_url(view: MetaView, url: str | None) -> str:
 
 @click.group(name="project")
 def project() -> None:
-    """Who may see a project, and what its members may do."""
+    """Say who may see a project, and what its members may do."""
 
 
 @project.command()

@@ -31,7 +31,7 @@ class Network:
         self.velocities = [np.zeros_like(p) for p in self.weights + self.biases]
 
     def forward(self, images: Array) -> list[Array]:
-        """Each layer's output, the images first and the class probabilities [n, 10] last."""
+        """Return each layer's output, the images first and the class probabilities [n, 10] last."""
         outputs = [images]
         for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             z = outputs[-1] @ w + b

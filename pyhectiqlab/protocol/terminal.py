@@ -114,7 +114,7 @@ class Terminals(Generic[T]):
 
 
 def shown(texts: Iterator[str] | list[str]) -> str:
-    """What one terminal shows after these texts, lines parted by line feeds; "" where it shows nothing.
+    """Return what one terminal shows after these texts, lines parted by line feeds; "" where it shows nothing.
 
     >>> shown(["Progress ", "-", "-", "\\n"])
     'Progress --\\n'

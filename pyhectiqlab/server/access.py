@@ -61,8 +61,8 @@ def needs_of(dependant: Dependant) -> set[str]:
 
 @guard("batch:add")
 async def checked_inside() -> None:
-    """For ingest, which finds out itself who calls, and looks at each batch (ingest_plan.py): a dependency would cost
-    as much as a small request does.
+    """Guard ingest, which finds out itself who calls, and looks at each batch (ingest_plan.py): a guard that did so
+    would cost as much as a small request does.
     """
 
 
@@ -193,7 +193,9 @@ def log_in(lab: Lab, username: str, password: str, address: str) -> User:
 
 
 def _note_failure(lab: Lab, username: str, address: str) -> None:
-    """In the metrics, and in the audit log. Of an unknown name only that it is: it may be a password, in its place."""
+    """Note a failed login in the metrics and in the audit log. An unknown name is not written down: somebody may have
+    typed their password there.
+    """
     lab.metrics.failed_logins.inc()
     if not lab.logins.takes_note():
         return
@@ -409,7 +411,7 @@ def readable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
 
 @guard("run:add")
 def addable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
-    """Only its author may add to a run; for everybody else it is read-only."""
+    """Let only the author of a run add to it; for everybody else it is read-only."""
     return own_run(lab, caller, run_id)
 
 

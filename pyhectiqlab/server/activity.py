@@ -34,7 +34,7 @@ class Activity:
         self._rates: dict[str, Rate] = {}
 
     def note(self, run: str, points: int, events: int) -> None:
-        """What a committed batch brought."""
+        """Note what a committed batch brought."""
         now = self._clock()
         with self._lock:
             rate = self._rates.get(run, Rate(at=now)).since(now)

@@ -27,7 +27,7 @@ class Deferred:
         self.refused = False  # the MetaStore was not to be had when it was to be told: nothing more is deferred then
 
     def add(self, batches: Iterable[MetaBatch]) -> None:
-        """Each is the next one of its writer, behind what is deferred of it."""
+        """Add batches, each the next one of its writer after what is deferred of it."""
         for batch in batches:
             before = self._of.get(batch.writer)
             if before is not None and before.last + 1 == batch.first:
@@ -56,5 +56,5 @@ class Deferred:
         return max(0.0, self._since + DEFER_S - time.monotonic())
 
     def put_off(self) -> None:
-        """It could not be told."""
+        """Try again later: lab.db could not be told."""
         self._since, self.refused = time.monotonic(), True

@@ -65,7 +65,7 @@ class Ingest(Job):
         self.rows = sum(batch.points for batch in job.request.batches if isinstance(batch, Batch))
 
     def split(self) -> list[Part]:
-        """One job for each batch; with the last of their answers, it is answered."""
+        """Return a job for each batch. When the last of them is answered, this one is."""
         gathered = _Gathered(self)
         request = self.job.request
         parts = [gathered.part([i], replace(request, batches=[batch])) for i, batch in enumerate(request.batches)]

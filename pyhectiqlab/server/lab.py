@@ -226,7 +226,7 @@ class Lab:
             log.error("%s: this lab ends. Start it anew.", why)
 
     def _notify_once(self, text: str) -> None:
-        """Of what all labs on the data see, one tells."""
+        """Notify of what all labs on the data see, from one of them."""
         if self.peers.has("watch"):
             self.notifier.notify_about_lab(text)
 

@@ -181,7 +181,7 @@ class Costs:
         self._late_s += (seconds - self._late_s) / 5
 
     def charge(self, who: str, seconds: float) -> None:
-        """From any thread."""
+        """Add to what a caller costs. Call it from any thread."""
         self._charge(self._took, who, seconds)
 
     def charge_read(self, who: str, seconds: float) -> None:

@@ -91,7 +91,7 @@ def suggest(
 
 
 def _mixed(known: list[Suggestion]) -> list[Suggestion]:
-    """Of each kind some, where nothing is typed yet."""
+    """Return some of each kind, for when nothing is typed yet."""
     kinds = [[s for s in known if s.text.partition(".")[0] == kind][:6] for kind in ("config", "metric")]
     facts = [s for s in known if "." not in s.text]
     return [*facts[:8], *kinds[0], *kinds[1]][:ITEMS_MAX]

@@ -24,7 +24,7 @@ def _map_bytes(n: int) -> int:
 
 
 def _tables() -> tuple[list[int], list[int]]:
-    """Of each first byte: the bytes of the item, 0 where more must be looked at; and its weight."""
+    """Return for each first byte how many bytes the item has (0: more must be looked at), and its weight."""
     sizes, weights = [1] * 256, [POINTER] * 256
     for n in range(16):
         weights[0x80 + n] = _map_bytes(n)

@@ -223,7 +223,7 @@ class Writer:
         return None if ends else 0.0
 
     def _pace_s(self) -> float:
-        """For how long to gather what comes, while many send a little each and nobody waits for anything else."""
+        """Return for how long to gather what comes, while many send a little each and nobody waits for more."""
         if not self._waiting or self._urgent or self._stopping or self._bytes >= PACED_BYTES:
             return 0.0
         if self._since - self._committed_at >= LONE_S:
@@ -237,7 +237,7 @@ class Writer:
         return len(self._senders) >= CROWD
 
     def _pause_s(self) -> float:
-        """For how long to wait for a job, where none is there but long ones."""
+        """Return for how long to wait for a job, where only long ones are there."""
         if self._long:
             return min(max(0.0, self._rest_until - time.monotonic()), self.deferred.due_s())
         # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
@@ -263,7 +263,7 @@ class Writer:
         return group
 
     def _take_long(self) -> InPieces | None:
-        """One of which a piece may be committed now."""
+        """Take a long job of which a piece may be committed now."""
         while self._long and (self._stopping or time.monotonic() >= self._rest_until):
             job = self._long.take()
             self._bytes -= job.size
@@ -305,7 +305,7 @@ class Writer:
         return more
 
     def _commit(self, group: Sequence[Job]) -> None:
-        """One commit for the group. Where anything of it fails in a way that is not its own answer (an error of a
+        """Commit the group at once. Where anything of it fails in a way that is not its own answer (an error of a
         database, a defect of ours), nothing of the group is kept, and its halves are tried, down to the single batch:
         what cannot be done is refused, and nobody beside it. Where nobody knows whether it was kept, only ingest is
         tried again, which is known when it comes twice.
@@ -345,8 +345,8 @@ class Writer:
         return [job for job in group if not isinstance(job, Ingest)]
 
     def _commit_whole(self, group: Sequence[Job]) -> None:
-        """One commit, then the answers. Raises whatever went wrong: then nothing of it was kept and nobody answered,
-        but points, which the PointStore knows when they come again.
+        """Commit all, then answer. Raises whatever went wrong: then nothing of it was kept and nobody answered, but
+        points, which the PointStore knows when they come again.
         """
         ingest = [job for job in group if isinstance(job, Ingest)]
         began = time.monotonic()

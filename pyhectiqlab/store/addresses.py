@@ -31,7 +31,7 @@ class Addresses:
     connections: int = CONNECTIONS
 
     def __str__(self) -> str:
-        """Where it is, without passwords."""
+        """Return where the data are, without passwords."""
         return ", ".join(shown(address) for address in (self.database, self.points, self.files))
 
 

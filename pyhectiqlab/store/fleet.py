@@ -107,7 +107,7 @@ class FleetStorage:
     # What a folder on one disk needs.
 
     def remove_old_snapshots(self, now: float) -> None:
-        """There are none."""
+        """Do nothing: there are no snapshots."""
 
     def sizes(self) -> Mapping[str, int]:
         with self.meta.reading() as view:
@@ -248,7 +248,9 @@ def _folder(storage: FleetStorage) -> BlobStore:
 
 
 def _clickhouse(storage: FleetStorage) -> PointStore:
-    """What it must know of its rows is in PostgreSQL. `?cluster=NAME`: of several servers of ClickHouse."""
+    """Open a store of points in ClickHouse, of several servers where the address says `?cluster=NAME`. What it must
+    know of its rows is in PostgreSQL.
+    """
     from .clickhouse.point_store import ClickHousePointStore
 
     address, cluster = clickhouse_of(storage.at)

@@ -85,8 +85,8 @@ class MetaView(
         """Return every run for which the terms hold, except those of metrics; in no order."""
 
     def fact_values(self, fact: str, query: RunQuery, now: float) -> dict[str, float | str]:
-        """One fact of every run that the terms leave, those of metrics apart: one of protocol/search.py's SORTS or
-        "attempt". Runs without it are not in the answer.
+        """Return one fact of every run that the terms leave, those of metrics apart: one of protocol/search.py's SORTS
+        or "attempt". Runs without it are not in the answer.
         """
 
     def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
@@ -99,14 +99,16 @@ class MetaView(
         """Return one value of the configs of all runs that have it: a number, or the text of anything else."""
 
     def some_config_values(self, paths: Sequence[str], ids: Sequence[str]) -> dict[str, dict[str, float | str]]:
-        """By run, then path: these values of the configs of these runs. For a window of a table."""
+        """Return these values of the configs of these runs, by run, then by path; for a window of a table."""
 
     def config_pairs(self, ids: Sequence[str]) -> dict[str, dict[str, tuple[float | None, str]]]:
-        """By path, then run: all values of the configs of these runs, as a number (None: it is none) and as text."""
+        """Return all values of the configs of these runs, by path, then by run: as a number (None: it is none) and as
+        text.
+        """
 
     def config_texts(self, ids: Sequence[str]) -> dict[str, tuple[tuple[str, ...], Sequence[str]]]:
-        """By run: the paths of all values of its config, and these as text. Runs without any are left out; those with
-        the same paths in the same order share one tuple of them.
+        """Return the paths of all values of each run's config, and these values as text, by run. Runs without any are
+        left out; those with the same paths in the same order share one tuple of them.
         """
 
     def run(self, run_id: str) -> Run | None:
@@ -195,7 +197,7 @@ class MetaView(
         """Return the last events before the id `before` (None: of all), newest first. They are read one by one."""
 
     def newest_event(self, run_id: str, kind: str, among: int) -> StoredEvent | None:
-        """Of the last `among` events of the kind, return the last one of the newest attempt's lowest rank."""
+        """Look at the last `among` events of the kind, and return the last one of the newest attempt's lowest rank."""
 
 
 class MetaTransaction(

@@ -29,7 +29,7 @@ class Hearer(Protocol):
         """Others may have told what nobody heard here."""
 
     def lost(self) -> None:
-        """What `outgoing` returned may not have reached the others."""
+        """Note that what `outgoing` returned may not have reached the others."""
 
     def replaced(self, why: str) -> None:
         """The data are no longer those that this lab opened: it must end."""
@@ -53,7 +53,7 @@ class Peers(Protocol):
         """Give up all duties. Blocks for a moment."""
 
     def hurry(self) -> None:
-        """There is something to tell. From any thread; never blocks."""
+        """Say that there is something to tell. Call it from any thread; it never blocks."""
 
     def has(self, duty: str) -> bool:
         """Return whether this process is the one that does a piece of work now. Never blocks."""

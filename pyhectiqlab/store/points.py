@@ -254,8 +254,8 @@ class PointStore(Protocol):
         """Return those of the runs that have NaN among the values of any metric."""
 
     def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
-        """How many of the runs have which key: keys that contain `words`, in any case of the letters. For the picker of
-        a table's columns: it reads every key of these runs, so pass some hundred of them.
+        """Return how many of the runs have which key: keys that contain `words`, in any case of the letters. For the
+        picker of a table's columns: it reads every key of these runs, so pass some hundred of them.
         """
 
     def points(

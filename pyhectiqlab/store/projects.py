@@ -78,7 +78,9 @@ class ProjectsView(Protocol):
         """Return the names that lead to projects which had them: project id → names, sorted."""
 
     def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
-        """By id, for each of them. Looks at every run: milliseconds for a thousand."""
+        """Return what is counted over the runs of each project, by its id. Looks at every run: milliseconds for a
+        thousand.
+        """
 
     def purgeable_project(self, before: float | None) -> str | None:
         """Return a project whose runs are all purged, and that was deleted before that time or that somebody asked to
@@ -91,20 +93,20 @@ class ProjectsView(Protocol):
 
 class ProjectsTransaction(ProjectsView, Protocol):
     def add_project(self, name: str, user_id: str, now: float) -> Project:
-        """Its maker is its owner and first admin. A name that another project had leads to the new one from now on;
-        only an admin of that other one takes it. Raises NameTakenError, FullError.
+        """Make a project. Its maker is its owner and first admin. A name that another project had leads to the new one
+        from now on; only an admin of that other one takes it. Raises NameTakenError, FullError.
         """
 
     def rename_project(self, project_id: str, name: str, user_id: str, now: float) -> None:
-        """Its name until now leads to it, until somebody takes it. Raises NameTakenError as `add_project`, and
-        ProjectGoneError.
+        """Rename a project. Its former name leads to it until somebody takes that name. Raises NameTakenError as
+        `add_project`, and ProjectGoneError.
         """
 
     def set_archived(self, project_id: str, at: float | None) -> None:
-        """None: no longer archived."""
+        """Archive a project at a time; None: it is no longer archived."""
 
     def set_objective(self, project_id: str, objective: Objective | None) -> None:
-        """None: it has none any more. Raises ProjectGoneError."""
+        """Set what the runs of a project are compared by; None: nothing. Raises ProjectGoneError."""
 
     def move_project(self, project_id: str, owner_id: str) -> None:
         """Make a user its owner, and an admin of it. Raises NoHeirError, FullError, ProjectGoneError."""

@@ -106,8 +106,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def _temporary_files_in(connection: sqlite3.Connection, folder: Path) -> Iterator[None]:
-    """Where the new file is written first: on the same disk, whose room was looked at, and not in /tmp. An SQLite that
-    does not know this any more chooses by itself. For a process whose other threads use no SQLite meanwhile.
+    """Set where the new file is written first: on the same disk, whose room was looked at, and not in /tmp. An SQLite
+    that does not know this any more chooses by itself. For a process whose other threads use no SQLite meanwhile.
     """
     name = str(folder.absolute()).replace("'", "''")
     connection.execute(f"PRAGMA temp_store_directory = '{name}'").fetchall()

@@ -34,7 +34,7 @@ class SsoView(Protocol):
     def sso_link(self, issuer: str, subject: str) -> SsoLink | None: ...
     def sso_link_of(self, issuer: str, user_id: str) -> SsoLink | None: ...
     def sso_links(self, issuer: str) -> list[SsoLink]:
-        """Those of a provider, by user."""
+        """Return the links of a provider, by user."""
 
 
 class SsoTransaction(SsoView, Protocol):

@@ -35,8 +35,8 @@ class NoConnectionError(Exception):
 
 @contextmanager
 def only_open(only: bool = True) -> Iterator[None]:
-    """With `only`: a request of a session made by `new_session` inside raises NoConnectionError, before anything is
-    sent, where it would have to open a connection.
+    """Allow only connections that are open, where `only` says so: a request of a session made by `new_session` inside
+    raises NoConnectionError, before anything is sent, where it would have to open a connection.
     """
     token = _only_open.set(only)
     try:

@@ -13,8 +13,8 @@ REDIRECTS_MAX = 3
 
 
 def moved_to(url: str, answer: Answer) -> str:
-    """Where the lab at `url` is now, by what was answered to GET /handshake; "" where that is no permanent redirect to
-    the handshake of a lab. What was encrypted stays so: no https address leads to an http address.
+    """Return where the lab at `url` is now, by what was answered to GET /handshake; "" where that is no permanent
+    redirect to the handshake of a lab. What was encrypted stays so: no https address leads to an http address.
     """
     if answer.status not in MOVED:
         return ""

@@ -146,7 +146,7 @@ Wanted = Annotated[ArtifactQuery, Depends(_wanted)]
 
 @router.get("/runs/{run_id}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404, 410))
 def list_of_run(run: ReadableRun, request: Request, lab: TheLab, wanted: Wanted) -> Response:
-    """By name, then step, then version, the newest first: what has the same name is a group."""
+    """List them by name, then step, then version, the newest version first: what has the same name is a group."""
     return _listed(request, lab, replace(wanted, run=run.id))
 
 

@@ -51,7 +51,7 @@ def begin(body: models_accounts.CommandLoginBody, request: Request, lab: TheLab)
     "/command-logins/{code}", response_model=None, responses=answers(models_accounts.CommandLoginAnswer, 200, 404, 409)
 )
 def show(code: Code, lab: TheLab, caller: TheCaller) -> Response:
-    """Which command waits with this code."""
+    """Say which command waits with this code."""
     _check(lab, caller)
     login = lab.command_logins.find(code, caller.user.id)
     if login is None:
@@ -75,7 +75,7 @@ def settle(code: Code, body: models_accounts.CommandLoginChoice, lab: TheLab, ca
     responses=answers(models_accounts.CommandLoginState, 200, 403, 404, 409),
 )
 def poll(body: models_accounts.CommandLoginSecret, request: Request, lab: TheLab) -> Response:
-    """How a login stands; once it is confirmed, its key, which is shown once."""
+    """Say how a login stands. Once it is confirmed, return its key, which is shown once."""
     login = lab.command_logins.poll(body.secret)
     if login is None:
         raise ApiError(404, "login_not_found", "This login is over: begin another with `hectiqlab add-profile`.")

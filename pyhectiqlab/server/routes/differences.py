@@ -28,8 +28,8 @@ def differences(
     baseline: Annotated[RunId | None, Query(description="One of them; without it, the first.")] = None,
     alike: Annotated[bool, Query(description="Also what all of them have in common.")] = False,
 ) -> Response:
-    """In what the runs differ: config, packages, environment, git (commit, branch, remote, and whether files differed
-    from the commit alike), and the newest values of metrics with their distance from the baseline's.
+    """Return in what the runs differ: config, packages, environment, git (commit, branch, remote, and whether files
+    differed from the commit alike), and the newest values of metrics with their distance from the baseline's.
 
     As msgpack (Accept: application/x-msgpack) NaN and the infinities are numbers.
     """

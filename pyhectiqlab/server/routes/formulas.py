@@ -47,7 +47,7 @@ def formulas(body: models.FormulasBody, request: Request, lab: TheLab, caller: T
 
 @router.post("/series/pairs", response_model=None, responses=answers(models.PairsAnswer, 200, 404, 410))
 def pairs(body: models.PairsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    """For each run the values of two formulas, y over x, at the steps where all their metrics have points. Exact
+    """Return for each run the values of two formulas, y over x, at the steps where all their metrics have points. Exact
     values, in the order of the steps.
     """
     check_readable(lab, caller, (line.run for line in body.lines))

@@ -21,7 +21,7 @@ _COLUMNS = (("start", "<i8"), ("runs", "<i8"), ("middle", "<f8"), ("low", "<f8")
 
 @router.post("/series/groups", response_model=None, responses=answers(models.GroupLinesAnswer, 200, 404, 410))
 def lines_of_groups(body: models.GroupLinesBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    """For each key and group of runs a line: the mean or the median over the runs in each bucket, with a band.
+    """Return a line for each key and group of runs: the mean or the median over the runs in each bucket, with a band.
 
     What a run contributes to a bucket is the mean of its finite points there, over its ranks, without what a newer
     attempt hides. A run without a finite point in a bucket contributes nothing to it: nothing is interpolated. Buckets

@@ -15,7 +15,7 @@ router = APIRouter(tags=["lab"])
 
 @router.get("/handshake", dependencies=[Anybody], response_model=models.HandshakeAnswer)
 async def handshake(lab: TheLab) -> Response:
-    """Which protocol versions this lab speaks, which lab it is, and which life of its data this is."""
+    """Say which protocol versions this lab speaks, which lab it is, and which life of its data this is."""
     return reply(
         {
             "lab": "hectiqlab",

@@ -55,9 +55,9 @@ _BODY = {
     openapi_extra=_BODY,
 )
 async def ingest(request: Request) -> Response:
-    """One result for each batch, in order. A result other than 200 changed nothing, except that the beginning of a
-    batch with hundreds of events may be stored: offer it again, to have the rest committed, or to learn from 409 how
-    far the lab is.
+    """Take batches. Return one result for each, in order. A result other than 200 changed nothing, except that the
+    beginning of a batch with hundreds of events may be stored: offer it again, to have the rest committed, or to learn
+    from 409 how far the lab is.
     """
     # Not as dependencies: resolving those takes as long as the rest of a small request.
     lab, caller = lab_of(request), await caller_of(request)

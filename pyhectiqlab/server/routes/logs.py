@@ -39,8 +39,9 @@ def list_logs(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=LINES_MAX, description="How many items at most.")] = LIMIT,
 ) -> Response:
-    """In order of arrival at the lab, whichever way they are read. A search looks at some thousands of logs for one
-    page, so a page may be empty: there are more as long as there is a `next`, or a `previous` when reading backwards.
+    """List them in order of arrival at the lab, whichever way they are read. A search looks at some thousands of logs
+    for one page, so a page may be empty: there are more as long as there is a `next`, or a `previous` when reading
+    backwards.
     """
     backwards = newest or before is not None
     if backwards and after is not None:

@@ -33,7 +33,7 @@ def list_media(
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    """Each name with its kind, how many items it has, and over which steps. By name."""
+    """List the names, sorted, each with its kind, how many items it has, and over which steps."""
     with lab.meta.reading() as view:
         groups = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str), name)
     return reply_list(
@@ -62,7 +62,7 @@ def list_items(
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    """By step, those without one first, then by rank. Exact unless `steps` is less than there are."""
+    """List items by step, those without one first, then by rank. Exact unless `steps` is less than there are."""
     behind = cursor_in(after, (int, NoneType), int)
     query = MediaQuery(run.id, kind, name, rank, lo, hi, steps, newest, limit + 1, behind, data)
     base = base_url(request)

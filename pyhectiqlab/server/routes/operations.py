@@ -35,7 +35,7 @@ def metrics(lab: TheLab, caller: Scraper) -> Response:
 
 @router.get("/admin/status", response_model=None, responses=answers(models_status.LabState, 200, 403))
 def status(lab: TheLab, caller: Admin) -> Response:
-    """How the lab is, and what to do about it: disk by project and kind, busiest runs and clients, what waits, the last
-    backup, threads.
+    """Say how the lab is, and what to do about it: disk by project and kind, busiest runs and clients, what waits, the
+    last backup, threads.
     """
     return reply(status_of(lab.storage, lab, time.time()))

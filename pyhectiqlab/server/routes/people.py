@@ -38,7 +38,7 @@ def list_keys_of(username: str, lab: TheLab, caller: Admin) -> Response:
     responses=answers(models.NewKeyAnswer, 201, 403, 404, 409),
 )
 def make_key_of(username: str, body: models_accounts.ServiceKeyBody, lab: TheLab, caller: Admin) -> Response:
-    """Of a service account; people make their own. The key is shown once."""
+    """Make a key of a service account; people make their own. The key is shown once."""
     user = find_user(lab, username)
     if not user.service:
         raise ApiError(409, "not_service", f"{user.username!r} is a person, and makes their own keys: POST /keys.")
@@ -91,8 +91,8 @@ def hand_over(username: str, body: models_accounts.HandOverBody, lab: TheLab, ca
 
 @router.delete("/users/{username}", response_model=None, responses=answers(models.Empty, 200, 403, 404, 409))
 def delete_user(username: str, lab: TheLab, caller: Admin) -> Response:
-    """For good: keys, web sessions, invites and roles end. What the user made stays, with their name on it, which
-    nobody else can take.
+    """Delete a user for good: keys, web sessions, invites and roles end. What the user made stays, with their name on
+    it, which nobody else can take.
     """
     user = find_user(lab, username)
     if user.id == caller.user.id:

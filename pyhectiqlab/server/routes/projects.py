@@ -48,7 +48,7 @@ def list_projects(
         bool, Query(description="Those that the caller can restore, the newest deletion first.")
     ] = False,
 ) -> Response:
-    """By name: those that the caller can see."""
+    """List the projects that the caller can see, by name."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         if deleted:
@@ -70,7 +70,9 @@ def list_projects(
 
 @router.post("/projects", status_code=201, response_model=None, responses=answers(models.ProjectAnswer, 201, 403, 409))
 def make_project(body: models.NewProjectBody, lab: TheLab, caller: Member) -> Response:
-    """Its maker is its first admin. Everybody can learn whether a name is taken, as no two projects share one."""
+    """Make a project. Its maker is its first admin. Everybody can learn whether a name is taken, as no two projects
+    share one.
+    """
     created = time.time() if body.created is None else body.created
     try:
         project = lab.change(
@@ -100,7 +102,7 @@ def _detail_answer(lab: Lab, caller: Caller, project_id: str) -> Response:
 
 @router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 404))
 def get_project(project: ReadableProject, lab: TheLab, caller: TheCaller) -> Response:
-    """By id or by name."""
+    """Return a project by its id or name."""
     return _detail_answer(lab, caller, project.id)
 
 
@@ -157,8 +159,8 @@ def _changes_of(
 
 @router.delete("/projects/{ref}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
 def delete_project(project: OwnedProject, lab: TheLab, caller: TheCaller) -> Response:
-    """With all its runs, models, datasets and files. It can be restored for a week (POST /projects/{ref}/restore); late
-    data for it is refused at once. Its name is free.
+    """Delete a project with all its runs, models, datasets and files. It can be restored for a week (POST
+    /projects/{ref}/restore); late data for it is refused at once. Its name is free.
     """
     try:
         noted = caller.change("deleted", f"project {project.name} ({project.id})")
@@ -195,7 +197,7 @@ def restore_project(project: RestorableProject, lab: TheLab, caller: TheCaller) 
 def set_retention(
     project: AdministeredProject, body: models_accounts.RetentionBody, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """How long the project keeps its runs and earlier versions of artifacts. Replaces what it had set before."""
+    """Set how long the project keeps its runs and earlier versions of artifacts. This replaces what was set before."""
     settings = body.model_dump(include=body.model_fields_set)
     lab.change(
         lambda tx: tx.set_retention(project.id, settings),

@@ -178,7 +178,7 @@ def list_latest(
 def get_latest(
     kind: Kind, project: ReadableProject, name: str, request: Request, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """Its latest version, and how many it has."""
+    """Return the latest version of a name, and how many it has."""
     latest = _find(lab, kind, project, name, "latest")
     return reply(_version_answer(request, lab, caller, latest, versions=latest.versions))
 

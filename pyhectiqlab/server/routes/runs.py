@@ -222,7 +222,8 @@ def get_capture(run: ReadableRun, lab: TheLab) -> Response:
 
 @router.get("/runs/{run_id}/config", response_model=None, responses=answers(models_runs.ConfigAnswer, 200, 404, 410))
 def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttempt = None) -> Response:
-    """What all attempts logged, merged, the newest one's last; or what one attempt logged itself.
+    """Return what all attempts logged, merged (where several set a value, the newest one's counts), or what one attempt
+    logged itself.
 
     As msgpack (Accept: application/x-msgpack) NaN and the infinities are numbers.
     """
@@ -237,7 +238,7 @@ def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttem
 
 @router.get("/runs/{run_id}/meta", response_model=None, responses=answers(models_runs.MetaAnswer, 200, 404, 410))
 def get_meta(run: ReadableRun, lab: TheLab, attempt: OfAttempt = None) -> Response:
-    """What all attempts logged; of a key that several logged, the newest one's value. Or what one attempt logged
+    """Return what all attempts logged; of a key that several logged, the newest one's value. Or what one attempt logged
     itself.
     """
     with lab.meta.reading() as view:
@@ -261,7 +262,7 @@ def _subject(run: Run) -> str:
 
 @router.delete("/runs/{run_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404, 410))
 def delete_run(run: ChangeableRun, lab: TheLab, caller: TheCaller) -> Response:
-    """It can be restored for a week (POST /runs/{run_id}/restore); late data for it is refused at once."""
+    """Delete a run. POST /runs/{run_id}/restore brings it back for a week; late data for it is refused at once."""
     noted = caller.change("deleted", _subject(run))
     lab.storage.free(lambda: lab.change(lambda tx: tx.delete_run(run.id, time.time()), noted))
     return reply({})
@@ -295,8 +296,8 @@ def list_events(
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    """In order of arrival at the lab. A page ends early where its events take some megabytes. As msgpack (Accept:
-    application/x-msgpack) fields have the types that they came with: bytes, NaN, keys that are no texts.
+    """List events in order of arrival at the lab. A page ends early where its events take some megabytes. As msgpack
+    (Accept: application/x-msgpack) fields have the types that they came with: bytes, NaN, keys that are no texts.
     """
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
@@ -307,7 +308,7 @@ def list_events(
 
 @router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models_runs.Writers, 200, 404, 410))
 def list_writers(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
-    """How far the lab has each stream of events into this run."""
+    """Say how far the lab has each stream of events into this run."""
     behind = cursor_in(after, str)
     lab.tell_all(run.id)
     with lab.meta.reading() as view:

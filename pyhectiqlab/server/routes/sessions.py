@@ -99,7 +99,7 @@ def heartbeat(session: SessionId, body: models_runs.HeartbeatBody, lab: TheLab, 
 
 @router.post("/sessions/{session}/end", response_model=None, responses=answers(models.Empty, 200, 403, 404))
 def end(session: SessionId, body: models_runs.EndBody, lab: TheLab, caller: TheCaller) -> Response:
-    """How the owner's process ended, as its uploader reports it. Idempotent; the last report counts."""
+    """Take how the owner's process ended, as its uploader reports it. Idempotent; the last report counts."""
     now = time.time()
     report = EndReport(
         **body.model_dump(exclude={"time", "clock"}),

@@ -54,7 +54,7 @@ def safe_next(then: str) -> str:
 
 @router.get("/sso/login", dependencies=[Anybody], response_class=Response, responses=_REDIRECTS)
 def begin(request: Request, lab: TheLab, then: Annotated[str, Query(alias="next", max_length=4096)] = "/") -> Response:
-    """To the provider's login. For browsers."""
+    """Send a browser to the provider's login."""
     root_path, then = request.scope["root_path"], safe_next(then)
     cookie = sso_cookie(request.headers, root_path) or secrets.token_urlsafe(32)  # several tabs share one
     try:
@@ -87,7 +87,7 @@ def come_back(
     error_description: Text = "",
     iss: Text | None = None,
 ) -> Response:
-    """Where the provider sends the browser to after its login."""
+    """Take the browser back from the provider after its login."""
     then, subject = "/", ""
     try:
         sso = _sso(lab)
@@ -126,7 +126,9 @@ def _check_address(lab: Lab, request: Request) -> None:
 
 
 def _refused(request: Request, lab: Lab, error: RefusedError, then: str, subject: str = "") -> Response:
-    """To the login page, which has a sentence for each reason. More is in the lab's log, and in the audit log."""
+    """Send the browser to the login page, which has a sentence for each reason. More is in the lab's log, and in the
+    audit log.
+    """
     address = address_of(request)
     person = clean(subject) or "somebody"
     log.warning("single sign-on of %s from %s is refused (%s): %s", person, address, error.why, error)

@@ -42,7 +42,7 @@ async def stream(
         bool, Query(description="Only of those that there are; the event `missing` names the others.")
     ] = False,
 ) -> Response:
-    """Of these runs, and of all runs of these projects."""
+    """Send live updates of these runs, and of all runs of these projects."""
     if not run and not project:
         raise ApiError(422, "bad_request", "Name at least one run, or a project.")
     if lab.hub.closed:

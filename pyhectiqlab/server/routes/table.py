@@ -154,7 +154,7 @@ def get_columns(
     filter: Filter = None,
     words: Annotated[str, Query(max_length=512, description="Only those whose name contains this.")] = "",
 ) -> Response:
-    """Which configs and metrics the runs have. Configs that tell the runs apart come first."""
+    """Return which configs and metrics the runs have. Configs that tell the runs apart come first."""
     query = _query(lab, caller, project, filter, ())
     with lab.meta.reading() as view:
         its = columns_of_runs(view, lab.points, lab.config_texts, query, words, time.time())
@@ -176,7 +176,9 @@ def get_suggestions(
     text: Annotated[str, Query(max_length=search.LENGTH_MAX, description="Is being typed.")] = "",
     caret: Annotated[int, Query(ge=0, le=search.LENGTH_MAX, description="How many characters are before it.")] = 0,
 ) -> Response:
-    """How it may go on: names of fields, comparisons and values of runs that the caller may see."""
+    """Say how a search that is being typed may go on: names of fields, comparisons and values of runs that the caller
+    may see.
+    """
     query = _query(lab, caller, project, None, ())
     with lab.meta.reading() as view:
         piece, items = suggest(view, lab.points, lab.config_texts, query, text, caret, time.time())

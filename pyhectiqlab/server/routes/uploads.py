@@ -94,7 +94,7 @@ def _announced_digest(metadata: str) -> str:
     responses={**answers(models.Empty, 200, 404), 200: {"description": "Known"}},
 )
 def head_blob(digest: Digest, lab: TheLab, caller: TheCaller) -> Response:
-    """Whether the lab has these bytes. Only whoever sent them lately, or can read an artifact with them, learns it."""
+    """Say whether the lab has these bytes. Only who sent them lately, or can read an artifact with them, learns it."""
     size = lab.files.known_bytes(caller.user.id, digest)
     if size is None:
         raise ApiError(404, "blob_not_found", "The lab has no such bytes of yours.")
@@ -148,7 +148,7 @@ def create(request: Request, lab: TheLab, caller: Adder) -> Response:
     responses={**answers(models.Empty, 200, 404, 412), 200: {"description": "Upload-Offset and Upload-Length"}},
 )
 def progress(upload_id: UploadId, lab: TheLab, caller: TheCaller) -> Response:
-    """How much of it is here."""
+    """Say how much of an upload is here."""
     upload = lab.files.upload(caller.user.id, upload_id)
     offset = lab.files.offset(upload)
     return Response(headers=_headers(upload, Upload_Offset=str(offset), Upload_Length=str(upload.bytes)))

@@ -161,7 +161,9 @@ def accept_invite(body: models_accounts.AcceptBody, request: Request, lab: TheLa
 
 @router.get("/audit", response_model=None, responses=answers(models_accounts.Changes, 200, 403))
 def audit(lab: TheLab, caller: Admin, limit: Limit = LIMIT, after: After = None) -> Response:
-    """Who changed what, when and from where, the newest first. Kept for 400 days, and 200,000 entries at most."""
+    """List who changed what, when and from where, the newest first. Entries are kept for 400 days, and 200,000 entries
+    at most.
+    """
     before = cursor_in(after, int)
     with lab.meta.reading() as view:
         changes = view.changes_told(limit + 1, before[0] if before else None)

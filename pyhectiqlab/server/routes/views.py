@@ -35,7 +35,7 @@ def list_views(
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    """By name: the caller's own and those that are shared."""
+    """List views by name: the caller's own and those that are shared."""
     behind = cursor_in(after, str, str) or ("", "")
     with lab.meta.reading() as view:
         role = view.role_in(project.id, caller.user.id)

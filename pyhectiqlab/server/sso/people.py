@@ -133,7 +133,7 @@ class People:
             raise RefusedError("no_name", f"{value[:100]!r} is no username: {e}") from None
 
     def _end_sessions(self, user: User, address: str) -> None:
-        """They may not log in any more, so they are not to be logged in. Their keys are left to an admin."""
+        """End the web sessions of somebody who may not log in any more. Their keys are left to an admin."""
         noted = Change(time.time(), user.username, VIA, address, "lost the access of", f"user {user.username}", "")
         self._accounts.change(lambda tx: tx.end_web_sessions(user.id), noted)
 

@@ -115,7 +115,7 @@ def _infos(reading: Reading, runs: Sequence[str], series: Sequence[PlacedSeries]
 
 
 def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summary]:
-    """Of ten thousand runs at once: all in arrays."""
+    """Return the summaries of a key in ten thousand runs at once, computed in arrays."""
     names = list(dict.fromkeys(runs))
     numbers = reading.runs.of(reading.conn, names)
     by_number = np.argsort(numbers)

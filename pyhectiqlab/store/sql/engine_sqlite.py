@@ -76,7 +76,7 @@ class Log:
                 self._checkpoints.before_close(conn.connection.dbapi_connection)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """No connection is open any more."""
+        """Call this when no connection is open any more."""
         if self._checkpoints is not None:
             self._checkpoints.close()
             self._checkpoints = None

@@ -56,7 +56,7 @@ _RESTORABLE = and_(projects.c.deleted.is_not(None), projects.c.purged.is_(None))
 
 
 def had_name(name: str) -> ColumnElement[bool]:
-    """Of a row of `projects`: whether it is the one to which a former name leads."""
+    """Return whether a row of `projects` is the one to which a former name leads."""
     return projects.c.id.in_(select(project_names.c.project_id).where(project_names.c.name == name))
 
 

@@ -215,7 +215,7 @@ def is_pooled(conn: Any) -> bool:
 
 @contextlib.contextmanager
 def as_store_error() -> Iterator[None]:
-    """For what `connect_directly` returns."""
+    """Raise errors of a connection by `connect_directly` as StoreError."""
     import psycopg
 
     try:

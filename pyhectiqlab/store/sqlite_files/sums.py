@@ -80,7 +80,7 @@ class Sums:
             held.note(held.without_sum(pages))
 
     def _steps(self, go_on: Callable[[], bool] = lambda: True) -> Iterator[tuple[Held, Numbers]]:
-        """All pages, some at a time: a checkpoint may come in between."""
+        """Yield all pages, some at a time: a checkpoint may come in between."""
         first, more = 1, True
         while more:
             with self.held() as held:
@@ -116,7 +116,7 @@ class Held:
         return pages[~self._known(self._sums(pages))]
 
     def wrong_of(self, pages: Numbers) -> list[int]:
-        """Those of some pages in a row that differ from their sum."""
+        """Return those of some pages in a row that differ from their sum."""
         sums = self._sums(pages)
         known = self._known(sums)
         differ = self._crcs(pages[known]) != sums["crc"][known]
@@ -135,7 +135,7 @@ class Held:
         os.ftruncate(self._fd, 0)
 
     def note(self, pages: Numbers) -> None:
-        """These pages are in the database now."""
+        """Note the sums of pages that are in the database now."""
         pages = pages[pages <= self._pages]
         sums = np.empty(len(pages), _SUM)
         sums["crc"] = self._crcs(pages)
@@ -157,13 +157,13 @@ class Held:
         return os.fstat(self._database).st_mtime_ns
 
     def _sums(self, pages: Numbers) -> NDArray[np.void]:
-        """Of pages in a row."""
+        """Return the sums of pages in a row."""
         size = len(pages) * _SUM.itemsize
         packed = os.pread(self._fd, size, _place(int(pages[0]))) if size else b""
         return np.frombuffer(packed.ljust(size, b"\0"), _SUM)
 
     def _sums_at(self, pages: Numbers) -> NDArray[np.void]:
-        """Of pages anywhere, sorted."""
+        """Return the sums of pages anywhere; their numbers are sorted."""
         parts = [self._sums(pages[first:last]) for first, last in _rows(pages)]
         return np.concatenate(parts) if parts else np.empty(0, _SUM)
 
@@ -192,7 +192,7 @@ def _place(page: int) -> int:
 
 
 def _rows(pages: Numbers) -> Sequence[tuple[int, int]]:
-    """Of sorted numbers, (begin, end) of each stretch without a gap, of at most so many as are read at once."""
+    """Return (begin, end) of each stretch without a gap in sorted numbers; none is longer than what is read at once."""
     if not len(pages):
         return []
     begins = np.flatnonzero(np.diff(pages, prepend=pages[0] - 2) != 1)

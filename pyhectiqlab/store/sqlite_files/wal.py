@@ -29,7 +29,7 @@ def log_of(database: Path) -> Path:
 
 
 def frames(database: Path) -> int:
-    """How many frames the log has since it was last begun anew, rolled back ones included. Raises OSError."""
+    """Return how many frames the log has since it was last begun anew, rolled back ones included. Raises OSError."""
     try:
         fd = os.open(log_of(database), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def pages(database: Path, n: int) -> NDArray[np.int64]:
 
 
 def damage(database: Path) -> str | None:
-    """What is wrong with the log, in a sentence. Reads all of it, before SQLite does. Raises OSError."""
+    """Return what is wrong with the log, in a sentence. Reads all of it, before SQLite does. Raises OSError."""
     words = _words(log_of(database))
     if not len(words) or not words[:_HEAD_WORDS].any():  # a new log that was not written
         return None
@@ -117,7 +117,7 @@ def _is_sound_head(head: Words, order: str) -> bool:
 
 
 def _sound(head: Words, its: Words, order: str) -> NDArray[np.bool_]:
-    """Of each frame, whether it is as it was written behind the one before it."""
+    """Return for each frame whether it is as it was written behind the one before it."""
     if not len(its):
         return np.ones(0, bool)
     summed = np.concatenate([its[:, :2], its[:, _FRAME_WORDS:]], axis=1).astype(">u4", copy=False)
@@ -129,13 +129,13 @@ def _sound(head: Words, its: Words, order: str) -> NDArray[np.bool_]:
 
 
 def _was_durable(sound: NDArray[np.bool_], commits: NDArray[np.bool_]) -> bool:
-    """Whether some frames in a row are sound and end two transactions: the first of them was synced."""
+    """Return whether some frames in a row are sound and end two transactions: the first of them was synced."""
     stretch = np.cumsum(~sound)
     return bool((np.bincount(stretch[sound & commits], minlength=1) >= 2).any())
 
 
 def _contributions(rows: Words, order: str) -> Words:
-    """What the words of each row add to a checksum: uint32[n, 2]."""
+    """Return what the words of each row add to a checksum: uint32[n, 2]."""
     pairs = rows.shape[1] // 2
     values = np.ascontiguousarray(rows).view(order).astype(np.uint32).reshape(len(rows), pairs, 2)
     powers = _powers(pairs)[:-1][::-1]  # the last pair is multiplied by none
@@ -147,7 +147,8 @@ def _contributions(rows: Words, order: str) -> Words:
 
 @functools.cache
 def _powers(n: int) -> Words:
-    """Of the matrix that a step of a checksum multiplies its two sums by, from the 0th to the nth: uint32[n + 1, 2, 2].
+    """Return the powers, from the 0th to the nth, of the matrix that a step of a checksum multiplies its two sums by:
+    uint32[n + 1, 2, 2].
 
     All arithmetic is modulo 2^32.
     """

@@ -71,7 +71,7 @@ class Compactor:
                 known.pop(series, None)
 
     def note(self, added: Iterable[Added]) -> None:
-        """What a committed transaction added."""
+        """Note what a committed transaction added."""
         if not self._loaded:
             return  # the first step reads it from the database
         now = time.monotonic()
@@ -97,7 +97,7 @@ class Compactor:
         return bool(self._ready or self._busy or self._old) or self._coldest() is not None
 
     def step(self) -> None:
-        """One piece of work, if there is any, inside an open transaction.
+        """Do one piece of work, if there is any, inside an open transaction.
 
         Raises DamagedSeriesError for points that cannot be read. Their series is left as it is from then on.
         """
@@ -175,7 +175,7 @@ class Compactor:
         crashpoints.passing("upkeep.compacting")
 
     def _tidy(self, series: int) -> bool:
-        """One piece of work on a series' chunks; False: there was none."""
+        """Do one piece of work on a series' chunks. Return False where there was none."""
         state = SeriesState.read(self._connection, series)
         if not state.scattered and self._is_scattered(state):
             self._connection.execute("UPDATE series SET scattered = 1 WHERE id = ?", (series,))

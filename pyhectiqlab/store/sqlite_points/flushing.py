@@ -59,7 +59,7 @@ class Flusher:
         self._damaged = damaged  # batches that cannot be read: see loading.py
 
     def forget(self) -> None:
-        """After a rollback."""
+        """Forget what was begun; call this after a rollback."""
         self._round = None
 
     def is_due(self) -> bool:
@@ -83,7 +83,7 @@ class Flusher:
         return self._round is not None and not self._round.left
 
     def step(self) -> Step:
-        """One piece of work, inside an open transaction. Call `done` when that is durable, `forget` where it failed."""
+        """Do one piece of work inside an open transaction. Call `done` once that is durable, `forget` if it failed."""
         step, removes = Step(), self.removes_next()
         if self._round is None:
             self.begin()

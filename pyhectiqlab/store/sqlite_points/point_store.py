@@ -437,8 +437,8 @@ class SqlitePointStore:
 
     @contextmanager
     def _reading(self, runs: Collection[str], keys: Collection[str] | KeyPage | None = None) -> Iterator[read.Reading]:
-        """One state of some keys of some runs, or of all their keys: what is on the disk, and what is recent. Raises
-        StoreError where the two do not come together: the recent points could not be read again after an error.
+        """Give one state of some keys of some runs, or of all their keys: what is on the disk, and what is recent.
+        Raises StoreError where the two do not come together: the recent points could not be read again after an error.
         """
         if not self._recent.wait(runs, LOADING_S):
             raise StoreError(f"{self.path}: the lab still reads its newest points; try again later.")

@@ -225,7 +225,7 @@ class Recent:
         return self._loaded.wait(timeout_s)
 
     def add(self, arrivals: Iterable[Arrival]) -> None:
-        """These are durable."""
+        """Add points that are durable."""
         now = time.monotonic()
         with self._lock:
             for arrival in arrivals:
@@ -257,7 +257,7 @@ class Recent:
                 series.blocks()
 
     def remove(self, moved: Iterable[tuple[SeriesKey, Block]], flushes: int) -> None:
-        """These blocks, each the oldest of its series, are in chunks now."""
+        """Remove blocks, each the oldest of its series, that are in chunks now."""
         with self._lock:
             for (run, key, place), block in moved:
                 self.points -= len(block)
@@ -272,7 +272,7 @@ class Recent:
             self.flushes = flushes
 
     def oldest_s(self) -> float:
-        """For how long the oldest points are here."""
+        """Return for how long the oldest points have been here."""
         since = next(iter(self._since.values()), None)
         return 0.0 if since is None else time.monotonic() - since
 
@@ -318,7 +318,7 @@ class Recent:
             }
 
     def blocks_of(self, run: str) -> list[tuple[SeriesKey, Block]]:
-        """All of a run, the oldest of each series first."""
+        """Return all blocks of a run, the oldest of each series first."""
         with self._lock:
             return [
                 ((run, key, place), block)
@@ -328,7 +328,7 @@ class Recent:
             ]
 
     def view(self, runs: Collection[str], keys: Collection[str] | KeyPage | None = None) -> RecentView:
-        """Of some runs, and some or all of their keys."""
+        """Return a view of some runs, and of some or all of their keys."""
         with self._lock:
             some = runs if len(runs) <= len(self._runs) else self._runs.keys() & set(runs)
             return RecentView(

@@ -12,6 +12,7 @@ import contextlib
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,19 +63,19 @@ def fill(folder: Path, wish: Wish) -> None:
     for start in range(0, wish.runs, RUNS_AT_ONCE):
         some = range(start, min(start + RUNS_AT_ONCE, wish.runs))
         with meta.writing() as tx:
-            ids = [_add_run(tx, i, users[i % 5], rng, points=wish.keys_per_run * POINTS) for i in some]
+            ids = _add_runs(tx, some, users, rng, points=wish.keys_per_run * POINTS)
         its = {i: [*rng.sample(names, wish.keys_per_run - 2), "train/loss", "valid/accuracy"] for i in some}
         points.append([_points_of(run, i, its[i]) for i, run in zip(some, ids, strict=True)])
         _tell(f"{some.stop} of {wish.runs} runs")
     for i in range(wish.long_runs):
         number = wish.runs + i
         with meta.writing() as tx:
-            run = _add_run(tx, number, users[0], rng, f"{LONG}-{i}", points=wish.long_points)
+            (run,) = _add_runs(tx, [number], users[:1], rng, f"{LONG}-{i}", points=wish.long_points)
         _add_long(points, run, number, wish.long_points, f"long run {i + 1} of {wish.long_runs}")
     for i in range(wish.wide_runs):
         number = wish.runs + wish.long_runs + i
         with meta.writing() as tx:
-            run = _add_run(tx, number, users[0], rng, f"{WIDE}-{i}", points=wish.wide_keys * POINTS)
+            (run,) = _add_runs(tx, [number], users[:1], rng, f"{WIDE}-{i}", points=wish.wide_keys * POINTS)
         _add_wide(points, run, number, wish.wide_keys, f"wide run {i + 1} of {wish.wide_runs}")
     with contextlib.closing(FolderBlobStore(folder / "blobs")) as blobs:
         Kinds(meta, points, blobs, users).make()
@@ -123,13 +124,28 @@ def _key(i: int) -> tuple[str, str]:
     return ("train", "valid", "grad", "weight")[i % 4], ("norm", "mean", "std", "max")[i // 4 % 4] + str(i)
 
 
-def _add_run(tx: SqlMeta, i: int, user: User, rng: random.Random, name: str = "", *, points: int) -> str:
-    now = 1_700_000_000.0 + 60.0 * i
-    session = f"{i:016x}"
-    request = AttachRequest(
-        name or f"resnet-{i % 97}-{i}", PROJECT, False, session, 0, 1, None, "host", 1, "0.1.0", 0.0
-    )
-    run = tx.attach(request, user, now, 60.0).run.id
+def _add_runs(
+    tx: SqlMeta, numbers: Sequence[int], users: Sequence[User], rng: random.Random, name: str = "", *, points: int
+) -> list[str]:
+    """Add a run for each number, and what each of them said, which is stored at once as it is where many send."""
+    batches = []
+    for i in numbers:
+        now, session = _began(i), f"{i:016x}"
+        request = AttachRequest(
+            name or f"resnet-{i % 97}-{i}", PROJECT, False, session, 0, 1, None, "host", 1, "0.1.0", 0.0
+        )
+        run = tx.attach(request, users[i % len(users)], now, 60.0).run.id
+        said = _said(i, now, rng)
+        batches.append(MetaBatch(f"{i:032x}", run, 0, 1, session, 1, len(said), points, 0.0, said))
+    tx.apply(batches, _began(numbers[-1]) + 1.0)
+    return [batch.run for batch in batches]
+
+
+def _began(i: int) -> float:
+    return 1_700_000_000.0 + 60.0 * i
+
+
+def _said(i: int, now: float, rng: random.Random) -> list[Event]:
     config = {
         "lr": 10 ** rng.uniform(-5, -1),
         "seed": i,
@@ -137,15 +153,13 @@ def _add_run(tx: SqlMeta, i: int, user: User, rng: random.Random, name: str = ""
         "data": {"path": f"/data/{i % 13}", "augment": rng.random() < 0.5, "workers": 8},
         **{f"option{j}": rng.random() for j in range(30)},
     }
-    told: list[tuple[str, dict[str, Any]]] = [
+    facts: list[tuple[str, dict[str, Any]]] = [
         ("config", {"values": config}),
         ("tag", {"name": rng.choice(["baseline", "sweep", "final", "debug"])}),
         ("note", {"text": f"Trial {i} of the sweep over learning rates and depths."}),
         ("state", {"state": rng.choice(["completed", "completed", "failed", "running"])}),
     ]
-    events = [Event(n + 1, kind, now, fields, msgpack.packb(fields)) for n, (kind, fields) in enumerate(told)]
-    tx.apply([MetaBatch(f"{i:032x}", run, 0, 1, session, 1, len(events), points, 0.0, events)], now + 1.0)
-    return run
+    return [Event(n + 1, kind, now, fields, msgpack.packb(fields)) for n, (kind, fields) in enumerate(facts)]
 
 
 def _points_of(run: str, i: int, keys: list[str], first: int = 1) -> PointBatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -164,6 +165,8 @@ class Lab:
         self.notifier.stop()
         self.searched.stop()
         self._store_heartbeats()
+        with contextlib.suppress(StoreError):  # a full disk, which the writer tells of
+            self.searched.keep(math.inf)
         self.writer.stop()
         self.peers.stop()
         self.storage.close()

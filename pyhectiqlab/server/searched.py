@@ -1,4 +1,4 @@
-"""Searched: which metrics people search and sort by.
+"""Searched: which metrics people search, sort and group by.
 
 They are noted across starts, so that the first search after a start finds them in memory: reading a metric of ten
 thousand runs takes some 0.2 s, and a second if the disk has to be asked.
@@ -11,8 +11,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from ..base.loops import Loop
+from ..protocol.search import Field
 from ..store.meta import MetaStore, RunQuery
 from ..store.points import PointStore
 from .jobs import Transacts
@@ -44,14 +46,26 @@ class Searched:
         """Block until the metric that is being read has been read."""
         self.loop.stop()
 
-    def note(self, query: RunQuery) -> None:
-        fields = [*(term.field for term in query.terms), query.sort.field]
+    def note(self, query: RunQuery, fields: Iterable[Field] = (), columns: Iterable[Field] = ()) -> None:
+        """Note the metrics of a search.
+
+        Args:
+            fields: what else was read of all runs: further sorts, statistics of groups.
+            columns: what was read of some rows only. Groups of these runs would be told by them, so they are noted
+                where there is room.
+        """
+        searched = _metrics([*(term.field for term in query.terms), query.sort.field, *fields])
+        shown = _metrics(columns)
         with self._lock:
-            for metric in (field.name for field in fields if field.kind == "metric" and field.name):
+            for metric in searched:
                 self._metrics[metric] = None
                 self._metrics.move_to_end(metric)
             while len(self._metrics) > METRICS_MAX:
                 self._metrics.popitem(last=False)
+            for metric in shown:
+                if metric not in self._metrics and len(self._metrics) < METRICS_MAX:
+                    self._metrics[metric] = None
+                    self._metrics.move_to_end(metric, last=False)
 
     def keep(self, now: float) -> None:
         """Write them down if they changed, now and then. Raises StoreError."""
@@ -69,3 +83,7 @@ class Searched:
             if self.loop.stopping:
                 return
             self._points.summaries(metric, runs)
+
+
+def _metrics(fields: Iterable[Field]) -> list[str]:
+    return [field.name for field in fields if field.kind == "metric" and field.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pyhectiqlab.server.replies import cursor_out
 from pyhectiqlab.server.searched import KEY, METRICS_MAX
 from pyhectiqlab.store.meta import RunQuery
 from pyhectiqlab.store.opening import open_storage
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, column, error_of, events_batch, new_id
 
@@ -170,6 +173,38 @@ def test_metrics_that_were_searched_by_are_in_memory_again_after_a_start(tmp_pat
     again.searched.loop.join(10)
     again.stop()
     assert read == ["c", "a", "b"]
+
+
+def test_metrics_of_sorts_groups_and_columns_are_noted_where_rows_are_known_by_few_only_as_there_is_room(
+    tmp_path: Path,
+) -> None:
+    lab = Lab(open_storage(tmp_path / "data"))
+    lab.start()
+    fields = [search.parse_column(name) for name in ("metric.a.min", "config.lr", "metric.b")]
+    lab.searched.note(RunQuery(), fields, [search.parse_column("metric.shown"), search.parse_column("metric.a")])
+    lab.searched.keep(1e9)
+    with lab.meta.reading() as view:
+        assert json.loads(view.lab_value(KEY) or "") == ["shown", "a", "b"]
+    for i in range(METRICS_MAX - 1):
+        lab.searched.note(RunQuery(sort=search.parse_sort(f"metric.m{i}")), (), [search.parse_column("metric.late")])
+    lab.searched.keep(2e9)
+    with lab.meta.reading() as view:
+        kept = json.loads(view.lab_value(KEY) or "")
+    lab.stop()
+    assert len(kept) == METRICS_MAX
+    assert kept[0] == "b"  # searched by before all others; what was shown only made room
+    assert "late" not in kept[1:]
+
+
+def test_what_tables_and_groups_tell_is_noted_as_searched(own_lab: RealLab) -> None:
+    own_lab.start()
+    api = Api.of(own_lab)
+    api.attach("one", project="noted", create_project=True)
+    api.get("/table", project="noted", sort=["name", "metric.sorted"], column="metric.shown")
+    api.get("/table/groups", project="noted", by="config.lr", column="metric.grouped.max")
+    own_lab.stop()  # which keeps them
+    with closing(SqlMetaStore(own_lab.data_dir / "lab.db")) as meta, meta.reading() as view:
+        assert set(json.loads(view.lab_value(KEY) or "")) == {"sorted", "shown", "grouped"}
 
 
 def test_no_more_metrics_are_noted_than_are_worth_it(tmp_path: Path) -> None:

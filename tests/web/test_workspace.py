@@ -8,7 +8,7 @@ import statistics
 import uuid
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from .feeder import FedRun, Feeder
 from .panels import Panel
@@ -180,3 +180,30 @@ def test_runs_are_grouped_with_statistics_of_each_column_and_opened(page: Page, 
     page.get_by_role("button", name="Grouped by lr").click()
     page.get_by_role("button", name="Ungroup").click()
     expect(page.locator("tr[data-run]")).to_have_count(6)
+
+
+def test_charts_do_not_wait_for_the_table_and_news_are_asked_for_once(
+    page: Page, feeder: Feeder, runs: list[FedRun]
+) -> None:
+    """The drawn runs are asked for apart, until the table has them."""
+    held: list[Route] = []
+    holding = True
+    page.route(
+        re.compile(r"/api/v1/table\?.*column="), lambda route: held.append(route) if holding else route.continue_()
+    )
+    page.goto(f"{feeder.url}/projects/{runs[0].project}")
+    loss = Panel(page, "loss")
+    loss.wait("d.curves.length === 10")
+    expect(page.locator("tbody tr[data-run]")).to_have_count(0)
+    holding = False
+    for route in held:
+        route.continue_()
+    expect(row(page, "run-11")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    newest = feeder.run("run-12", project=runs[0].project)
+    newest.points({"loss": (range(20), [12.0] * 20)})
+    expect(row(page, "run-12")).to_be_visible()
+    loss.wait(f"d.curves.length === 10 && d.curves.some(c => c.run === '{newest.id}')")
+    tables = [url for url in asked if "/api/v1/table?" in url]
+    assert tables and all("column=" in url for url in tables), tables

@@ -61,7 +61,7 @@ def get_table(
     known = lab.orders.get(order, query, sorts)
     with lab.meta.reading() as view:
         if known is None:
-            lab.searched.note(query)
+            lab.searched.note(query, (its.field for its in sorts), fields)
             known = Order(query, sorts, sorted_ids(view, lab.points, query, sorts, time.time()))
             order = lab.orders.add(known)
         ids = known.ids[offset : offset + limit]
@@ -101,7 +101,7 @@ def get_csv(
     fields = _parsed(tablecsv.parse_csv_column, header, COLUMNS_MAX, "columns")
     sorts = _parsed(search.parse_sort, sort, SORTS_MAX, "sorts") or (search.NEWEST_FIRST,)
     query, now = _query(lab, caller, project, filter, sorts), time.time()
-    lab.searched.note(query)
+    lab.searched.note(query, (its.field for its in sorts), fields)
     with lab.meta.reading() as view:
         ids = sorted_ids(view, lab.points, query, sorts, now)
         its = None if query.project is None else view.project(query.project)
@@ -135,6 +135,7 @@ def get_groups(
     fields = _parsed(search.parse_column, by, BY_MAX, "values to group by")
     columns = _parsed(search.parse_column, column, COLUMNS_MAX, "columns")
     query = _query(lab, caller, project, filter, ())
+    lab.searched.note(query, [*fields, *columns])
     with lab.meta.reading() as view:
         groups, total, runs = grouped(view, lab.points, query, fields, columns, time.time())
     its = [

@@ -89,6 +89,8 @@ def moments_of_row(columns: Sequence[Any]) -> Moments | None:
     """Return those of the columns MOMENTS; None where an earlier version began the series."""
     if columns[0] is None:
         return None
+    if None not in columns:
+        return Moments._make(columns)
     return Moments._make(nan if number is None else number for number in columns)
 
 

@@ -121,7 +121,8 @@ def _read(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[str, S
     for run in numbers:
         for (_, attempt), blocks in reading.recent.of(run, key).items():
             parts.setdefault(run, []).extend((block.extent, block.moments(attempt)) for block in blocks)
-    return {run: _summary(its) for run, its in parts.items() if its}
+    with np.errstate(over="ignore"):
+        return {run: _summary(its) for run, its in parts.items() if its}
 
 
 def _summary(parts: Sequence[tuple[Extent, Moments]]) -> Summary:
@@ -130,8 +131,7 @@ def _summary(parts: Sequence[tuple[Extent, Moments]]) -> Summary:
         e, m = pooled(extent for extent, _ in parts), moments.pooled(its for _, its in parts)
     if not m.finite:
         return Summary(e.points, e.last_value, _NAN, _NAN, _NAN, m.first_value, m.nan, None, None)
-    with np.errstate(over="ignore"):
-        mean = min(max(m.mean, e.value_min), e.value_max)  # by a rounding it may lie outside
+    mean = min(max(m.mean, e.value_min), e.value_max)  # by a rounding it may lie outside
     return Summary(
         e.points, e.last_value, e.value_min, e.value_max, mean, m.first_value, m.nan, m.low_step, m.high_step
     )

@@ -66,7 +66,7 @@ const PANEL_WIDTH_MIN = 330;
 const GAP = 12;
 const NO_PANEL_SETTINGS: PanelSettings = {};
 const NO_IDS: string[] = [];
-const PANEL_BUCKETS_MAX = 24_000; // of very many lines each has fewer than pixels, as they hide each other anyway
+const PANEL_BUCKETS_MAX = 16_000; // of very many lines each has fewer than pixels, as they hide each other anyway
 const PATTERN_KEYS_MAX = 3000; // that patterns look at
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 

@@ -22,6 +22,9 @@ const LINE_SMOOTH = 2;
 // without a graphics card draws ten times as fast as wider lines and filled shapes.
 const THIN_FROM = 12;
 
+// CSS px between buckets below which the strokes of the buckets are the band of a thin curve: hardly any room is left between them.
+const DENSE = 2.5;
+
 export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   const { ctx } = f;
   ctx.save();
@@ -61,9 +64,10 @@ function pixelY(f: Frame, y: number): number {
 }
 
 /** From the smallest to the largest value of each bucket: a fill between neighbours, and a stroke in each, one pixel wide at
- *  least, so that a spike in a single bucket stays visible. `thin`: the fill is strokes, too. */
+ *  least, so that a spike in a single bucket stays visible. `thin`: the fill is strokes, too, where they are not dense anyway. */
 function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number, thin: boolean): void {
   const { ctx } = f;
+  const dense = thin && px.length > 1 && (px[px.length - 1]! - px[0]!) / (px.length - 1) < DENSE * f.ratio;
   const { min, max } = c.buckets;
   const n = px.length;
   const bottom = f.top + f.height;
@@ -79,7 +83,7 @@ function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number, thin: 
   if (!any) return;
   ctx.fillStyle = c.color;
   ctx.globalAlpha = 0.16 * strength;
-  for (let i = 0; i < n; ) {
+  for (let i = dense ? n : 0; i < n; ) {
     if (Number.isNaN(highs[i]!)) {
       i++;
       continue;
@@ -96,7 +100,7 @@ function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number, thin: 
     i = end;
   }
   ctx.strokeStyle = c.color;
-  ctx.globalAlpha = 0.32 * strength;
+  ctx.globalAlpha = (dense ? 0.45 : 0.32) * strength;
   ctx.lineWidth = f.ratio;
   ctx.beginPath();
   for (let i = 0; i < n; i++) {

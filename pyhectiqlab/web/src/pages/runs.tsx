@@ -42,7 +42,7 @@ import { navigate } from '../state/router';
 import { useRecentStates } from '../state/recentstates';
 import { useLooks } from '../state/runlooks';
 import { useSavedViews, type SavedViews } from '../state/savedviews';
-import { useShownRuns, type ShownRuns } from '../state/shownruns';
+import { useShownOfTable, useShownRuns, type ShownRuns } from '../state/shownruns';
 import { firstRows, useTableRows } from '../state/tablerows';
 import { Empty, Segments, Waiting } from '../widgets/basics';
 import { later } from '../widgets/later';
@@ -109,13 +109,15 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const known = useLoad(async (signal) => (chosen ? null : api.tableColumns({ project: ref }, signal)), [ref, !chosen], COLUMNS_REFRESH_MS);
   const columns = (chosen ?? firstColumns(known.data, objective)).filter((name) => parseColumn(name));
   const filter = [query, state && `state=${state}`].filter(Boolean);
-  const asked = { project: ref, filter, sort: sorts, column: columns.filter(isValue) };
-  const table = useTableRows(asked, REFRESH_MS);
+  const listed = { project: ref, filter, sort: sorts };
+  const asked = { ...listed, column: columns.filter(isValue) };
+  const early = useShownRuns(listed, route.shown);
+  const table = useTableRows(chosen || known.data || known.error || early.data ? asked : null, REFRESH_MS);
+  const shown = useShownOfTable(early, table, listed, route.shown);
   const { by } = route;
   const groups = useGroups(ref, filter, by, columns);
   const heat = route.heat.filter((name) => columns.includes(name));
   const extremes = useExtremes(ref, filter, heat);
-  const shown = useShownRuns({ project: ref, filter, sort: sorts }, route.shown);
   const { data, error } = table;
   const refresh = () => (table.refresh(), shown.refresh(), by.length && groups.refresh(), heat.length && extremes.refresh());
   const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
@@ -168,7 +170,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const filtered = query !== '' || state !== '';
   // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
   const unclear = error?.code === 'bad_filter' ? error.message : '';
-  const some = data !== null && data.total > 0 && !opened.opening;
+  const some = (data ? data.total > 0 : !!shown.data?.runs.length) && !opened.opening;
   const rows = {
     columns,
     sorts,
@@ -197,7 +199,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         </label>
         <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [], layout: NO_LAYOUT }))} />
         <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
-        {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
+        {some && data && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
         {some && <a class="link" href={tableCsvUrl(ref, filter, sorts, columns)} download title="All of these runs, with these columns">CSV</a>}
         {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
         <Picked hint={route.pane !== 'charts'} picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
@@ -206,14 +208,14 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
       {unclear && <p class="problem" role="alert">{unclear}</p>}
       {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are drawn at a time: leave some out first.</p>}
       {error && !unclear && <p class="problem" role="alert">{error.message}</p>}
-      {(!data || opened.opening) && !error && <Waiting />}
+      {!some && (!data || opened.opening) && !error && <Waiting />}
       {data && data.total === 0 && (
         filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={project.name} />
       )}
       {some && (
         <Split
           label="Width of the table"
-          left={route.pane === 'charts' ? null : by.length ? (
+          left={route.pane === 'charts' ? null : !data ? <Waiting /> : by.length ? (
             <GroupsTable {...rows} query={asked} by={by} groups={groups} lines={lines && new Map([...groupLooks].filter(([group]) => seenGroups.includes(group)))} onLine={drawLine} />
           ) : (
             <RunsTable {...rows} layout={layout} onLayout={lay} table={table} onPickAll={() => void pickAll()} />

@@ -22,8 +22,8 @@ interface Panel {
 }
 
 const INTERVAL_MS = 1000;
-const LINES_MANY = 24; // in sight: live news of more are drawn half as often, which a page may take hours long
-const REQUESTS_AT_ONCE = 2; // while one answer is read and drawn, the lab makes the next
+const LINES_MANY = 24; // in sight: live news of more are drawn a third as often, which a page may take hours long
+const REQUESTS_AT_ONCE = 3; // while one answer is read and drawn, the lab makes the next ones
 
 /**
  * Collects what the visible panels need into one request, at most once a second for live news and at once when the
@@ -100,7 +100,7 @@ export class BucketFeed {
     const ticket = this.newest.begin();
     const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / (runs.length * query.attempts.length * (query.rank === 'each' ? RANKS_MAX : 1))));
     const keys = [...new Set(wanted.flatMap((panel) => panel.keys))];
-    this.throttle.interval_ms = this.interval_ms * (keys.length * runs.length > LINES_MANY ? 2 : 1);
+    this.throttle.interval_ms = this.interval_ms * (keys.length * runs.length > LINES_MANY ? 3 : 1);
     const byKey = new Map<string, Buckets[]>();
     const waiting = new Set(wanted);
     for (const panel of wanted) panel.stale = false; // before asking: news that come meanwhile make it stale again

@@ -1,9 +1,10 @@
 // The runs that are drawn: those that the link names, or the first of the table.
 
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { FIRST_SHOWN, RUNS_MAX, type Shown } from '../base/route';
 import type { TableRow } from '../schema/lab';
 import { useLoad, type Loaded } from './load';
-import { firstRows, type TableQuery } from './tablerows';
+import { firstRows, type TableQuery, type TableRows } from './tablerows';
 
 const REFRESH_MS = 2000;
 
@@ -15,14 +16,16 @@ export interface ShownRuns {
   missing: string[];
 }
 
-/** `table`: what the table shows. */
-export function useShownRuns(table: Pick<TableQuery, 'project' | 'filter' | 'sort'>, shown: Shown): Loaded<ShownRuns> {
+type RunsQuery = Pick<TableQuery, 'project' | 'filter' | 'sort'>;
+
+/** `query`: of the table. */
+export function useShownRuns(query: RunsQuery, shown: Shown): Loaded<ShownRuns> {
   const named = typeof shown === 'string' ? null : shown;
   return useLoad(
     async (signal) => {
       if (named?.length === 0) return { runs: [], total: 0, missing: [] };
       if (!named) {
-        const { rows, total } = await firstRows({ ...table, column: [] }, shown === 'all' ? RUNS_MAX : FIRST_SHOWN, signal);
+        const { rows, total } = await firstRows({ ...query, column: [] }, mostOf(shown), signal);
         return { runs: rows, total, missing: [] };
       }
       const { rows } = await firstRows({ filter: [`id=${named.join()}`], sort: [], column: [] }, named.length, signal);
@@ -30,7 +33,39 @@ export function useShownRuns(table: Pick<TableQuery, 'project' | 'filter' | 'sor
       const runs = named.map((id) => byId.get(id)).filter((run) => run !== undefined);
       return { runs, total: runs.length, missing: named.filter((id) => !byId.has(id)) };
     },
-    [named ? named.join() : JSON.stringify([table, shown])],
+    [keyOf(query, shown)],
     REFRESH_MS,
   );
+}
+
+/**
+ * The first runs of a table were asked for apart, as charts need not wait for the table's columns. From then on they are those of
+ * the table, wherever it has them: news are asked for once.
+ */
+export function useShownOfTable(asked: Loaded<ShownRuns>, table: TableRows, query: RunsQuery, shown: Shown): Loaded<ShownRuns> {
+  const key = keyOf(query, shown);
+  const rows = table.data;
+  const ofTable = useMemo((): ShownRuns | null => {
+    if (typeof shown !== 'string' || !rows || keyOf(rows.query, shown) !== key) return null;
+    const runs = rows.first(mostOf(shown));
+    return runs && { runs, total: rows.total, missing: [] };
+  }, [rows, key]);
+  const newest = useRef({ asked: asked.data, ofTable, data: asked.data });
+  const before = newest.current;
+  if (asked.data !== before.asked) newest.current = { ...before, asked: asked.data, data: asked.data };
+  if (ofTable && ofTable !== before.ofTable) newest.current = { asked: asked.data, ofTable, data: ofTable };
+  const covered = useRef('');
+  useEffect(() => {
+    if (!ofTable && covered.current === key) asked.refresh(); // the table was scrolled: it has the first rows no more
+    covered.current = ofTable ? key : '';
+  }, [ofTable === null, key]);
+  return { ...asked, data: newest.current.data, refresh: ofTable ? table.refresh : asked.refresh };
+}
+
+function mostOf(shown: Shown): number {
+  return shown === 'all' ? RUNS_MAX : FIRST_SHOWN;
+}
+
+function keyOf({ project, filter, sort }: RunsQuery, shown: Shown): string {
+  return typeof shown === 'string' ? JSON.stringify([project, filter, sort, shown]) : shown.join();
 }

@@ -31,6 +31,13 @@ export class Rows {
     return this.blocks.get(Math.floor(index / BLOCK))?.[index % BLOCK];
   }
 
+  /** The first rows, at most `most`. null: they are not known. */
+  first(most: number): TableRow[] | null {
+    const n = Math.min(most, this.total);
+    const rows = this.blocks.get(0)?.slice(0, n);
+    return rows?.length === n ? rows.filter((row) => row !== null) : null;
+  }
+
   /** Of the rows from `first` through `last`. Rejects as `api.table` does. */
   async ids(first: number, last: number): Promise<string[]> {
     for (const block of this.missing(first, last)) await this.load(block);
@@ -88,18 +95,20 @@ export async function firstRows(query: TableQuery, most: number, signal?: AbortS
   return { rows: rows.filter((row) => row !== null), total };
 }
 
-export interface TableRows extends Loaded<Rows> {
+export interface TableRows extends Loaded<Rows | null> {
   /** Asks for rows that are on the screen now, where they are not known. */
   want: (first: number, last: number) => void;
 }
 
-export function useTableRows(query: TableQuery, interval_ms: number): TableRows {
+/** `query` null: not yet. */
+export function useTableRows(query: TableQuery | null, interval_ms: number): TableRows {
   const seen = useRef({ first: 0, last: 0, key: '' });
   const [, draw] = useState(0);
   const key = JSON.stringify(query);
   if (seen.current.key !== key) seen.current = { first: 0, last: 0, key };
-  const loaded = useLoad(
+  const loaded = useLoad<Rows | null>(
     async (signal) => {
+      if (!query) return null;
       const rows = new Rows(query);
       const { first, last } = seen.current;
       await rows.load(Math.floor(first / BLOCK), signal);

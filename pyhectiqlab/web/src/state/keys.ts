@@ -11,7 +11,7 @@ import { useStore } from './store';
 const PAGE = 100;
 const PAGE_MAX = 1000; // what the lab gives at once
 const INTERVAL_MS = 2000; // new keys are rare
-const APART_MAX = 10; // runs whose keys are asked for one run after the other
+const APART_MAX = 3; // runs whose keys are asked for apart: a browser has six requests at a time, which the table waits for, too
 const LISTED_MAX = 500; // metrics that the lab lists of several runs at once
 
 export interface Keys {
@@ -22,10 +22,12 @@ export interface Keys {
   refresh: () => void; // throttled
 }
 
+const TOGETHER = ''; // in the place of a run: all of them
 const EMPTY: KeyPage = { keys: [], next: null };
 
 export function useKeys(runs: readonly string[], query: string): Keys {
   const [pages, setPages] = useState<ReadonlyMap<string, KeyPage> | null>(null);
+  const [shown, setShown] = useState(PAGE); // of those that came together
   const [error, setError] = useState<ApiError | null>(null);
   const held = useRef(pages);
   held.current = pages;
@@ -37,12 +39,13 @@ export function useKeys(runs: readonly string[], query: string): Keys {
   useEffect(() => {
     const newest = new Newest();
     let first = true;
+    setShown(PAGE);
     const mine = new Throttle(async () => {
       const ticket = newest.begin();
       const old = first ? null : held.current;
       try {
         const together = runs.length > APART_MAX ? await keysTogether(runs, query, ticket.signal) : null;
-        const answers = together ? [['', together] as const] : await Promise.all(
+        const answers = together ? [[TOGETHER, together] as const] : await Promise.all(
           runs.map(async (run): Promise<readonly [string, KeyPage]> => {
             const before = old?.get(run) ?? EMPTY;
             const limit = Math.min(PAGE_MAX, Math.max(PAGE, before.keys.length));
@@ -76,6 +79,7 @@ export function useKeys(runs: readonly string[], query: string): Keys {
   const more = useCallback(() => {
     const old = held.current;
     if (busy.current || !old) return;
+    if (old.has(TOGETHER)) return setShown((n) => n + PAGE);
     busy.current = true;
     void Promise.all(
       runs.map(async (run): Promise<readonly [string, KeyPage]> => {
@@ -95,7 +99,10 @@ export function useKeys(runs: readonly string[], query: string): Keys {
       .finally(() => (busy.current = false));
   }, [name, query]);
 
-  const merged = useMemo(() => pages && mergeKeyPages([...pages.values()]), [pages]);
+  const merged = useMemo(() => {
+    const its = pages && mergeKeyPages([...pages.values()]);
+    return its && pages.has(TOGETHER) ? { keys: its.keys.slice(0, shown), complete: its.keys.length <= shown } : its;
+  }, [pages, shown]);
   return {
     keys: merged?.keys ?? null,
     complete: merged?.complete ?? true,

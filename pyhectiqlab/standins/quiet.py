@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..client.saying import say_once
@@ -32,11 +33,52 @@ def harmless(function: _F) -> _F:
     return guarded  # type: ignore[return-value]
 
 
-def inert(tracker: str, name: str) -> Callable[..., Any]:
-    """Return a function that takes anything, says once that it does nothing, and returns None."""
+class Nothing:
+    """What a call returns that does nothing: empty and false, and so are its attributes, its items and what its calls
+    return. As a decorator it leaves a function as it is.
+    """
 
-    def nothing(*args: Any, **kwargs: Any) -> None:
-        cannot(tracker, f"{name}()")
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return args[0] if len(args) == 1 and not kwargs and inspect.isfunction(args[0]) else self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return ""
+
+
+NOTHING = Nothing()
+
+
+def inert(tracker: str, name: str, instead: str = "") -> Callable[..., Any]:
+    """Return a function that takes anything, says once that it does nothing, and returns NOTHING; as a decorator, it
+    returns the function.
+    """
+
+    def nothing(*args: Any, **kwargs: Any) -> Any:
+        cannot(tracker, f"{name}()", instead)
+        return NOTHING(*args, **kwargs)
 
     nothing.__name__ = name.rpartition(".")[2]
     return nothing

@@ -221,3 +221,50 @@ def test_swanlab(site: Site) -> None:
     assert last_points(site, "swanlab") == {"loss": {3: 1.0, 4: 0.5}}
     assert config_of(site, "swanlab") == {"FRAMEWORK": "verl", "lr": 0.1}
     assert media_of(site, "swanlab") == {"image": ["picture"], "text": ["words"]}
+
+
+def test_what_is_not_here_is_said_and_stops_no_script(site: Site) -> None:
+    """MLflow's registry, models, data, traces; Neptune's models; SwanLab's Api: said once, no error."""
+    script = """
+    import mlflow, mlflow.models, neptune, swanlab
+    from mlflow.models import infer_signature
+    from mlflow.models.signature import infer_signature as same
+    run = mlflow.start_run(run_name="absent")
+    made = mlflow.register_model("runs:/x/model", "net")
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(made.name, "best", made.version)
+    assert list(client.search_registered_models()) == [] and not client.get_model_version("net", "1")
+    mlflow.log_input(mlflow.data.from_pandas(None), context=str(infer_signature([1], [2])))
+    print(mlflow.pyfunc.load_model("models:/net/1").predict([1]))
+    with mlflow.start_span("part") as span:
+        span.set_attribute("a", 1)
+
+    @mlflow.trace
+    def double(x):
+        return 2 * x
+
+    assert double(2) == 4 and not hasattr(mlflow, "no_such_name")
+    mlflow.end_run()
+    fields = neptune.init_run(project="me/standins", name="absent-fields")
+    fields["params"] = {"lr": 1, "net": {"depth": 2}}
+    assert fields["params"].fetch() == {"lr": 1, "net": {"depth": 2}}
+    del fields["params/lr"]
+    neptune.init_model(key="NET")["model"].upload("nowhere")
+    print(fields["loss"].fetch_values())
+    fields.stop()
+    swanlab.Api().run("x")
+    swanlab.init(project="standins", experiment_name="absent-curves")
+    matrix, curve = swanlab.confusion_matrix([0, 1], [0, 1], ["a", "b"]), swanlab.roc_curve([0, 1], [0, 1])
+    swanlab.log({"matrix": matrix, "roc": curve})
+    swanlab.finish()
+    """
+    said = instead(site, "mlflow,neptune,swanlab", script)
+    for call in (
+        "register_model",
+        "MlflowClient.get_model_version",
+        "models.infer_signature",
+        "start_span",
+        "init_model",
+    ):
+        assert said.count(f"{call}() does nothing here") == 1, call
+    assert media_of(site, "absent-curves")["table"] == ["matrix_table", "roc_table"]

@@ -15,7 +15,7 @@ from . import client, entities, exceptions, tracking, utils
 from .active import ActiveRun
 from .client import MlflowClient
 from .exceptions import MlflowException
-from .flavors import flavors
+from .flavors import FUNCTIONS, flavors
 from .fluent import (
     active_run,
     create_experiment,
@@ -53,8 +53,6 @@ from .fluent import (
 
 __version__ = "3.17.2"  # of the MLflow that this behaves as
 autolog = inert("mlflow", "autolog")
-register_model = inert("mlflow", "register_model")
-evaluate = inert("mlflow", "evaluate")
 
 
 def enable_system_metrics_logging() -> None:
@@ -83,6 +81,12 @@ def trace(func: Any = None, *args: Any, **kwargs: Any) -> Any:
     return func if callable(func) else (lambda one: one)
 
 
+def __getattr__(name: str) -> Any:
+    if name not in FUNCTIONS:
+        raise AttributeError(f"pyhectiqlab's stand-in for mlflow has no {name!r}")
+    return inert("mlflow", name)
+
+
 for _name, _flavor in flavors(__name__).items():
     _flavor.__spec__ = ModuleSpec(_flavor.__name__, None)
     globals()[_name] = sys.modules[_flavor.__name__] = _flavor
@@ -101,7 +105,6 @@ __all__ = [
     "enable_system_metrics_logging",
     "end_run",
     "entities",
-    "evaluate",
     "exceptions",
     "flush_async_logging",
     "get_artifact_uri",
@@ -124,7 +127,6 @@ __all__ = [
     "log_params",
     "log_table",
     "log_text",
-    "register_model",
     "search_experiments",
     "search_runs",
     "set_experiment",

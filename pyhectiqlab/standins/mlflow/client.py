@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..quiet import cannot
+from ..quiet import cannot, inert
 from . import active, files, fluent
 from .entities import Experiment, Metric, Run, RunStatus
 from .reading import chosen, runs_of
@@ -145,4 +145,4 @@ class MlflowClient:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return lambda *args, **kwargs: cannot("mlflow", f"MlflowClient.{name}()")
+        return inert("mlflow", f"MlflowClient.{name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..quiet import cannot
+from ..quiet import cannot, inert
 from . import exceptions, handler, types, utils
 from .handler import Handler
 from .run import Run, init_run
@@ -13,14 +13,8 @@ __version__ = "1.14.0"  # of the Neptune that this behaves as
 ANONYMOUS_API_TOKEN = ANONYMOUS = "ANONYMOUS"
 
 
-def init_project(*args: Any, **kwargs: Any) -> None:
-    cannot("neptune", "init_project()")
-
-
-def init_model(*args: Any, **kwargs: Any) -> None:
-    cannot("neptune", "init_model()", "models are versioned by Run.add_mlmodel")
-
-
+init_project = inert("neptune", "init_project")
+init_model = inert("neptune", "init_model", "models are versioned by Run.add_mlmodel")
 init_model_version = init_model
 
 

@@ -13,7 +13,7 @@ from ...protocol.media import file_name
 from ...run import Run as LabRun
 from ..neptune_scale.run import put_at
 from ..pictures import picture_of
-from ..quiet import cannot, harmless
+from ..quiet import NOTHING, cannot, harmless
 from ..values import is_figure, number_of, put
 from .exceptions import MissingFieldException
 from .types import File
@@ -66,14 +66,29 @@ class Handler:
             self._run.add_config(config)
 
     def fetch(self) -> Any:
-        """Return the value that this process set."""
+        """Return the value that this process set; of a path with others below it, a dict of them. Raises
+        MissingFieldException.
+        """
         known = {"sys/id": self._run.id or self._run.name, "sys/name": self._run.name, **self._fields.values}
+        below = {path: value for path, value in known.items() if path.startswith(f"{self._path}/")}
+        if below and self._path not in known:
+            found: dict[str, Any] = {}
+            for path, value in below.items():
+                put_at(found, path[len(self._path) + 1 :], value)
+            return found
         if self._path not in known:
             raise MissingFieldException(f"The field {self._path!r} was not set by this process.")
         return known[self._path]
 
     def fetch_last(self) -> Any:
         return self.fetch()
+
+    def fetch_values(self, *args: Any, **kwargs: Any) -> Any:
+        cannot("neptune", f"{self._path}.fetch_values()", "series are read back by Run.existing(name)")
+        return NOTHING
+
+    def __delitem__(self, path: str) -> None:
+        self[path].remove()
 
     # Series -----------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,9 @@ class Run(Handler):
     def get_structure(self) -> dict[str, Any]:
         return dict(self._fields.values)
 
+    def print_structure(self) -> None:
+        print("\n".join(f"{path}: {value!r}" for path, value in sorted(self._fields.values.items())))
+
     def sync(self, *, wait: bool = True) -> None:
         self._run.flush()
 

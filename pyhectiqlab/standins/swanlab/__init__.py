@@ -138,18 +138,46 @@ sync_tensorboardX = inert("swanlab", "sync_tensorboardX")
 sync_tensorboard_torch = inert("swanlab", "sync_tensorboard_torch")
 sync_mlflow = inert("swanlab", "sync_mlflow")
 register_callbacks = inert("swanlab", "register_callbacks")
+sync_tensorboard = inert("swanlab", "sync_tensorboard")
+Api = OpenApi = inert("swanlab", "Api", "read back by Run.existing(name)")
+
+
+def save(*args: Any, **kwargs: Any) -> Any:
+    """Store files, as W&B's `save` does."""
+    return _run().save(*args, **kwargs)
+
+
+def _curve(name: str) -> Any:
+    """Return a function for a chart of SwanLab that W&B has too."""
+
+    def chart(y_true: Any, values: Any, *more: Any, title: Any = None, **options: Any) -> Any:
+        from ..wandb import plot
+
+        if name == "confusion_matrix":
+            names = more[0] if more else options.get("class_names")
+            return plot.confusion_matrix(y_true=y_true, preds=values, class_names=names)
+        rows = [row if hasattr(row, "__len__") else (1.0 - row, row) for row in values]
+        return getattr(plot, name)(y_true, rows)
+
+    return chart
+
+
+roc_curve, pr_curve, confusion_matrix = map(_curve, ("roc_curve", "pr_curve", "confusion_matrix"))
 
 __all__ = [
+    "Api",
     "Audio",
     "Image",
     "Molecule",
     "Object3D",
+    "OpenApi",
     "Settings",
     "SwanLabRun",
     "Table",
     "Text",
     "Video",
     "config",
+    "confusion_matrix",
     "echarts",
     "finish",
     "get_run",
@@ -162,8 +190,12 @@ __all__ = [
     "log_video",
     "login",
     "merge_settings",
+    "pr_curve",
     "register_callbacks",
+    "roc_curve",
+    "save",
     "sync_mlflow",
+    "sync_tensorboard",
     "sync_tensorboardX",
     "sync_tensorboard_torch",
     "sync_wandb",

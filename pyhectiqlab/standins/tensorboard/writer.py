@@ -337,8 +337,18 @@ class SummaryWriter:
         """Store the model as PyTorch prints it."""
         self._run.add_text(str(model), self._key("graph"))
 
+    @harmless
+    def add_tensor(self, tag: str, tensor: Any, global_step: Any = None, walltime: float | None = None) -> None:
+        """Store the values of a tensor as a histogram."""
+        self._run.add_histogram(tensor, self._key(tag), _step(global_step))
+
     def add_onnx_graph(self, prototxt: Any) -> None:
         cannot("tensorboard", "add_onnx_graph()")
+
+    add_openvino_graph = add_onnx_graph
+
+    def export_scalars_to_json(self, path: Any) -> None:
+        cannot("tensorboard", "export_scalars_to_json()", "see `hectiqlab export`")
 
     def add_mesh(self, tag: str, *args: Any, **kwargs: Any) -> None:
         cannot("tensorboard", "add_mesh()")

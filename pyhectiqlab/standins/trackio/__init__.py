@@ -142,6 +142,18 @@ delete_project = inert("trackio", "delete_project")
 import_csv = inert("trackio", "import_csv")
 
 
+def log_cpu(*args: Any, **kwargs: Any) -> None:
+    """Do nothing: system metrics are logged anyway."""
+
+
+def log_artifact(*args: Any, **kwargs: Any) -> Any:
+    return _run().log_artifact(*args, **kwargs)
+
+
+def use_artifact(*args: Any, **kwargs: Any) -> Any:
+    return _run().use_artifact(*args, **kwargs)
+
+
 def import_tf_events(*args: Any, **kwargs: Any) -> None:
     cannot("trackio", "import_tf_events()", "see `hectiqlab import tensorboard`")
 
@@ -169,9 +181,12 @@ __all__ = [
     "import_tf_events",
     "init",
     "log",
+    "log_artifact",
+    "log_cpu",
     "log_gpu",
     "log_system",
     "save",
     "show",
     "sync",
+    "use_artifact",
 ]

@@ -249,3 +249,28 @@ def test_loggers_of_lightning_beside_the_real_ones(site: Site, tmp_path: Path) -
     assert [*kept["train/loss"].values()] == [*mirrored["train/loss"].values()]
     assert mirrored["train/loss"].keys() == set(range(8)) == {int(x) for x in kept["trainer/global_step"].values()}
     assert_same_floats(event_values(tmp_path / "runs"), last_points(site, "pl-events"))
+
+
+@needs("ray", "pandas", "pyarrow")
+def test_ray_tune_reports_to_wandb_by_its_own_callback(site: Site, tmp_path: Path) -> None:
+    """Ray Tune's WandbLoggerCallback, which logs from actors: a run for each trial, as a group."""
+    script = """
+    import sys, ray
+    from ray import tune
+    from ray.air.integrations.wandb import WandbLoggerCallback
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    def train(config):
+        for i in range(3):
+            tune.report({"loss": config["lr"] / (i + 1)})
+    callback = WandbLoggerCallback(project="tuned", group="sweep")
+    space = {"lr": tune.grid_search([0.5, 2.0])}
+    run_config = tune.RunConfig(name="x", storage_path=sys.argv[1], verbose=0, callbacks=[callback])
+    tune.Tuner(train, param_space=space, run_config=run_config).fit()
+    """
+    instead(site, "wandb", script, str(tmp_path), RAY_AUTH_MODE="disabled")
+    with site.client() as client:
+        runs = list(client.pages("/runs", {"project": "tuned"}))
+        ended = [client.get(f"/runs/{run['id']}") for run in runs]
+    assert [(run["group"], site.ended(run["name"])["state"]) for run in ended] == [("sweep", "completed")] * 2
+    losses = sorted(list(last_points(site, run["name"])["loss"].values()) for run in runs)
+    assert losses == [[0.5, 0.25, 0.5 / 3], [2.0, 1.0, 2.0 / 3]]

@@ -89,11 +89,21 @@ def test_mlflow_client(site: Site, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
 def test_mlflow_beside_the_real_one(site: Site, tmp_path: Path) -> None:
-    """beside: the real MLflow keeps its own files, and the lab has what its own client reads back."""
+    """beside: the real MLflow keeps its own files, and the lab has what its client reads back; start_run(run_id=…)."""
     script = MLFLOW + (
         "client = mlflow.MlflowClient()\n"
         "print([(m.step, m.value) for m in client.get_metric_history(run.info.run_id, 'loss')])\n"
         "print(sorted(client.get_run(run.info.run_id).data.params.items()))\n"
+        "with mlflow.start_run(run_id=run.info.run_id):\n"
+        "    mlflow.log_metric('later', 1.0, step=3)\n"
+        "from threading import Barrier, Thread\n"
+        "run, both = client.create_run(experiment.experiment_id, run_name='of-threads'), Barrier(2)\n"
+        "def log(key):\n"
+        "    both.wait()\n"
+        "    client.log_metric(run.info.run_id, key, 1.0)\n"
+        "threads = [Thread(target=log, args=(key,)) for key in 'ab']\n"
+        "[thread.start() for thread in threads], [thread.join() for thread in threads]\n"
+        "client.set_terminated(run.info.run_id)\n"
     )
     uri = (tmp_path / "mlruns").as_uri()
     kept = beside(site, "mlflow", script, str(tmp_path), uri, "real-mlflow", MLFLOW_ALLOW_FILE_STORE="true")
@@ -107,6 +117,9 @@ def test_mlflow_beside_the_real_one(site: Site, tmp_path: Path) -> None:
     run = site.ended("real-mlflow")
     assert (run["state"], run["project"]["name"]) == ("completed", "tracked")
     assert {"docs%2Fnotes.txt", "hello.txt", "data.json"} <= files_of(site, "real-mlflow")
+    assert points["later"] == {3: 1.0} and last_points(site, "of-threads").keys() == {"a", "b"}
+    with site.client() as client:
+        assert len(list(client.pages("/runs", {"project": "tracked"}))) == 2
 
 
 def test_trackio(site: Site) -> None:

@@ -5,6 +5,7 @@ What autolog and other code log by MlflowClient is mirrored there.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from ..quiet import mirror
@@ -12,6 +13,8 @@ from . import active
 from .active import ActiveRun
 
 _runs: dict[str, ActiveRun] = {}  # MLflow's id → our run
+_opening = threading.RLock()  # autolog logs from threads of its own
+_ended_as: dict[str, str] = {}  # MLflow's id → the id of our run, once it has ended
 LOGGED = (
     "log_metric",
     "log_param",
@@ -35,17 +38,27 @@ def attach(mlflow: Any) -> None:
 
 
 def _run_of(client: Any, run_id: str) -> ActiveRun:
-    """Return our run for one of MLflow's, opened with its name and project at its first call."""
-    if run_id not in _runs:
-        real = client.get_run(run_id)
-        project = client.get_experiment(real.info.experiment_id).name
-        known = {key: value for key, value in real.data.tags.items() if not key.startswith("mlflow.")}
-        name = real.info.run_name or run_id
-        _runs[run_id] = active.begin(None if project == "Default" else project, name, known)
-        _runs[run_id]._run.add_meta("mlflow run_id", run_id)
-        if real.data.params:
-            _runs[run_id].params(real.data.params)
-    return _runs[run_id]
+    """Return our run for one of MLflow's, opened with its name and project at its first call. One that has ended is
+    continued.
+    """
+    with _opening:
+        if run_id not in _runs and run_id in _ended_as:
+            _runs[run_id] = active.of_id(_ended_as.pop(run_id))
+        if run_id not in _runs:
+            _runs[run_id] = _opened(client, run_id)
+        return _runs[run_id]
+
+
+def _opened(client: Any, run_id: str) -> ActiveRun:
+    real = client.get_run(run_id)
+    project = client.get_experiment(real.info.experiment_id).name
+    known = {key: value for key, value in real.data.tags.items() if not key.startswith("mlflow.")}
+    name = real.info.run_name or run_id
+    run = active.begin(None if project == "Default" else project, name, known)
+    run._run.add_meta("mlflow run_id", run_id)
+    if real.data.params:
+        run.params(real.data.params)
+    return run
 
 
 def _logging(name: str) -> Any:
@@ -62,4 +75,5 @@ def _logging(name: str) -> Any:
 def _ended(result: Any, client: Any, run_id: str, status: Any = None, *args: Any, **kwargs: Any) -> None:
     if run_id in _runs:
         run = _runs.pop(run_id)
+        _ended_as[run_id] = run.info.run_id
         active.end_top(run, str(status or "FINISHED"))

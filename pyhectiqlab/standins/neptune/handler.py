@@ -72,10 +72,10 @@ class Handler:
         known = {"sys/id": self._run.id or self._run.name, "sys/name": self._run.name, **self._fields.values}
         below = {path: value for path, value in known.items() if path.startswith(f"{self._path}/")}
         if below and self._path not in known:
-            found: dict[str, Any] = {}
+            nested: dict[str, Any] = {}
             for path, value in below.items():
-                put_at(found, path[len(self._path) + 1 :], value)
-            return found
+                put_at(nested, path[len(self._path) + 1 :], value)
+            return nested
         if self._path not in known:
             raise MissingFieldException(f"The field {self._path!r} was not set by this process.")
         return known[self._path]

@@ -184,6 +184,37 @@ def neptune(
     _bring(profile, runs(data, files, problems), problems, project, users, as_json)
 
 
+@command.command("aim", short_help="Runs of Aim: its repository.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--artifacts",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the files of artifacts are, if not below DIR.",
+)
+@_runs
+def aim(
+    profile: str | None,
+    folder: Path,
+    artifacts: tuple[Path, ...],
+    project: str | None,
+    users: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Import the runs of the repository `.aim` in DIR. It is only read, by Aim, which must be installed beside
+    pyhectiqlab.
+
+    Params, metrics, images, sounds, texts, figures, distributions, tags, notes, logs and system metrics; an experiment
+    becomes a group. A context is a part of the key: train/loss.
+    """
+    from ..importing.aim import runs
+    from ..importing.points import Problems
+
+    problems = Problems()
+    _bring(profile, runs(folder, artifacts, problems), problems, project, users, as_json)
+
+
 def _bring(
     profile: str | None,
     runs: Iterator[Incoming],

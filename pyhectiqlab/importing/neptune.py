@@ -62,6 +62,13 @@ def runs(data: Path, files: Path | None, problems: Problems) -> Iterator[Incomin
         raise ConfigurationError(f"{data} {missing}: give the --data-path of neptune-exporter.")
     for parts in by_run.values():
         paths = [path for _, path in sorted(parts)]
+        missing = next((n for n, (number, _) in enumerate(sorted(parts)) if n != number), None)
+        if missing is not None:
+            first = paths[0].with_name(paths[0].name.replace(f"_part_{sorted(parts)[0][0]}.", f"_part_{missing}."))
+            problems.add(
+                f"parts {first}", f"{first} is missing, so its run is left out: the exporter has not finished it"
+            )
+            continue
         try:
             run = _read(paths, beside, problems)
         except (LookupError, TypeError, ValueError, AttributeError) as e:
@@ -97,9 +104,10 @@ def _read(paths: list[Path], files: Path, problems: Problems) -> _Run | None:
             if kind == "float_series" and _step(row) != (row.get("step") or 0):
                 run.decimal.add(name)
         elif kind == "file":
-            run.single[name] = str((row.get("file_value") or {}).get("path") or "")
-        else:
-            value = row.get(f"{kind}_value")
+            inside = (row.get("file_value") or {}).get("path")
+            if inside:  # without a path or a value, another run of the exporter's table has it
+                run.single[name] = str(inside)
+        elif (value := row.get(f"{kind}_value")) is not None:
             run.values[name] = _seconds(value) if kind == "datetime" else value
     return run
 
@@ -223,6 +231,8 @@ def _files(origin: str, run: _Run, problems: Problems) -> Iterator[NewFile]:
     for row in _rows(run.paths):
         if row["attribute_type"] == "file_series":
             inside = str((row.get("file_value") or {}).get("path") or "")
+            if not inside:
+                continue
             time = _seconds(row.get("timestamp"))
             place = row["attribute_path"], inside, _step(row), _began(run) if time is None else time
             yield from _of_file(origin, run, *place, problems)

@@ -1,7 +1,4 @@
-"""Exports of Neptune.
-
-They are made here in the format that its exporter documents: Neptune's service, which the exporter reads, is no more.
-"""
+"""Exports of Neptune: of its exporter (samples/make_neptune.py), and others made here in the same format."""
 
 from __future__ import annotations
 
@@ -13,9 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from .conftest import Site, imported, points, unique
 
+SAMPLES = Path(__file__).parent / "samples"
 SCHEMA = pa.schema(
     [
         ("project_id", pa.string()), ("run_id", pa.string()), ("attribute_path", pa.string()),
@@ -116,3 +115,37 @@ def test_a_damaged_part_is_told_and_the_rest_comes(site: Site, tmp_path: Path) -
     assert [p[:2] for p in points(site, f"{project}/RUN-2", "loss")] == [(1, 0.5)]
     done = site.cli("import", "neptune", str(tmp_path / "none"))
     assert done.returncode == 1 and "does not exist" in done.stderr
+
+
+def test_what_the_exporter_itself_wrote_is_what_it_was(site: Site) -> None:
+    project = unique("neptune")
+    told = imported(site, "neptune", str(SAMPLES / "neptune-exporter-0.1.0"), "-p", project)
+    assert [(one["name"], one["points"], one["problems"]) for one in told] == [("my run", 11, []), ("child", 1, [])]
+    one, two = site.find(f"{project}/my run"), site.find(f"{project}/child")
+    began = 1_704_164_645.678
+    assert points(site, one["id"], "train/loss") == [
+        (step, 1 / (step + 1), pytest.approx(began + step)) for step in range(4)
+    ]
+    assert [p[:2] for p in points(site, one["id"], "valid/acc")] == [(0, 0.25), (0, 0.5), (1, 0.75)]
+    assert [value for _, value, _ in points(site, one["id"], "neptune/step/valid/acc")] == [0.5, 0.500001, 1.0]
+    assert one["config"]["params"] == {"lr": 0.1, "layers": 3, "bias": True}
+    # The exporter writes a row without a value for what another run of its table has.
+    assert "params" not in two["config"] and two["config"]["only"] == {"of": {"child": "x"}}
+    assert two["config"]["neptune"]["forking"] == {"parent": "one", "step": 1.0}
+    assert (one["state"], two["state"], [tag["name"] for tag in one["tags"]]) == ("completed", "failed", ["a", "b"])
+    with site.client() as lab:
+        names = {item["name"]: item["step"] for item in lab.pages(f"/runs/{one['id']}/artifacts")}
+        assert names == {"model%2Fnet.bin": None, "images.png": 7}
+        assert list(lab.pages(f"/runs/{two['id']}/artifacts")) == []
+
+
+def test_an_export_that_was_not_finished_is_left_out_until_it_is(site: Site, tmp_path: Path) -> None:
+    export(tmp_path, "RUN-1", [series("loss", "float_series", "1", 0.5)], [series("loss", "float_series", "2", 0.25)])
+    first = tmp_path / "data" / "org_proj_1a2b" / "RUN-1_part_0.parquet"
+    first.rename(first.with_suffix(".parquet.tmp"))  # the exporter gives the first part its name at last
+    project = unique("neptune")
+    done = site.cli("import", "neptune", str(tmp_path), "-p", project)
+    assert done.returncode == 1 and "RUN-1_part_0.parquet is missing" in done.stderr, done
+    first.with_suffix(".parquet.tmp").rename(first)
+    imported(site, "neptune", str(tmp_path), "-p", project)
+    assert [p[:2] for p in points(site, f"{project}/RUN-1", "loss")] == [(1, 0.5), (2, 0.25)]

@@ -62,9 +62,9 @@ def runs(data: Path, files: Path | None, problems: Problems) -> Iterator[Incomin
         raise ConfigurationError(f"{data} {missing}: give the --data-path of neptune-exporter.")
     for parts in by_run.values():
         paths = [path for _, path in sorted(parts)]
-        missing = next((n for n, (number, _) in enumerate(sorted(parts)) if n != number), None)
-        if missing is not None:
-            first = paths[0].with_name(paths[0].name.replace(f"_part_{sorted(parts)[0][0]}.", f"_part_{missing}."))
+        absent = next((n for n, (number, _) in enumerate(sorted(parts)) if n != number), None)
+        if absent is not None:
+            first = re.sub(r"_part_\d+\.parquet$", f"_part_{absent}.parquet", str(paths[0]))
             problems.add(
                 f"parts {first}", f"{first} is missing, so its run is left out: the exporter has not finished it"
             )

@@ -238,7 +238,8 @@ def _bring(
             try:
                 done = bring(lab, incoming, project, settings.get("project") or chosen.project, named)
             except REFUSALS as e:
-                problems.add(f"run {incoming.origin}", f"the run {incoming.names[0]!r}: {e}")
+                where = f" of the project {incoming.project!r}" if project is None and incoming.project else ""
+                problems.add(f"run {incoming.origin}", f"the run {incoming.names[0]!r}{where}: {e}")
                 continue
             results.append(done)
             if not as_json:

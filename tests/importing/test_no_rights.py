@@ -1,0 +1,121 @@
+"""Who may only read is told so in a line for each run. What others may bring comes; the rest, once there are rights."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.transport.http import LabClient
+
+from ..exporting.test_export import exported
+from .conftest import Site, unique
+from .test_neptune import export, series
+from .test_tensorboard import scalar_event
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def prepare(kind: str, site: Site, folder: Path) -> Path:
+    """Put files of this tool into a folder. Return what to import."""
+    if kind == "wandb":
+        return Path(shutil.copytree(SAMPLES / "wandb-0.19.11", folder / "wandb"))
+    if kind == "mlflow":
+        place = folder / "mlflow.db"
+        place.write_bytes(gzip.decompress((SAMPLES / "mlflow-2.22.0" / "mlflow.db.gz").read_bytes()))
+        return place
+    if kind == "trackio":
+        return Path(shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", folder / "proj.db"))
+    if kind == "neptune":
+        export(folder, "RUN-1", [series("loss", "float_series", "1", 0.5)])
+        return folder
+    if kind == "aim":
+        if importlib.util.find_spec("aim") is None:
+            pytest.skip("aim is not installed")
+        shutil.unpack_archive(SAMPLES / "aim-3.17.5.tar.xz", folder)
+        return folder
+    if kind == "tensorboard":
+        (folder / "logs").mkdir()
+        (folder / "logs" / "a.tfevents").write_bytes(scalar_event("loss", 1))
+        return folder / "logs"
+    if kind == "csv":
+        (folder / "table.csv").write_text("step,loss\n1,0.5\n")
+        return folder / "table.csv"
+    project = unique("source")
+    script = """
+    import sys
+    from pyhectiqlab import Run
+    with Run("one", project=sys.argv[1], should_create_project=True) as run:
+        run.add_metrics("loss", 1.0, step=1)
+    """
+    assert site.run(script, project).returncode == 0
+    exported(site, project, str(folder / "export"))
+    return folder / "export"
+
+
+def reader(site: Site) -> tuple[Site, str]:
+    """Return a user of the lab who may only read, and their name."""
+    with site.client() as lab:
+        name = unique("eve")
+        lab.post("/users", {"username": name, "password": "a long password", "role": "viewer"})
+        with LabClient(site.lab.url, auth=(name, "a long password")) as theirs:
+            key = theirs.post("/keys", {"name": "k"})["key"]
+    return Site(site.lab, site.home, {"HECTIQLAB_URL": site.lab.url, "HECTIQLAB_API_KEY": key}), name
+
+
+def runs_in(site: Site, project: str) -> list[dict[str, Any]]:
+    with site.client() as lab:
+        return list(lab.pages("/runs", {"project": project}))
+
+
+@pytest.mark.parametrize("kind", ["wandb", "mlflow", "trackio", "neptune", "aim", "tensorboard", "csv", "folder"])
+def test_who_may_only_read_is_told_and_brings_it_once_a_member(site: Site, tmp_path: Path, kind: str) -> None:
+    source = prepare(kind, site, tmp_path)
+    eve, name = reader(site)
+    project = unique("closed")
+    with site.client() as lab:
+        lab.post("/projects", {"name": project})
+    done = eve.cli("import", kind, str(source), "-p", project)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and lines and "Traceback" not in done.stderr, done
+    assert all(line.startswith("Left out: ") for line in lines), lines
+    assert any("A viewer of this project adds no runs" in line for line in lines), lines
+    assert runs_in(site, project) == []
+    with site.client() as lab:
+        lab.put(f"/projects/{project}/members/{name}", {"role": "member"})
+    done = eve.cli("import", kind, str(source), "-p", project, "--json")
+    assert runs_in(site, project) and all(run["points"] for run in runs_in(site, project)), done
+    assert {run["author"] for run in runs_in(site, project)} == {name}
+
+
+def test_what_may_be_brought_comes_though_another_project_is_closed(site: Site, tmp_path: Path) -> None:
+    closed, open_ = unique("a"), unique("b")
+    eve, name = reader(site)
+    with site.client() as lab:
+        for project in (closed, open_):
+            shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", tmp_path / f"{project}.db")
+            lab.post("/projects", {"name": project})
+        lab.put(f"/projects/{open_}/members/{name}", {"role": "member"})
+    done = eve.cli("import", "trackio", str(tmp_path))
+    assert done.returncode == 1 and f"of the project {closed!r}: A viewer of this project adds no runs" in done.stderr, done
+    assert not runs_in(site, closed) and runs_in(site, open_)
+    with site.client() as lab:
+        lab.put(f"/projects/{closed}/members/{name}", {"role": "member"})
+    told = json.loads(eve.cli("import", "trackio", str(tmp_path), "--json").stdout)
+    assert [(one["project"] == closed) != one["was_there"] for one in told] == [True] * len(told)
+    assert len(runs_in(site, closed)) == len(runs_in(site, open_))
+
+
+def test_a_key_for_metrics_alone_and_one_that_is_gone_are_told(site: Site, tmp_path: Path) -> None:
+    source = prepare("csv", site, tmp_path)
+    with site.client() as lab:
+        metrics = lab.post("/keys", {"name": "prometheus", "scope": "metrics"})["key"]
+    for key in (metrics, "no key"):
+        them = Site(site.lab, site.home, {"HECTIQLAB_URL": site.lab.url, "HECTIQLAB_API_KEY": key})
+        done = them.cli("import", "csv", str(source), "-p", unique("none"))
+        assert done.returncode == 1 and done.stderr.count("\n") == 1 and "key" in done.stderr, done

@@ -126,7 +126,7 @@ def _whole_project(lab: LabClient, project: dict[str, Any], files: Files) -> dic
     view_fields = ("name", "author", "shared", "created", "changed", "document")
     views = lab.pages(f"{at}/views", {"documents": "true", "limit": 100})
     whole["views"] = [{name: view[name] for name in view_fields} for view in views]
-    whole["artifacts"] = list(files.artifacts(f"{at}/artifacts"))
+    whole["artifacts"] = list(files.artifacts(lab.pages(f"{at}/artifacts", {"versions": "all", "limit": _PAGE})))
     for kind in _KINDS:
         whole[kind] = [_version(lab, at, kind, row, files) for row in _versions(lab, at, kind)]
     return whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,8 @@ class Files:
         part.replace(path)
         self.new, self.new_bytes = self.new + 1, self.new_bytes + size
 
-    def artifacts(self, path: str) -> Iterator[dict[str, Any]]:
-        """Yield all versions of the artifacts that a list of the API names, the oldest first, each when it is there."""
-        rows = list(self._lab.pages(path, {"versions": "all", "limit": 1000}))
+    def artifacts(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield these artifacts of the API, the oldest first, each when it is there."""
         for row in sorted(rows, key=lambda row: (row["created"], row["uuid"])):
             self.bring(f"/artifacts/{quoted(row['uuid'])}/content", row["digest"], row["bytes"])
             yield {name: row[name] for name in _FIELDS}

@@ -35,23 +35,71 @@ class Written:
 
 def export_run(lab: LabClient, run_id: str, folder: Path, files: Files) -> Written:
     """Write a run, or what is new of it. Blocks. Raises LabRequestError, OSError, ConfigurationError."""
-    at = f"/runs/{quoted(run_id)}"
     progress = _progress(folder)
-    page = lab.get(at)  # before the rest: what comes in meanwhile is brought by the next export
+    its = _Record(
+        lab, run_id, progress["events_after"]
+    )  # before the points: what comes meanwhile is for the next export
+    page = its.page
     written = Written(page["name"])
-    written.events = _events(lab, at, folder, progress)
-    written.points = _points(lab, run_id, folder, progress)
+    written.events = _events(its, folder, progress)
+    written.points = _points(lab, run_id, its, folder, progress)
     run = {name: page.get(name) for name in _FIELDS}
     run["project"] = page["project"]
-    run["config"] = lab.config(run_id)
-    run["configs"] = {str(n): lab.config(run_id, n) for n in page["config_attempts"]}
-    run["metas"] = {str(n): lab.get(f"{at}/meta", {"attempt": n})["meta"] for n in page["meta_attempts"]}
-    run["sessions"] = list(lab.pages(f"{at}/sessions", {"limit": _PAGE}))
-    run["attempts"] = list(lab.pages(f"{at}/attempts", {"limit": _PAGE}))
-    run["artifacts"] = list(files.artifacts(f"{at}/artifacts"))
+    run["config"] = its.config()
+    run["configs"] = {str(n): its.config(n) for n in page["config_attempts"]}
+    run["metas"] = {str(n): its.meta(n) for n in page["meta_attempts"]}
+    run["sessions"] = list(its.rows("sessions"))
+    run["attempts"] = list(its.rows("attempts"))
+    run["artifacts"] = list(files.artifacts(its.rows("artifacts", versions="all")))
     run["files"] = progress["files"]
     layout.write_json(folder / layout.RUN, run)
     return written
+
+
+class _Record:
+    """What the lab has of a run: as one answer, what was too large for it by further ones. An older lab gives all by
+    further ones.
+    """
+
+    def __init__(self, lab: LabClient, run_id: str, events_after: str | None) -> None:
+        self._lab, self._run, self._at, self._after = lab, run_id, f"/runs/{quoted(run_id)}", events_after
+        self._there: dict[str, Any] = {}
+        try:
+            self._there = lab.record(run_id, events_after)
+            self.page: dict[str, Any] = self._there["page"]
+        except LabRequestError as e:
+            if e.status != 405:
+                raise
+            self.page = lab.get(self._at)
+
+    def config(self, attempt: int | None = None) -> dict[str, Any]:
+        there = self._there.get("config") if attempt is None else self._there.get("configs", {}).get(str(attempt))
+        return self._lab.config(self._run, attempt) if there is None else dict(there)
+
+    def meta(self, attempt: int) -> dict[str, Any]:
+        there = self._there.get("metas", {}).get(str(attempt))
+        return dict(self._lab.get(f"{self._at}/meta", {"attempt": attempt})["meta"] if there is None else there)
+
+    def rows(self, name: str, **asked: Any) -> Iterator[dict[str, Any]]:
+        """Yield what the list of this name has."""
+        after = None
+        if name in self._there:
+            yield from self._there[name]["items"]
+            after = self._there[name]["next"]
+            if after is None:
+                return
+        yield from self._lab.pages(f"{self._at}/{name}", {**asked, "limit": _PAGE, "after": after})
+
+    def events(self) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
+        """Yield events with the cursor behind them; None where there are none."""
+        after = self._after
+        if "events" in self._there:
+            first = self._there["events"]
+            yield first["items"], first["end"]
+            after = first["next"]
+            if after is None:
+                return
+        yield from self._lab.events_behind(self._at, after)
 
 
 def _progress(folder: Path) -> dict[str, Any]:
@@ -76,7 +124,7 @@ def _next_name(progress: dict[str, Any], pattern: str) -> str:
     return pattern.format(1 + sum(name.startswith(kind) for name in progress["files"]))
 
 
-def _events(lab: LabClient, at: str, folder: Path, progress: dict[str, Any]) -> int:
+def _events(its: _Record, folder: Path, progress: dict[str, Any]) -> int:
     new = 0
     some: list[str] = []
 
@@ -86,7 +134,7 @@ def _events(lab: LabClient, at: str, folder: Path, progress: dict[str, Any]) -> 
         _keep(folder, progress, name, len(some))
         some.clear()
 
-    for events, end in lab.events_behind(at, progress["events_after"]):
+    for events, end in its.events():
         some += [layout.line_of(event) for event in events]
         new += len(events)
         if end is not None:
@@ -98,11 +146,11 @@ def _events(lab: LabClient, at: str, folder: Path, progress: dict[str, Any]) -> 
     return new
 
 
-def _points(lab: LabClient, run_id: str, folder: Path, progress: dict[str, Any]) -> int:
+def _points(lab: LabClient, run_id: str, its: _Record, folder: Path, progress: dict[str, Any]) -> int:
     """Bring the points behind each key's cursor, in files of at most about PART_POINTS."""
     new, file = 0, None
     try:
-        for key, points, end in _behind(lab, run_id, progress["keys"]):
+        for key, points, end in _behind(lab, run_id, its, progress["keys"]):
             if not len(points.step):
                 continue
             if end is None:
@@ -128,10 +176,12 @@ def _points(lab: LabClient, run_id: str, folder: Path, progress: dict[str, Any])
     return new
 
 
-def _behind(lab: LabClient, run_id: str, known: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Points, str | None]]:
+def _behind(
+    lab: LabClient, run_id: str, its: _Record, known: dict[str, dict[str, Any]]
+) -> Iterator[tuple[str, Points, str | None]]:
     """Yield what is new of each key: those of many keys in one request. `known`: how far each is there."""
     wanted = []
-    for info in list(lab.pages(f"/runs/{quoted(run_id)}/keys", {"limit": _PAGE})):
+    for info in list(its.rows("keys")):
         there = known.get(info["key"], {"count": 0, "after": None})
         if there["count"] != info["count"]:
             wanted.append((info["key"], there["after"]))

@@ -45,6 +45,7 @@ from .routes import (
     pages,
     people,
     projects,
+    records,
     registry,
     runs,
     series,
@@ -76,6 +77,7 @@ MODULES = (  # whose routes are the API's; a request is compared with one after 
     stream,
     differences,  # before the runs, whose ids its path is like
     runs,
+    records,
     actions,
     table,
     views,

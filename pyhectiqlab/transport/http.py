@@ -298,6 +298,19 @@ class LabClient:
                 raise answers.not_a_lab(self.url, "its points have another shape")
             left = again + left[len(series) :]
 
+    def record(self, run: str, events_after: str | None) -> dict[str, Any]:
+        """Return all that the lab has of a run but its points, with events from a cursor on (None: the first): see
+        GET /runs/{run_id}/record. Raises LabRequestError with status 405 where the lab is older than this call.
+        """
+        path, params = f"/runs/{quoted(run)}/record", {"events_after": events_after}
+        answer = self._call("GET", path, params=params, accept=MSGPACK).value()
+        lists = ("events", "keys", "sessions", "attempts", "artifacts")
+        if not isinstance(answer, dict) or not all(
+            isinstance(answer.get(name), dict) and isinstance(answer[name].get("items"), list) for name in lists
+        ):
+            raise answers.not_a_lab(self.url, "its record of a run has another shape")
+        return answer
+
     def events_behind(self, run_path: str, after: str | None) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
         """Yield pages of a run's events in order of arrival, from a cursor on (None: the first), with the types that
         their fields came with. Each page comes with the cursor behind it; None where it is empty.

@@ -102,7 +102,9 @@ def test_what_may_be_brought_comes_though_another_project_is_closed(site: Site, 
             lab.post("/projects", {"name": project})
         lab.put(f"/projects/{open_}/members/{name}", {"role": "member"})
     done = eve.cli("import", "trackio", str(tmp_path))
-    assert done.returncode == 1 and f"of the project {closed!r}: A viewer of this project adds no runs" in done.stderr, done
+    assert (
+        done.returncode == 1 and f"of the project {closed!r}: A viewer of this project adds no runs" in done.stderr
+    ), done
     assert not runs_in(site, closed) and runs_in(site, open_)
     with site.client() as lab:
         lab.put(f"/projects/{closed}/members/{name}", {"role": "member"})

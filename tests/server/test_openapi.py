@@ -165,6 +165,7 @@ def test_every_route_of_the_contract_is_documented(schema: Any) -> None:
         "GET /runs/{run_id}/events",
         "GET /runs/{run_id}/logs",
         "GET /runs/{run_id}/writers",
+        "GET /runs/{run_id}/record",
         "POST /series/buckets",
         "GET /stream",
         "HEAD /blobs/{digest}",

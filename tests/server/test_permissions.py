@@ -80,6 +80,7 @@ DELETE /projects/{ref}/members/{username} project:admin
 POST /runs/attach project:add
 POST /imports project:add
 PUT /runs/{run_id}/record run:add
+GET /runs/{run_id}/record run:read
 POST /sessions/{session}/heartbeat account
 POST /sessions/{session}/end account
 POST /ingest run:add

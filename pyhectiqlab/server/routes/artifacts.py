@@ -94,12 +94,16 @@ def _register(
     return reply(artifact_answer(artifact, base_url(request)), 201 if fresh else 200)
 
 
+def place_of(artifact: Artifact) -> list[object]:
+    """Return what the cursor of a list says of its last artifact."""
+    return [artifact.name, None if artifact.step == limits.STEP_MIN else artifact.step, artifact.version]
+
+
 def _listed(request: Request, lab: Lab, query: ArtifactQuery) -> Response:
     base = base_url(request)
 
     def item(artifact: Artifact) -> tuple[dict[str, object], list[object]]:
-        step = None if artifact.step == limits.STEP_MIN else artifact.step
-        return artifact_answer(artifact, base), [artifact.name, step, artifact.version]
+        return artifact_answer(artifact, base), place_of(artifact)
 
     with lab.meta.reading() as view:
         one_more = replace(query, limit=query.limit + 1)

@@ -15,10 +15,11 @@ from ...store.projects import ProjectGoneError
 from ...store.purging import PurgedError
 from .. import models, models_runs
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
+from ..accounts import Caller
 from ..answers import answer, tag_answers
 from ..bodies import BodyRoute
 from ..captured import captured, paper
-from ..lab import KEEP_DELETED_S
+from ..lab import KEEP_DELETED_S, Lab
 from ..near import near_run
 from ..replies import (
     ApiError,
@@ -158,6 +159,11 @@ def resolve(
 
 @router.get("/runs/{run_id}", response_model=None, responses=answers(models_runs.RunDetailAnswer, 200, 404, 410))
 def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    return reply_large(run_page(run, request, lab, caller))
+
+
+def run_page(run: Run, request: Request, lab: Lab, caller: Caller) -> dict[str, Any]:
+    """Return what the page of a run shows. Blocks on the stores."""
     run_id = run.id
     if lab.tell_all(run_id):
         with lab.meta.reading() as view:
@@ -189,7 +195,7 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "paper": paper(view, run_id),
             "kept_until": view.kept_until(run_id),
         }
-    return reply_large(page)
+    return page
 
 
 def _some_details(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:

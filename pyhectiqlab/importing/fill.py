@@ -6,7 +6,6 @@ says how many it has, so an import that is repeated goes on there.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,16 +13,15 @@ import msgpack
 
 from .._version import __version__
 from ..capture.process import host
-from ..errors import ConflictError, InvalidRequestError, LabRequestError, NotFoundError
+from ..errors import ConflictError, InvalidRequestError, NotFoundError
 from ..protocol.events import check_fields
-from ..protocol.limits import BATCHES_PER_REQUEST_MAX, EVENT_BYTES_MAX, PROTOCOL_VERSION, STEP_MAX, STEP_MIN
+from ..protocol.limits import BATCHES_PER_REQUEST_MAX, EVENT_BYTES_MAX, STEP_MAX, STEP_MIN
 from ..transport.file_upload import upload_file
 from ..transport.http import LabClient, quoted
-from ..transport.retry import Backoff
 from .incoming import Cut, Event, Incoming, NewFile, NewVersion, Placed, artifact_name_from, hex_of
 from .points import Point, Problems, is_time, readable, trouble_with_key
-from .send import TRIES, Imported
-from .wire import batch_of, size_of, store_file
+from .send import Imported
+from .wire import batch_of, ingest, size_of, store_file
 
 REQUEST_ITEMS = 20_000
 REQUEST_BYTES = 4 << 20  # of keys and events, about
@@ -191,37 +189,14 @@ class _Sending:
         """Send what waits. Raises LabRequestError."""
         if self._batches:
             batches = [{**stream.place, **batch_of(before, items)} for stream, before, items in self._batches]
-            _ingest(self._lab, self._session, batches)
+            ingest(self._lab, self._session, batches, _is_settled, again=(503, 409))
         self._batches, self._open, self._keys = [], {}, set()
         self._items = self._bytes = 0
 
 
-def _ingest(lab: LabClient, session: str, batches: list[dict[str, Any]]) -> None:
-    """Send batches until the lab has all of them. Raises LabRequestError."""
-    backoff = Backoff()
-    while True:
-        request = {"v": PROTOCOL_VERSION, "session": session, "clock": time.time(), "batches": batches}
-        wait_s = None
-        try:
-            results = lab.ingest(msgpack.packb(request))["results"]
-        except LabRequestError as e:
-            if not e.retry:
-                raise
-            error, wait_s = e, e.retry_after_s
-        else:
-            left = [
-                (batch, its) for batch, its in zip(batches, results, strict=True)
-                if its["status"] != 200 and not (its["status"] == 409 and its["cursor"] >= batch["last"])
-            ]  # fmt: skip
-            if not left:
-                return
-            its = left[0][1]
-            error = LabRequestError(f"The lab does not take a part of this run: {its.get('error') or its['status']}")
-            if any(its["status"] not in (503, 409) for _, its in left):
-                raise error
-        if backoff.failures >= TRIES:
-            raise error
-        time.sleep(backoff.failed(wait_s))
+def _is_settled(batch: dict[str, Any], result: dict[str, Any]) -> bool:
+    status, there = result["status"], result["cursor"]
+    return bool(status == 200 or (status == 409 and there >= batch["last"]))
 
 
 def valid(items: Iterator[Placed], where: str, problems: Problems) -> Iterator[Placed]:

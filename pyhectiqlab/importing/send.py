@@ -19,24 +19,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
-
 from .. import settings
 from .._version import __version__
 from ..capture.process import host
-from ..errors import ConflictError, InvalidRequestError, LabRequestError, NotFoundError, PermissionDeniedError
+from ..errors import ConflictError, InvalidRequestError, NotFoundError, PermissionDeniedError
 from ..protocol import states
-from ..protocol.limits import PROTOCOL_VERSION
 from ..transport.http import LabClient, quoted
-from ..transport.retry import Backoff
 from .incoming import Event, NewFile
 from .points import Point, Problems
 from .source import Part, Source
-from .wire import batch_of, file_id, size_of, store_file
+from .wire import batch_of, file_id, ingest, size_of, store_file
 
 BATCH_ITEMS = 20_000
 BATCH_BYTES = 4 << 20  # of a batch's distinct keys and its events, about
-TRIES = 5
 TOLD_KIND = "imported"  # the event behind the points of a file
 
 
@@ -312,26 +307,13 @@ def _taken(lab: LabClient, session: str, batch: dict[str, Any], last: int) -> in
     """Send a batch, again if that may help. Return the lab's cursor: at least `last`, or behind the batch's first
     number. Raises LabRequestError.
     """
-    backoff = Backoff()
-    while True:
-        request = {"v": PROTOCOL_VERSION, "session": session, "clock": time.time(), "batches": [batch]}
-        wait_s = None
-        try:
-            result = lab.ingest(msgpack.packb(request))["results"][0]
-        except LabRequestError as e:
-            if not e.retry:
-                raise
-            error, wait_s = e, e.retry_after_s
-        else:
-            status, there = result["status"], int(result["cursor"])
-            if (status in (200, 409) and there >= last) or (status == 409 and there >= batch["first"]):
-                return there
-            error = LabRequestError(f"The lab does not take the points of this run: {result.get('error') or status}")
-            if status != 503:
-                raise error
-        if backoff.failures >= TRIES:
-            raise error
-        time.sleep(backoff.failed(wait_s))
+
+    def settled(batch: dict[str, Any], result: dict[str, Any]) -> bool:
+        status, there = result["status"], result["cursor"]
+        return bool((status in (200, 409) and there >= last) or (status == 409 and there >= batch["first"]))
+
+    (result,) = ingest(lab, session, [batch], settled, again=(503,))
+    return int(result["cursor"])
 
 
 def _tell(lab: LabClient, target: _Target, part: Part, number: int, points: int, items: int, at: float) -> None:

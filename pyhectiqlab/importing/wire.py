@@ -5,15 +5,21 @@ from __future__ import annotations
 import struct
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgpack
+
+from ..errors import LabRequestError
+from ..protocol.limits import PROTOCOL_VERSION
 from ..transport.file_upload import register, upload_file
 from ..transport.http import LabClient
+from ..transport.retry import Backoff
 from .incoming import Event, NewFile, hex_of
 from .points import Point
 
+TRIES = 5
 _POINT_BYTES = 28
 
 
@@ -51,6 +57,45 @@ def batch_of(before: int, items: Sequence[Point | Event]) -> dict[str, Any]:
             }
         )
     return {"first": before + 1, "last": before + seq, "series": series, "events": events}
+
+
+def ingest(
+    lab: LabClient,
+    session: str,
+    batches: Sequence[dict[str, Any]],
+    is_settled: Callable[[dict[str, Any], dict[str, Any]], bool],
+    again: tuple[int, ...],
+) -> list[dict[str, Any]]:
+    """Send batches until all of them are settled, TRIES times at most. Return what the lab says of each.
+
+    Args:
+        is_settled: whether an answer to a batch is one that needs no other.
+        again: after which other answers a batch is sent once more.
+
+    Raises LabRequestError.
+    """
+    backoff = Backoff()
+    while True:
+        request = {"v": PROTOCOL_VERSION, "session": session, "clock": time.time(), "batches": list(batches)}
+        wait_s = None
+        try:
+            results: list[dict[str, Any]] = lab.ingest(msgpack.packb(request))["results"]
+        except LabRequestError as e:
+            if not e.retry:
+                raise
+            error, wait_s = e, e.retry_after_s
+        else:
+            left = [its for batch, its in zip(batches, results, strict=True) if not is_settled(batch, its)]
+            if not left:
+                return results
+            error = LabRequestError(
+                f"The lab does not take a part of this run: {left[0].get('error') or left[0]['status']}"
+            )
+            if any(its["status"] not in again for its in left):
+                raise error
+        if backoff.failures >= TRIES:
+            raise error
+        time.sleep(backoff.failed(wait_s))
 
 
 def store_file(lab: LabClient, file: NewFile, run: str, project: str) -> None:

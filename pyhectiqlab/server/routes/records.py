@@ -43,7 +43,7 @@ def get_record(
         parts.add("config", page.pop("config"))
         parts.add("page", page)
         configs = ((n, view.attempt_config(run.id, n)) for n in page["config_attempts"])
-        parts.add_map("configs", ((str(n), found[1] if found else {}) for n, found in configs))
+        parts.add_map("configs", ((str(n), its[1] if its else {}) for n, its in configs))
         parts.add_map("metas", ((str(n), view.meta(run.id, n)) for n in page["meta_attempts"]))
         sessions = view.sessions(run.id, LIMIT_MAX + 1)
         asked = ArtifactQuery(run.id, None, None, None, True, LIMIT_MAX + 1, None)

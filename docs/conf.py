@@ -27,7 +27,7 @@ include_patterns = [
     "pyhectiqlab/*/README.md",
     "pyhectiqlab/store/CONTRACT.md",
 ]
-exclude_patterns = ["**/.*", "**/node_modules", "build"]
+exclude_patterns = [".*", "**/.*", "**/node_modules", "build"]  # the first for .venv and its like in the repository
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3  # links such as reference.md#search-terms

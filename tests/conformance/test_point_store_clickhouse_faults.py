@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import ConfigurationError, NewerSchemaError, StoreError
-from pyhectiqlab.store.clickhouse import client, facts
+from pyhectiqlab.store.clickhouse import client, facts, schema
 from pyhectiqlab.store.clickhouse.appending import ARRIVED
 from pyhectiqlab.store.clickhouse.checking import check
 from pyhectiqlab.store.clickhouse.client import ClickHouse
@@ -376,3 +376,16 @@ def test_people_may_ask_with_their_own_sql(place: ClickHousePlace, store: PointS
     query = "SELECT run_id, key, rank, attempt, count(), max(step), max(value), toUnixTimestamp64Micro(min(time))"
     found = place.ask(f"{query} FROM points GROUP BY ALL ORDER BY run_id").splitlines()
     assert found == [f"other\tloss\t1\t1\t30\t29\t29\t{T0}", f"run\tloss\t0\t1\t30\t29\t29\t{T0}"]
+
+
+def test_statements_for_a_cluster_are_understood(place: ClickHousePlace) -> None:
+    """The embedded engine has no cluster: it reads them, and tells what it read."""
+    for statement in schema.statements("0", "of one shard"):
+        read = place.ask(f"EXPLAIN AST {statement}")
+        assert read.startswith("CreateQuery"), statement
+        written = place.ask(
+            "SELECT formatQuerySingleLine('" + statement.replace("\\", "\\\\").replace("'", "\\'") + "')"
+        )
+        assert "ON CLUSTER `of one shard`" in written
+        assert "VIEW" in written or "ENGINE = Replicated" in written
+    assert not place.ask("EXPLAIN AST SELECT 1").startswith("CreateQuery")

@@ -48,7 +48,7 @@ def test_a_lab_that_fill_made_moves_there_and_back_and_is_the_same(
 ) -> None:
     at, config = place
     filled, back = tmp_path / "filled", tmp_path / "back"
-    done = subprocess.run([sys.executable, FILL, "--data", filled, *size], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, FILL, "--data", filled, *size], capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     with ForkedLab(filled, tmp_path / "home", "--lost-after", "5") as lab:
         key = lab.api_key
@@ -79,7 +79,7 @@ def test_a_lab_that_fill_made_moves_there_and_back_and_is_the_same(
 
 
 def move(*arguments: str, says: str = "Moved and compared", **variables: str) -> None:
-    told = run_command("admin", "move", *arguments, env={**os.environ, **variables}, timeout=300)
+    told = run_command("admin", "move", *arguments, env={**os.environ, **variables}, timeout=1800)
     assert told.returncode == 0 and says in told.stdout, told
 
 

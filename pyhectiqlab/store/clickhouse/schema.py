@@ -111,16 +111,26 @@ def note_generation(clickhouse: ClickHouse, generation: str) -> None:
     clickhouse.insert_texts("lab", [["generation", generation]], ["key", "value"])
 
 
-def _make(clickhouse: ClickHouse, lab_id: str, cluster: str) -> None:
+def statements(lab_id: str, cluster: str) -> list[str]:
+    """Return what makes the tables, in its order. `cluster`: whose servers replicate them; "": there is one server."""
     on_cluster = f" ON CLUSTER `{cluster}`" if cluster else ""
     engine = "ReplicatedMergeTree" if cluster else "MergeTree"
     replacing = "ReplicatedReplacingMergeTree(version)" if cluster else "ReplacingMergeTree(version)"
-    its_id = str(uuid.UUID(lab_id))
+    made = []
     for statement in (LAB, *STATEMENTS):
         head, name, rest = statement.partition(" (" if "CREATE TABLE" in statement else " AS\n")
-        clickhouse.do(head + on_cluster + name + rest.format(engine=engine, replacing=replacing, lab=its_id))
-        if statement is LAB and _owner(clickhouse) != its_id:
-            raise _of_another(clickhouse)
+        made.append(head + on_cluster + name + rest.format(engine=engine, replacing=replacing, lab=lab_id))
+    return made
+
+
+def _make(clickhouse: ClickHouse, lab_id: str, cluster: str) -> None:
+    its_id = str(uuid.UUID(lab_id))
+    first, *others = statements(its_id, cluster)
+    clickhouse.do(first)
+    if _owner(clickhouse) != its_id:
+        raise _of_another(clickhouse)
+    for statement in others:
+        clickhouse.do(statement)
     clickhouse.do(f"INSERT INTO lab VALUES ('id', '{its_id}')")
     clickhouse.do(f"INSERT INTO lab VALUES ('schema', '{SCHEMA_VERSION}')")
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from .postgres import cluster
-from .server.api import wait_until
 from .stores import PostgresPlace
+from .waiting import eventually
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
@@ -58,7 +58,7 @@ class PgBouncer:
             user=owner.st_uid if os.geteuid() == 0 else None,
         )
         atexit.register(self._remove)
-        wait_until(self._listens)
+        eventually(self._listens)
 
     def _listens(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):

@@ -16,6 +16,11 @@ from ..server.test_actions import (
     test_each_change_is_in_the_audit_log_and_told_to_pages,
     test_many_runs_are_deleted_and_restored,
 )
+from ..server.test_attempts import (
+    test_a_run_is_completed_when_all_its_ranks_are,
+    test_processes_of_one_script_are_one_attempt_and_its_own_process_speaks_for_them,
+    test_ranks_of_one_job_share_its_attempt_across_a_restart_of_the_launcher,
+)
 from ..server.test_command_logins import (
     stranger,
     test_a_command_gets_a_key_once_somebody_confirmed_its_code,
@@ -23,9 +28,6 @@ from ..server.test_command_logins import (
 )
 from ..server.test_logs import test_new_lines_are_told_to_whoever_watches, test_who_follows_gets_each_later_line_once
 from ..server.test_sessions import (
-    test_a_run_is_completed_when_all_its_ranks_are,
-    test_processes_of_one_script_are_one_attempt_and_its_own_process_speaks_for_them,
-    test_ranks_of_one_job_share_its_attempt_across_a_restart_of_the_launcher,
     test_sixteen_at_once_attach_to_one_run,
     test_the_states_a_script_sets_come_in_order,
 )

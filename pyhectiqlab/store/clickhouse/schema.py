@@ -18,7 +18,7 @@ _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1"
 _POINT = """series UInt64 CODEC(Delta, ZSTD(1)),
     step Int64 CODEC(DoubleDelta, ZSTD(1)),
     value Float64 CODEC(ZSTD(1)),
-    time Int64 CODEC(DoubleDelta, ZSTD(1)),
+    time Int64 CODEC(Delta, T64, ZSTD(1)),
     seq Int64 CODEC(T64, ZSTD(1)),
     arrival Int64 CODEC(T64, ZSTD(1)),
     writer Int64 CODEC(T64, ZSTD(1))"""

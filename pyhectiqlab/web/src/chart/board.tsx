@@ -266,6 +266,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       groups.map((group, g) => (
         <details
           class="group"
+          data-whole={rows[g]!.share === rows[g]!.of || undefined}
           style={{ '--share': rows[g]!.share, '--of': rows[g]!.of }}
           open={!settings.folded.includes(group.name)}
           key={group.name}

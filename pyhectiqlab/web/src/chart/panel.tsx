@@ -80,6 +80,7 @@ interface Hover {
   own: boolean;
 }
 
+const widthOf = ([lo, hi]: readonly [number, number]) => hi - lo; // of what is drawn, which is wider than a lone point
 const LEGEND_MAX = 12;
 const frames = new Frames(); // panels that come into sight or leave it
 const NO_RANGES = new SharedRanges();
@@ -199,7 +200,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
   }, []);
 
   const readings = useMemo(
-    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1, seen, lowIsGood(keys[0] ?? '', goal.value)) : []),
+    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * widthOf(plot.current?.state.x ?? seen) || 1, seen, lowIsGood(keys[0] ?? '', goal.value)) : []),
     [hover, curves, fits, view.axis, seen[0], seen[1], metric],
   );
   useLayoutEffect(() => plot.current?.showDots(readings), [readings]);

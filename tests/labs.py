@@ -100,6 +100,8 @@ class _Process:
 
 
 def _work(order: dict[str, Any]) -> int:
+    if wish := order["env"].get("HECTIQLAB_CRASH_AT"):
+        crashpoints.passing = crashpoints.armed(wish)
     if order.get("what") == "command":
         for name in os.environ.keys() - order["env"].keys():
             del os.environ[name]
@@ -119,8 +121,6 @@ def _run(order: dict[str, Any]) -> int:
 
 
 def _serve_lab(order: dict[str, Any]) -> int:
-    if wish := order["env"].get("HECTIQLAB_CRASH_AT"):
-        crashpoints.passing = crashpoints.armed(wish)
     logged_points.register()
     if words := order["env"].get("HECTIQLAB_TEST_SICK"):
         from .faults import sick

@@ -3,7 +3,7 @@
 `HECTIQLAB_CRASH_AT=NAME:N:FILE` arms one: the process that passes NAME for the Nth time since its start makes FILE and
 dies by SIGKILL, as if it had been killed from outside at that place. Once FILE exists, no process dies any more, so
 that a test can watch the one that takes over. Without the variable, `passing` is an empty function. No call of `Run`
-passes any of these places: the uploader does, at most a few times a batch, and the lab.
+passes any of these places: the uploader does, at most a few times a batch, and the lab, and imports.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ POINTS = {
     "files.sent": "all bytes are at the lab, which does not know whose they are",
     "files.registered": "the lab has the file, the request is still in the spool",
     "files.done": "the request is marked done, its snapshot is still there",
+    # Imports.
+    "import.sent": "the lab has some points and events of an import, the rest was not sent",
+    "import.stored": "the lab has a file of an import, other files were not sent",
     # The lab.
     "lab.planned": "a group of requests was decided, nothing of it is stored",
     "lab.points": "the points are committed, the events and cursors are not",

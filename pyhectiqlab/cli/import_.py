@@ -36,8 +36,9 @@ def command() -> None:
     """Bring what other tools have logged into the lab, with the steps and times that it was logged with.
 
     The same content is never imported twice: an import that was interrupted goes on when it is repeated, and of event
-    files that have grown since what is new is added. Into a run that has other content already it goes as another
-    attempt. What cannot be read is left out and said on stderr, and the exit status is 1.
+    files that have grown since what is new is added. Other content under the name of a run that was imported is another
+    attempt of it; a run that a script has made is never touched. What cannot be read is left out and said on stderr,
+    and the exit status is 1.
     """
 
 

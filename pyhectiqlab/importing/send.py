@@ -33,6 +33,7 @@ from .wire import batch_of, file_id, ingest, size_of, store_file
 BATCH_ITEMS = 20_000
 BATCH_BYTES = 4 << 20  # of a batch's distinct keys and its events, about
 TOLD_KIND = "imported"  # the event behind the points of a file
+CAUSE = "imported"  # of the end of an attempt that an import has filled
 
 
 @dataclass(frozen=True)
@@ -93,19 +94,21 @@ class _Target:
 
 
 def send(lab: LabClient, source: Source, project: str | None) -> Imported:
-    """Make the run, or a new attempt of the run of that name, and fill it; or go on with the attempt that an earlier
-    import filled from the same files. Blocks on the lab and on the disk.
+    """Make the run, or a new attempt of the run of that name if imports made it, and fill it; or go on with the attempt
+    that an earlier import filled from the same files. Blocks on the lab and on the disk.
 
     Args:
         project: name or id, made if there is none; None: as for `Run`.
 
-    Raises LabRequestError, of which PermissionDeniedError where the run of that name is somebody else's; OSError.
+    Raises LabRequestError, of which PermissionDeniedError where the run of that name is somebody else's and
+    ConflictError where a script has made it; OSError.
     """
     target: _Target | None = None
-    changed = False
-    for run in _runs_named(lab, source.name, project):
+    changed, all_imported, there = False, True, _runs_named(lab, source.name, project)
+    for run in there:
         details = lab.get(f"/runs/{quoted(run['id'])}")
         sessions = {s["session"]: s for s in details["sessions"]}
+        all_imported &= all(s["cause"] == CAUSE for s in details["sessions"])
         if source.digest in sessions and sessions[source.digest]["ended"] is not None:
             return _was_there(run)
         known = sessions.get(source.head)
@@ -120,7 +123,8 @@ def send(lab: LabClient, source: Source, project: str | None) -> Imported:
             target = None
         elif known["ended"] is not None and all(_is_complete(part, target) for part in source.parts):
             return _was_there(run)
-    sending = _Sending(lab, source, project, target, changed)
+    joins = changed or (bool(there) and all_imported)
+    sending = _Sending(lab, source, project, target, changed, joins)
     for part in source.parts:
         sending.send(part)
     return sending.finish()
@@ -130,10 +134,17 @@ class _Sending:
     """A source on its way."""
 
     def __init__(
-        self, lab: LabClient, source: Source, project: str | None, target: _Target | None, changed: bool
+        self,
+        lab: LabClient,
+        source: Source,
+        project: str | None,
+        target: _Target | None,
+        changed: bool,
+        joins: bool,
     ) -> None:
         self._lab, self._source, self._project, self._target = lab, source, project, target
-        self._changed, self._files_there = changed, _files_of(lab, target) if target else set()
+        self._changed, self._joins = changed, joins
+        self._files_there = _files_of(lab, target) if target else set()
         self._problems = Problems()
         self._read = self._before = 0
         self._latest = -math.inf
@@ -186,7 +197,7 @@ class _Sending:
     def _target_of(self, started: float) -> _Target:
         """Make the run, or find it, if that has not been done. `started`: a time of what it is made for."""
         if self._target is None:
-            self._target = _attach(self._lab, self._source, self._project, started, self._changed)
+            self._target = _attach(self._lab, self._source, self._project, started, self._changed, self._joins)
         return self._target
 
     def finish(self) -> Imported:
@@ -245,13 +256,21 @@ def _is_complete(part: Part, target: _Target) -> bool:
     return note is not None and note.items is not None and note.size == part.size
 
 
-def _attach(lab: LabClient, source: Source, project: str | None, started: float, changed: bool) -> _Target:
-    """Make the run or find it. `changed`: the session that is named after the files' beginning has another content."""
+def _attach(lab: LabClient, source: Source, project: str | None, started: float, changed: bool, joins: bool) -> _Target:
+    """Make the run or find it.
+
+    Args:
+        changed: the session that is named after the files' beginning has another content.
+        joins: the run of this name may get another attempt, as imports alone have filled it.
+
+    Raises ConflictError where a script has made a run of this name, which is left as it is.
+    """
     session = source.digest if changed else source.head
     request = {
         "name": source.name,
         "project": project,
         "create_project": True,
+        "new": not joins,
         "session": session,
         "rank": 0,
         "world_size": 1,
@@ -262,7 +281,15 @@ def _attach(lab: LabClient, source: Source, project: str | None, started: float,
         "started": started,
         "client_version": __version__,
     }
-    answer = lab.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
+    try:
+        answer = lab.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
+    except ConflictError as e:
+        if e.code != "name_taken":
+            raise
+        raise ConflictError(
+            f"The project has a run named {source.name!r} already, which no import made: choose another name with "
+            "--name."
+        ) from None
     if answer["mode"] != "read-write":
         author = answer["run"]["author"]
         raise PermissionDeniedError(f"The run {source.name!r} belongs to {author}: choose another name with --name.")
@@ -326,6 +353,6 @@ def _tell(lab: LabClient, target: _Target, part: Part, number: int, points: int,
 
 
 def _end(lab: LabClient, target: _Target, ended: float) -> None:
-    report = {"state": states.COMPLETED, "cause": "imported", "exit_code": None, "signal": None, "detail": ""}
+    report = {"state": states.COMPLETED, "cause": CAUSE, "exit_code": None, "signal": None, "detail": ""}
     where = {"run": target.run, "rank": 0, "attempt": target.attempt}
     lab.end(target.session, {**where, **report, "time": ended, "clock": time.time()})

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 
+from ..base import crashpoints
 from ..errors import LabRequestError
 from ..protocol.limits import PROTOCOL_VERSION
 from ..transport.file_upload import register, upload_file
@@ -87,6 +88,7 @@ def ingest(
         else:
             left = [its for batch, its in zip(batches, results, strict=True) if not is_settled(batch, its)]
             if not left:
+                crashpoints.passing("import.sent")
                 return results
             error = LabRequestError(
                 f"The lab does not take a part of this run: {left[0].get('error') or left[0]['status']}"
@@ -122,3 +124,4 @@ def _store(lab: LabClient, file: NewFile, path: Path, run: str, project: str) ->
         "created": time.time() if file.created is None else file.created,
     }  # fmt: skip
     register(lab, body, run=run)
+    crashpoints.passing("import.stored")

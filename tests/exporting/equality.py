@@ -39,7 +39,7 @@ def whole(site: Site, project: str) -> dict[str, Any]:
                 "artifacts": list(lab.pages(f"{at}/artifacts", {"versions": "all"})),
                 **{kind: _versions(lab, f"{at}/{kind}", names) for kind in ("models", "datasets")},
             },
-            **{run["name"]: _run(lab, run["id"], names) for run in runs},
+            **{run["name"]: whole_run(lab, run["id"], names) for run in runs},
         }
     # Whoever imports becomes the author of what belongs to no run.
     told["the project"] = without_own(told["the project"], OWN | {"author"})
@@ -58,7 +58,7 @@ def _versions(lab: LabClient, at: str, names: dict[str, str]) -> list[dict[str, 
     return versions
 
 
-def _run(lab: LabClient, run_id: str, names: dict[str, str]) -> dict[str, Any]:
+def whole_run(lab: LabClient, run_id: str, names: dict[str, str]) -> dict[str, Any]:
     at = f"/runs/{run_id}"
     page: dict[str, Any] = lab.get(at)
     page["sessions"] = [one for one in lab.pages(f"{at}/sessions") if one["cause"] != "imported"]

@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pyhectiqlab.transport.http import LabClient
 
-from ..exporting.test_export import exported
 from .conftest import Site, unique
-from .test_neptune import export, series
-from .test_tensorboard import scalar_event
-
-SAMPLES = Path(__file__).parent / "samples"
-
-
-def prepare(kind: str, site: Site, folder: Path) -> Path:
-    """Put files of this tool into a folder. Return what to import."""
-    if kind == "wandb":
-        return Path(shutil.copytree(SAMPLES / "wandb-0.19.11", folder / "wandb"))
-    if kind == "mlflow":
-        place = folder / "mlflow.db"
-        place.write_bytes(gzip.decompress((SAMPLES / "mlflow-2.22.0" / "mlflow.db.gz").read_bytes()))
-        return place
-    if kind == "trackio":
-        return Path(shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", folder / "proj.db"))
-    if kind == "neptune":
-        export(folder, "RUN-1", [series("loss", "float_series", "1", 0.5)])
-        return folder
-    if kind == "aim":
-        if importlib.util.find_spec("aim") is None:
-            pytest.skip("aim is not installed")
-        shutil.unpack_archive(SAMPLES / "aim-3.17.5.tar.xz", folder)
-        return folder
-    if kind == "tensorboard":
-        (folder / "logs").mkdir()
-        (folder / "logs" / "a.tfevents").write_bytes(scalar_event("loss", 1))
-        return folder / "logs"
-    if kind == "csv":
-        (folder / "table.csv").write_text("step,loss\n1,0.5\n")
-        return folder / "table.csv"
-    project = unique("source")
-    script = """
-    import sys
-    from pyhectiqlab import Run
-    with Run("one", project=sys.argv[1], should_create_project=True) as run:
-        run.add_metrics("loss", 1.0, step=1)
-    """
-    assert site.run(script, project).returncode == 0
-    exported(site, project, str(folder / "export"))
-    return folder / "export"
+from .kinds import KINDS, SAMPLES, prepare, runs_in
 
 
 def reader(site: Site) -> tuple[Site, str]:
@@ -68,12 +24,7 @@ def reader(site: Site) -> tuple[Site, str]:
     return Site(site.lab, site.home, {"HECTIQLAB_URL": site.lab.url, "HECTIQLAB_API_KEY": key}), name
 
 
-def runs_in(site: Site, project: str) -> list[dict[str, Any]]:
-    with site.client() as lab:
-        return list(lab.pages("/runs", {"project": project}))
-
-
-@pytest.mark.parametrize("kind", ["wandb", "mlflow", "trackio", "neptune", "aim", "tensorboard", "csv", "folder"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_who_may_only_read_is_told_and_brings_it_once_a_member(site: Site, tmp_path: Path, kind: str) -> None:
     source = prepare(kind, site, tmp_path)
     eve, name = reader(site)

@@ -12,6 +12,7 @@ import pytest
 
 from pyhectiqlab.errors import LabUnreachableError
 from pyhectiqlab.importing import send as sending
+from pyhectiqlab.importing import wire
 from pyhectiqlab.importing.points import Point, Problems
 from pyhectiqlab.importing.tensorboard import sources
 from pyhectiqlab.importing.tfrecord import crc32c, masked_crc32c
@@ -111,12 +112,12 @@ def test_an_import_that_failed_in_the_middle_goes_on_when_it_is_repeated(
             return super().ingest(body)
 
     monkeypatch.setattr(sending, "BATCH_ITEMS", 10)
-    monkeypatch.setattr(sending, "TRIES", 0)
+    monkeypatch.setattr(wire, "TRIES", 0)
     with Breaks(site.lab.url, site.lab.api_key) as lab, pytest.raises(LabUnreachableError):
         sending.send(lab, source, None)
     assert len(points(site, source.name, "loss")) == 20
     monkeypatch.setattr(sending, "BATCH_ITEMS", cut)
-    monkeypatch.setattr(sending, "TRIES", 5)
+    monkeypatch.setattr(wire, "TRIES", 5)
     with site.client() as lab:
         assert sending.send(lab, source, None).points == 45
     assert [s for s, _, _ in points(site, source.name, "loss")] == list(range(45))

@@ -43,11 +43,11 @@ def command(
     """List the runs of PROJECT (a name or an id), or of all projects, newest first.
 
     TERMS are a search, in quotes for the shell: 'state=failed,killed tag=baseline created>-7d config.model.layers>=4
-    metric.valid/loss.min<0.2 name~resnet'. A field is state, tag, author, name, note, id, archived, created, started,
-    ended, duration, points, config.PATH or metric.KEY.last (min, max, mean, …); a comparison is = != < <= > >= ~
-    (contains) or !~, with spaces around it or without; values with commas between them are alternatives; a word alone
-    is looked for in names and notes, but nan finds the runs in which a metric has NaN. Archived runs are listed only
-    where a term says so: archived=true, archived=* for all, or id=ID.
+    metric.valid/loss.min<0.2 name~resnet'. A field is state, tag, author, group, host, name, note, id, archived,
+    created, started, ended, duration, points, config.PATH or metric.KEY.last (min, max, mean, …); a comparison is
+    = != < <= > >= ~ (contains) or !~, with spaces around it or without; values with commas between them are
+    alternatives; a word alone is looked for in names and notes, but nan finds the runs in which a metric has NaN.
+    Archived runs are listed only where a term says so: archived=true, archived=* for all, or id=ID.
 
     Runs are sorted by created, name, state, duration, started, ended, points, author, activity, config.PATH or
     metric.KEY.last (min, max, mean, …). In JSON, times are seconds since 1970 UTC, `duration` is in seconds, and

@@ -10,7 +10,8 @@ A search is terms with spaces between them, or AND; a run is found when all of t
 
     term    = FIELD OP VALUE | WORD                        a word is looked for in names and notes, or is an id;
                                                            nan, without quotes: some value of some metric is NaN
-    FIELD   = state | tag | author | group | name | note | id | text | archived
+    FIELD   = state | tag | author | group | host | name | note | id | text | archived
+            | host                                         of any process, in any attempt
             | created | started | ended | activity | duration | points | attempt
             | config.PATH                                  names of nested values with dots between them
             | metric.KEY[.STAT]                            over all ranks and attempts; STAT: last (without one), first,
@@ -53,7 +54,7 @@ ANY_NAN = "nan"  # the word, and the value of the field "metric"
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 ORDERS = tuple(_COMPARE)
 
-_TEXTS = ("state", "tag", "author", "group", "name", "note", "id", "text", "archived")
+_TEXTS = ("state", "tag", "author", "group", "host", "name", "note", "id", "text", "archived")
 _TIMES = ("created", "started", "ended", "activity")
 _NUMBERS = ("duration", "points", "attempt")
 FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
@@ -62,6 +63,7 @@ FACTS = (
     "tag",
     "author",
     "group",
+    "host",
     "name",
     *_TIMES,
     *_NUMBERS,

@@ -52,8 +52,8 @@ def grouped(
 ) -> tuple[list[Group], int, int]:
     """Return groups, the largest first, at most GROUPS_MAX; how many groups there are; and how many runs.
 
-    A run with several tags is in a group for each of them where `by` has tags. Statistics are over the numbers among a
-    column's values; texts are left out.
+    A run with several tags is in a group for each of them where `by` has tags; so is one with several
+    hosts. Statistics are over the numbers among a column's values; texts are left out.
     """
     ids = sorted(find_ids(view, points, query, now))
     row, keys = _keys(view, points, query, by, ids, now)
@@ -83,10 +83,10 @@ def _keys(
     rows = list(range(len(ids)))
     keys: list[tuple[Value | None, ...]] = [()] * len(ids)
     for field in by:
-        if field.kind == "tag":
-            tags = view.tag_names(query, now)
+        if field.kind in ("tag", "host"):
+            names = view.tag_names(query, now) if field.kind == "tag" else view.host_names(ids)
             none: list[str | None] = [None]
-            pairs = [(i, (*key, t)) for i, key in zip(rows, keys, strict=True) for t in tags.get(ids[i], none)]
+            pairs = [(i, (*key, t)) for i, key in zip(rows, keys, strict=True) for t in names.get(ids[i], none)]
             rows, keys = [i for i, _ in pairs], [key for _, key in pairs]
         else:
             values = fact_or_value(view, points, field, query, ids, now)

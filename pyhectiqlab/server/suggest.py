@@ -42,6 +42,7 @@ _FACTS = {
     "tag": "tag",
     "author": "who made it",
     "group": "the group that it is in",
+    "host": "a machine that it was on",
     "name": "name of the run",
     "note": "note",
     "id": "id of the run",
@@ -166,6 +167,8 @@ def _counts(view: MetaView, query: RunQuery, field: Field, now: float) -> Mappin
     """Return how many runs have each value."""
     if field.kind == "tag":
         return Counter(name for names in view.tag_names(query, now).values() for name in names)
+    if field.kind == "host":
+        return Counter(name for names in view.host_names(view.found_ids(query, now)).values() for name in names)
     if field.kind == "config":
         ids = frozenset(view.found_ids(query, now))
         return Counter(_written(value) for run, value in view.config_values(field.name).items() if run in ids)

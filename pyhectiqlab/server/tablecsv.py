@@ -66,6 +66,8 @@ def _fact(view: MetaView, run: Run, kind: str, now: float) -> Value | None:
     if kind == "tag":
         tags = view.tags(run.id, limits.TAGS_MAX + 1) if run.tags_cut else run.tags
         return ", ".join(tag.name for tag in tags)
+    if kind == "host":
+        return ", ".join(view.host_names([run.id]).get(run.id, ()))
     if kind == "note":
         return view.note(run.id) if run.note_cut else run.note
     if kind == "duration":

@@ -92,6 +92,11 @@ class MetaView(
     def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
         """The tags, by name, of every run that the terms leave and that has any."""
 
+    def host_names(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """The hosts that the processes of each of these runs were on, in all its attempts, each once, sorted. Runs of
+        which none is known are left out.
+        """
+
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
         """Return the runs in the order of `ids`, without unknown ones."""
 

@@ -136,6 +136,36 @@ def test_groups_have_statistics_of_columns(api: Api, project: str) -> None:
     assert (every["values"], every["size"]) == ([], 6)
 
 
+def test_runs_are_grouped_found_and_given_by_the_hosts_that_they_were_on(api: Api) -> None:
+    project = f"hosts-{new_id(4)}"
+    on = {"one": ["gpu-1"], "two": ["gpu-2"], "both": ["gpu-1", "gpu-2"], "none": [""]}
+    runs = {}
+    for name, hosts in on.items():
+        for rank, host in enumerate(hosts):
+            told = {"rank": rank, "world_size": len(hosts), "host": host, "create_project": True}
+            runs[name] = api.attach(name, new_id(8), project=project, **told)["run"]["id"]
+    told = api.get("/table/groups", project=project, by="host")
+    assert (told["runs"], told["total"]) == (4, 3)
+    groups = {group["values"][0]: group["runs"] for group in told["groups"]}
+    assert groups == {
+        "gpu-1": sorted([runs["one"], runs["both"]]),
+        "gpu-2": sorted([runs["two"], runs["both"]]),
+        None: [runs["none"]],
+    }
+    for words, wanted in (("host=gpu-1", ["both", "one"]), ("host!=*", ["none"]), ("host~GPU host!=gpu-1", ["two"])):
+        found = api.get("/table", project=project, filter=words, sort="name")["rows"]
+        assert [row["name"] for row in found] == wanted, words
+    text = api.raw("GET", "/table/csv", params={"project": project, "column": ["name", "host"], "sort": "name"}).text
+    assert list(csv.reader(text.splitlines()))[1:] == [
+        ["both", "gpu-1, gpu-2"],
+        ["none", ""],
+        ["one", "gpu-1"],
+        ["two", "gpu-2"],
+    ]
+    items = api.get("/table/suggest", project=project, text="host=", caret=5)["items"]
+    assert {(item["text"], item["about"]) for item in items} == {("gpu-1", "2 runs"), ("gpu-2", "2 runs")}
+
+
 def test_columns_are_listed_for_whoever_chooses_some(api: Api, project: str) -> None:
     told = api.get("/table/columns", project=project)
     assert [c["path"] for c in told["config"]] == ["model.name", "lr"] and told["runs"] == 6

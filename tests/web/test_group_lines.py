@@ -123,3 +123,23 @@ def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab
     assert line[:STEPS] == pytest.approx(wanted)
     page.get_by_role("radio", name="Runs", exact=True).click()
     loss.wait("d.curves.length === 6 && d.curves.every(c => c.run.length === 12)")
+
+
+def test_groups_by_host(page: Page, lab: RealLab, feeder: Feeder) -> None:
+    """A run whose ranks were on two hosts is in a group of each; the rows, the lines and the colours of runs know it."""
+    project = f"hosts-{uuid.uuid4().hex[:6]}"
+    hosts = {"one": ["gpu-1"], "two": ["gpu-2"], "both": ["gpu-1", "gpu-2"], "four": ["gpu-1"]}
+    for level, (name, its) in enumerate(hosts.items()):
+        for rank, host in enumerate(its):
+            run = feeder.run(name, project=project, rank=rank, world_size=len(its), host=host)
+            run.points({"loss": (range(3), [float(level)] * 3)})
+    page.goto(f"{lab.url}/projects/{project}?by=host&col=state&sort=name")
+    names = page.locator("tr.group-row .group-name")
+    expect(names).to_have_text(["host gpu-13 runs", "host gpu-22 runs"])
+    curves = Panel(page, "loss").wait("d.curves.length === 2")["curves"]
+    assert {c["name"]: c["line"] for c in curves} == {"host gpu-1": [pytest.approx(5 / 3)] * 3, "host gpu-2": [1.5] * 3}
+    names.first.click()
+    expect(page.locator("tr[data-run] .run-name a")).to_have_text(["both", "four", "one"])
+    page.goto(f"{lab.url}/projects/{project}?color=host&pane=charts")
+    Panel(page, "loss").wait("d.curves.length === 4 && new Set(d.curves.map(c => c.color)).size === 3")
+    expect(page.get_by_text("gpu-1, gpu-2")).to_be_visible()

@@ -94,8 +94,8 @@ def get_csv(
 ) -> Response:
     """Every row as CSV in UTF-8, with these columns and no other, named as they were asked for; without any, with some
     facts of the runs. Streamed, however many there are. Numbers are exact; NaN and the infinities are NaN, Infinity and
-    -Infinity; times are seconds since 1970 UTC; what a run has not is an empty cell, and tags are joined by commas.
-    Before a text that a spreadsheet would take for a formula is an apostrophe, which it does not show.
+    -Infinity; times are seconds since 1970 UTC; what a run has not is an empty cell, and tags and hosts are joined by
+    commas. Before a text that a spreadsheet would take for a formula is an apostrophe, which it does not show.
     """
     header = column or tablecsv.STANDARD
     fields = _parsed(tablecsv.parse_csv_column, header, COLUMNS_MAX, "columns")
@@ -123,14 +123,14 @@ def get_groups(
     caller: TheCaller,
     by: Annotated[
         list[Search] | None,
-        Query(description="state, tag, author, attempt or config.NAME. Several. None: all runs are one group."),
+        Query(description="state, tag, author, group, host, attempt or config.NAME. Several; none: one group."),
     ] = None,
     project: OfProject = None,
     filter: Filter = None,
     column: Annotated[list[Search] | None, Query(description=f"{COLUMN}. Several.")] = None,
 ) -> Response:
     """Runs that have the same values in common, and the mean, standard deviation, minimum and maximum of columns over
-    each group. A run with several tags is in a group of each.
+    each group. A run with several tags or hosts is in a group of each.
     """
     fields = _parsed(search.parse_column, by, BY_MAX, "values to group by")
     columns = _parsed(search.parse_column, column, COLUMNS_MAX, "columns")

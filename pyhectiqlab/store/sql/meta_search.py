@@ -31,7 +31,7 @@ from ..meta import Run, RunPage, RunQuery
 from .dialect import any_of, lists_of
 from .meta_members import visible_to
 from .meta_runs import RUN, read_runs
-from .meta_schema import config_values, projects, run_tags, runs, users
+from .meta_schema import config_values, projects, run_tags, runs, sessions, users
 from .share import Share
 
 ROWS_AT_ONCE = 500
@@ -106,6 +106,9 @@ def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
     if kind == "tag":
         its = true() if value == ANY else _text(run_tags.c.name, term.op, value)
         return runs.c.id.in_(select(run_tags.c.run_id).where(its))
+    if kind == "host":
+        its = sessions.c.host != "" if value == ANY else _text(sessions.c.host, term.op, value)
+        return runs.c.id.in_(select(sessions.c.run_id).where(its))
     if kind == "text":
         return or_(_text(runs.c.name, "~", value), runs.c.id == value, _text(runs.c.note, "~", value))
     if kind == "author":
@@ -195,6 +198,14 @@ class SearchSql(Share):
         names: dict[str, list[str]] = {}
         for run, name in self._rows(statement):
             names.setdefault(run, []).append(name)
+        return names
+
+    def host_names(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        run, host = sessions.c.run_id, sessions.c.host
+        names: dict[str, list[str]] = {}
+        statement = select(run, host).distinct().where(any_of(self.conn, run, ids), host != "").order_by(run, host)
+        for of, name in self._rows(statement):
+            names.setdefault(of, []).append(name)
         return names
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:

@@ -13,6 +13,7 @@ from pyhectiqlab.store.meta import RunQuery
 from .world import NOW, World, attach
 
 NAMES = ["b", "B", "é", "a_b", "a%b", "ba", "É"]
+HOSTS = {"B": "n1", "a_b": "n1", "a%b": "n1", "ba": "n1", "É": ""}
 FOUND = {
     "name=b": ["b"],
     "name~B": ["b", "B", "a_b", "a%b", "ba"],
@@ -25,6 +26,11 @@ FOUND = {
     "tag=*": ["B", "a_b", "ba"],
     "tag!=*": ["b", "é", "a%b", "É"],
     "author=ada": NAMES,
+    "host=n2": ["a%b"],
+    "host~N": ["B", "a_b", "a%b", "ba"],
+    "host=*": [name for name in NAMES if name != "É"],
+    "host!=*": ["É"],
+    "host!=n1": ["b", "é", "É"],
     "author~DA points>2": ["a_b", "a%b", "ba", "É"],
     "points=2": ["é"],
     "points>1.5 points<2.5": ["é"],
@@ -72,7 +78,7 @@ class SearchesSuite:
         ids = {}
         with world.store.writing() as tx:
             for n, name in enumerate(NAMES):
-                ids[name] = attach(tx, world.user, name, "s", NOW + n // 2).run.id
+                ids[name] = attach(tx, world.user, name, "s", NOW + n // 2, host=HOSTS.get(name, "h")).run.id
                 values = {
                     "lr": 10.0**-n,
                     "opt": {"name": ["adam", "SGD"][n % 2]},
@@ -81,6 +87,8 @@ class SearchesSuite:
                 }
                 told = [("config", {"values": values}), ("note", {"text": f"Note {name}"})]
                 tags = [("tag", {"name": name})] if n % 2 else []
+                if name == "a%b":
+                    attach(tx, world.user, name, "s2", NOW + n // 2, rank=1, world_size=2, host="n2")
                 tx.apply([world.next_batch(ids[name], *told, *tags, writer=name, points=n)], NOW)
         return ids
 
@@ -149,6 +157,14 @@ class SearchesSuite:
         world.write(lambda tx: tx.delete_run(runs["b"], NOW))
         with world.store.reading() as view:
             assert runs["b"] not in view.fact_values("name", everything, NOW) | view.tag_names(everything, NOW)
+
+    def test_hosts_of_runs(self, world: World, runs: dict[str, str]) -> None:
+        with world.store.reading() as view:
+            hosts = view.host_names([*runs.values(), "none"])
+            assert hosts == {
+                runs[name]: ["n1", "n2"] if name == "a%b" else [HOSTS.get(name, "h")] for name in NAMES if name != "É"
+            }
+            assert view.host_names([runs["É"]]) == view.host_names([]) == {}
 
     def test_values_of_some_configs(self, world: World, runs: dict[str, str]) -> None:
         ids = [runs["b"], "none", runs["é"], *(f"none {n}" for n in range(1_200))]

@@ -105,7 +105,7 @@ const TABS: readonly RunTab[] = ['charts', 'logs', 'media', 'artifacts', 'overvi
 const isSort = (sort: string) => (SORTS as readonly string[]).includes(sort) || /^-?(config|metric)\../.test(sort.slice(0, 2048));
 
 const PANES: readonly Pane[] = ['both', 'table', 'charts'];
-export const GROUP_FACTS = ['state', 'tag', 'author', 'group', 'attempt'];
+export const GROUP_FACTS = ['state', 'tag', 'author', 'group', 'host', 'attempt'];
 /** What runs may be grouped by. */
 export const isGroup = (name: string) => GROUP_FACTS.includes(name) || /^config\../.test(name.slice(0, 2048));
 

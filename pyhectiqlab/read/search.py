@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..profile import Profile
-from ..protocol.search import parse, parse_sort, quoted
+from ..protocol.search import parse, parse_column, parse_sort, quoted
 from ..protocol.searchable import flat, text_in
 from ..transport.connecting import find_profile
 from .shapes import asking, shaped
@@ -58,6 +58,44 @@ class FoundRuns(Iterable[RunView]):
         chosen = {} if metrics is None else {"key": list(dict.fromkeys(metrics))}
         return runs_frame(map(_row, self._pages({**chosen, "config": True}, PAGE_WITH_CONFIG)), _OF_RUN)
 
+    def rows(self, columns: Iterable[str], *, sort: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+        """Yield a row for each run: its `id`, its `name`, and these columns, by their names as they are given.
+
+            runs = search_runs("vision", "state=completed")
+            for row in runs.rows(["author", "config.lr", "metric.valid/loss.min"], sort=["config.lr", "-created"]):
+                print(row["name"], row["config.lr"], row["metric.valid/loss.min"])
+
+        The rows of the web app's table are the same. Their order is found out once, so no row is skipped or repeated
+        while runs come. Blocks on the network.
+
+        Args:
+            columns: config.PATH, metric.KEY.STAT as in a sort, or what a run has: state, author, created, started,
+                ended, duration, attempt, points, note, group, project, tag (a list of names). None where the run has
+                no such value.
+            sort: several, the first counts most. None given: the sort of the search.
+
+        Raises:
+            ValueError: a column or sort that is not allowed.
+        """
+        names = list(dict.fromkeys(columns))
+        asked = [name for name in names if name not in _FACTS]
+        if wrong := [name for name in asked if parse_column(name).kind not in ("config", "metric")]:
+            raise ValueError(
+                f"rows have no column {wrong[0]!r}: there are {', '.join(_FACTS)}, config.NAME, metric.KEY"
+            )
+        sorts = list(sort) or [self._asked["sort"]]
+        for one in sorts:
+            parse_sort(one)
+        return self._rows(names, {**self._asked, "column": asked, "sort": sorts, "key": []})
+
+    def _rows(self, names: list[str], asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        with asking(self._profile) as lab:
+            for item in islice(lab.table(asked, page=min(self._limit or PAGE, PAGE)), self._limit):
+                run = shaped(lab, run_view, {**item, "last": {}}, self._profile)
+                values = shaped(lab, lambda item=item: dict(zip(asked["column"], item["values"], strict=True)))
+                facts = {name: getattr(run, _FACTS[name]) for name in names if name in _FACTS}
+                yield {"id": run.id, "name": run.name, **{name: (facts | values)[name] for name in names}}
+
     def _pages(self, more: Mapping[str, Any], page: int) -> Iterator[RunView]:
         asked = {**self._asked, **more, "limit": min(self._limit or page, page)}
         with asking(self._profile) as lab:
@@ -70,6 +108,9 @@ _OF_RUN = (
     *("id", "name", "project", "author", "state", "created", "started", "ended", "duration", "attempt", "ranks"),
     *("points", "note", "tags", "url"),
 )
+
+
+_FACTS = {name: name for name in _OF_RUN if name not in ("tags", "ranks", "url")} | {"group": "group", "tag": "tags"}
 
 
 def _row(run: RunView) -> dict[str, Any]:
@@ -107,9 +148,9 @@ def search_runs(
     Args:
         project: name or id. None: all projects.
         filter: terms with spaces between them, or several such texts. A term is a field, a comparison and a value.
-            Fields are state, tag, author, name, note, id, archived, created, started, ended, duration, points,
-            config.PATH and metric.KEY.last (min, max, mean, …); comparisons are = != < <= > >= ~ (contains) !~. Values
-            with commas between them are alternatives. Archived runs are found only with archived=true, with
+            Fields are state, tag, author, group, host, name, note, id, archived, created, started, ended, duration,
+            points, config.PATH and metric.KEY.last (min, max, mean, …); comparisons are = != < <= > >= ~ (contains) !~.
+            Values with commas between them are alternatives. Archived runs are found only with archived=true, with
             archived=* (all runs), or by id.
         state: the state, or several of which it is one.
         tag: the tag, or several of which it has all.

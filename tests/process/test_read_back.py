@@ -200,6 +200,12 @@ def test_runs_are_searched_and_told_as_a_table(run: read.RunView, reader: Site) 
     only = search_runs("read-back", sort="name").to_pandas(metrics=["valid/loss"])
     assert [c for c in only.columns if c.startswith("metric.")] == ["metric.valid/loss"]
     assert len(search_runs("read-back", "name=none").to_pandas()) == 0
+    columns = ["config.lr", "metric.valid/loss.min", "tag", "config.none-such"]
+    rows = list(search_runs("read-back", limit=1).rows(columns, sort=["-metric.valid/loss.count", "name"]))
+    assert rows == [dict(zip(["id", "name", *columns], [run.id, "told", 0.5, 0.125, ["baseline"], None], strict=True))]
+    for name in ("host", "size"):
+        with pytest.raises(ValueError, match=name):
+            found.rows([name])
     for wrong in ({"filter": "stat=x"}, {"sort": "size"}, {"limit": 0}):
         with pytest.raises(ValueError):
             search_runs(**wrong)  # type: ignore[arg-type]

@@ -1,13 +1,16 @@
-"""What of a chart is taken along: files are opened, Python is run, both are compared with the numbers of the lab."""
+"""What of a chart and of the table is taken along: files are opened, Python is run, both are compared with the numbers of the lab."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
+import uuid
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -90,3 +93,39 @@ def test_png_svg_csv_and_python_have_what_is_seen(
     scale = width / float((units or "").split()[2])
     assert scale * float(small.get("font-size") or "") == pytest.approx(9, abs=0.01)
     assert "long" not in {text.text for text in small.iter(f"{SVG}text")}
+
+
+def test_python_of_the_table_gives_its_rows(
+    page: Page, lab: RealLab, feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search, two sorts and columns of each kind; among the values a NaN, a text with quotes, and none."""
+    project = f"give-rows-{uuid.uuid4().hex[:6]}"
+    values = [(0.1, 3.0, 'a "text"'), (0.1, math.nan, "b"), (0.2, 1.0, None), (9.0, 2.0, "c")]
+    for i, (lr, loss, text) in enumerate(values):
+        run = feeder.run(f"run {i}", project=project)
+        run.event("config", values={"lr": lr, **({"kind": text} if text else {})})
+        run.points({"loss": (range(2), [loss, loss])})
+    columns = ["config.lr", "config.kind", 'metric."loss".min', "author", "points"]
+    asked = [("q", "config.lr<1"), ("sort", "config.lr"), ("sort", "-name"), *(("col", name) for name in columns)]
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{lab.url}/projects/{project}?{urlencode(asked)}")
+    rows = page.locator("tr[data-run]")
+    expect(rows).to_have_count(3)
+    page.get_by_role("button", name="Python", exact=True).click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    monkeypatch.setenv("HECTIQLAB_URL", lab.url)
+    monkeypatch.setenv("HECTIQLAB_API_KEY", lab.api_key)
+    there: dict[str, Any] = {}
+    exec(str(page.evaluate("navigator.clipboard.readText()")), there)
+    given = there["rows"]
+    assert [row["id"] for row in given] == [row.get_attribute("data-run") for row in rows.all()]
+    assert [row["name"] for row in given] == ["run 1", "run 0", "run 2"]
+    assert [list(row) for row in given] == 3 * [["id", "name", *columns]]
+    for row, told in zip(rows.all(), given, strict=True):
+        cells = row.locator("td:not(.pick):not(.eye)")
+        loss = told[columns[2]]
+        expect(cells.nth(0)).to_have_attribute("title", str(told["config.lr"]))
+        expect(cells.nth(1)).to_have_text(told["config.kind"] or "–")
+        expect(cells.nth(2)).to_have_attribute("title", "NaN" if math.isnan(loss) else f"{loss:g}")
+        expect(cells.nth(3)).to_have_text(told["author"])
+        expect(cells.nth(4)).to_have_text(str(told["points"]))

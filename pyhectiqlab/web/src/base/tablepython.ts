@@ -1,0 +1,23 @@
+// Python that gives the rows of a table: what was searched, how it is sorted, and its columns. Pure.
+
+interface Table {
+  project: string;
+  filter: readonly string[];
+  sorts: readonly string[];
+  columns: readonly string[];
+}
+
+export function tablePython({ project, filter, sorts, columns }: Table): string {
+  const asked = [quoted(project), ...(filter.length ? [listed(filter)] : [])].join(', ');
+  return `from pyhectiqlab import search_runs
+
+runs = search_runs(${asked})
+rows = list(runs.rows(${listed(columns)}, sort=${listed(sorts)}))
+for row in rows:
+    print(row)
+`;
+}
+
+/** JSON's escapes are Python's, too. */
+const quoted = (text: string) => JSON.stringify(text);
+const listed = (texts: readonly string[]) => `[${texts.map(quoted).join(', ')}]`;

@@ -113,3 +113,32 @@ def test_every_page_fits_a_phone(
     page.get_by_role("button", name="Find or do").tap()
     expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()
     assert sideways(page) <= 0
+
+
+def test_groups_are_cards_on_a_phone(new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder) -> None:
+    project = f"cards-{uuid.uuid4().hex[:6]}"
+    for i in range(4):
+        run = feeder.run(f"trial {i}", project=project)
+        run.event("config", values={"optimizer": ["adam", "sgd-with-a-name-of-some-length"][i % 2]})
+        run.points({key: ([0, 1], [1.0, i + 0.25]) for key in ("train/loss", "valid/accuracy", "valid/loss")})
+    page = new_page(storage_state=owner_state, has_touch=True)
+    page.set_viewport_size(PHONE)
+    page.goto(f"{lab.url}/projects/{project}?pane=table&by=config.optimizer")
+    table = page.get_by_role("region", name="Groups of runs")
+    groups = table.locator("tr.group-row")
+    expect(groups).to_have_count(2)
+    assert table.evaluate("e => e.scrollWidth - e.clientWidth") <= 0 and sideways(page) <= 0
+    for cell in groups.locator("td.spread").all():
+        box = cell.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+        assert cell.evaluate("e => e.scrollHeight - e.clientHeight") <= 1  # nothing is cut off
+    spread = groups.first.locator("td.spread").nth(1)
+    assert "valid/accuracy" in spread.evaluate("e => getComputedStyle(e, '::before').content")
+    spread.tap()
+    assert "standard deviation" in spread.evaluate("e => getComputedStyle(e, '::after').content")
+    groups.first.locator(".group-name").tap()
+    expect(table.locator("tr[data-run] .run-name a")).to_have_count(2)
+    assert table.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    assert not page.evaluate(SMALL)
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/phone-groups.png", full_page=True)

@@ -212,3 +212,28 @@ def test_charts_do_not_wait_for_the_table_and_news_are_asked_for_once(
             break
     else:
         pytest.fail(f"The drawn runs are asked for apart each time: {tables}")
+
+
+def test_the_config_of_the_run_that_is_pointed_at_is_told(page: Page, feeder: Feeder, runs: list[FedRun]) -> None:
+    """In the table, by the keyboard and on a line: the values in which the drawn runs differ, also of one not drawn."""
+    for i, run in enumerate(runs):
+        run.event("config", values={"lr": i / 10, "model": {"name": f"net-{i % 3}"}, "epochs": 5})
+    page.goto(f"{feeder.url}/projects/{runs[0].project}?col=state&col=points")
+    loss = Panel(page, "loss")
+    loss.wait("d.curves.length === 10")
+    told = page.locator(".lit-config")
+    expect(told).to_have_count(0)
+    row(page, "run-04").locator(".run-name").hover()
+    expect(told).to_have_text("run-04model.name net-1lr 0.4")
+    row(page, "run-00").locator(".run-name").hover()  # which is not drawn
+    expect(told).to_have_text("run-00model.name net-0lr 0")
+    page.get_by_role("heading", name="desk").hover()
+    expect(told).to_have_count(0)
+    page.get_by_label("Pick run-07", exact=True).focus()
+    expect(told).to_have_text("run-07model.name net-1lr 0.7")
+    box, pressed = told.bounding_box(), page.get_by_label("Pick run-07", exact=True).bounding_box()
+    assert box and pressed and (pressed["y"] + pressed["height"] < box["y"] or pressed["y"] > box["y"] + box["height"])
+    low, high = loss.wait("d.curves.length === 10")["y"]
+    plot = loss.box()
+    page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] * (high - 6) / (high - low))
+    expect(told).to_have_text("run-06model.name net-0lr 0.6")

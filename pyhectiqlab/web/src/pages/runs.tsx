@@ -17,6 +17,7 @@ import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/t
 import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
+import { CopyPython } from '../parts/copypython';
 import { FilterBar } from '../parts/filterbar';
 import { FirstRun } from '../parts/firstrun';
 import { GroupPicker } from '../parts/grouppicker';
@@ -34,6 +35,7 @@ import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keepLayout, keptColumns, keptLayout } from '../state/keptcolumns';
 import { useDrawnGroups, type DrawnGroups } from '../state/drawngroups';
 import { goal } from '../state/goal';
+import { WhenLit } from '../state/highlight';
 import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
 import { useOpenedView } from '../state/openedview';
@@ -49,6 +51,7 @@ import { later } from '../widgets/later';
 import { Shell } from '../widgets/shell';
 import { Split } from '../widgets/split';
 
+const LitConfig = later(() => import('../parts/litconfig').then((its) => its.LitConfig), null);
 const Differences = later(() => import('../parts/differences').then((its) => its.Differences));
 
 const REFRESH_MS = 2000;
@@ -201,6 +204,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
         {some && data && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
         {some && <a class="link" href={tableCsvUrl(ref, filter, sorts, columns)} download title="All of these runs, with these columns">CSV</a>}
+        {some && <CopyPython project={project.name} filter={filter} sorts={sorts} columns={columns} />}
         {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
         <Picked hint={route.pane !== 'charts'} picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
       </div>
@@ -265,6 +269,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         />
       )}
       {edited && <RunEdit key={edited.id} run={edited} look={ownLooks.get(edited.id)} known={tagNames(data, null)} actions={actions} onClose={() => setEdited(null)} />}
+      <WhenLit>{() => <LitConfig runs={drawn} />}</WhenLit>
       <SharedArtifacts project={id} />
     </>
   );

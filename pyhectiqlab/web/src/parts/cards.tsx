@@ -15,7 +15,7 @@ export function cardHeight(values: number): number {
 
 /** What stands above each value: the head of a table is not there to say it. */
 export function CardLabels({ labels }: { labels: readonly string[] }) {
-  const rules = labels.map((label, i) => `.cards-of-runs tr[data-run] > :nth-child(${BEFORE + 1 + i})::before { content: ${quoted(label)}; }`);
+  const rules = labels.map((label, i) => `.cards-of-runs tr:is([data-run], .group-row) > :nth-child(${BEFORE + 1 + i})::before { content: ${quoted(label)}; }`);
   return <style>{rules.join('\n')}</style>;
 }
 

@@ -13,9 +13,11 @@ import { useNow } from '../state/clock';
 import { useLitRow } from '../state/litrow';
 import { useLoad, type Loaded } from '../state/load';
 import { useScrollMemory } from '../state/scrolls';
+import { useNarrow } from '../state/narrow';
 import { firstRows, type TableQuery } from '../state/tablerows';
 import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { CardLabels, useTapToRead } from './cards';
 import { Alone, Eye, RunRow, type RowsProps, type ShownColumn } from './runrow';
 import type { TableProps } from './runstable';
 import { ColumnHead } from './tablehead';
@@ -58,6 +60,8 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
   const [all, setAll] = useState(false);
   useScrollMemory('groups', scroller, groups.data !== null);
   useLitRow(scroller);
+  const narrow = useNarrow();
+  useTapToRead(scroller, narrow);
   const counted = columns.filter(hasStatistics);
   const labels = columnLabels(counted);
   const same = new Set(by.map(columnOf)); // all runs of a group have it in common
@@ -69,7 +73,8 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
   const toggle = (name: string) => setOpen(new Set(open.has(name) ? [...open].filter((other) => other !== name) : [...open, name]));
   return (
     <div ref={scroller} class="table-scroll runs-scroll" tabIndex={0} role="region" aria-label="Groups of runs">
-      <table class="runs">
+      {narrow && <CardLabels labels={shown.map(({ label }) => label)} />}
+      <table class={narrow ? 'runs cards-of-runs cards-of-groups' : 'runs'}>
         <thead>
           <tr>
             <th class="pick"><span class="sr">Pick</span></th>

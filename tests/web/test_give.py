@@ -1,4 +1,4 @@
-"""What of a chart and of the table is taken along: files are opened, Python is run, both are compared with the numbers of the lab."""
+"""What of a chart and the table is taken along: files are opened, Python is run, compared with the lab's numbers."""
 
 from __future__ import annotations
 

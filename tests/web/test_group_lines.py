@@ -126,7 +126,7 @@ def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab
 
 
 def test_groups_by_host(page: Page, lab: RealLab, feeder: Feeder) -> None:
-    """A run whose ranks were on two hosts is in a group of each; the rows, the lines and the colours of runs know it."""
+    """A run whose ranks were on two hosts is in a group of each: in the rows, the lines and the colours of runs."""
     project = f"hosts-{uuid.uuid4().hex[:6]}"
     hosts = {"one": ["gpu-1"], "two": ["gpu-2"], "both": ["gpu-1", "gpu-2"], "four": ["gpu-1"]}
     for level, (name, its) in enumerate(hosts.items()):

@@ -14,7 +14,7 @@ from ..protocol import states
 from ..protocol.media import IMAGE, file_name
 from .fill import valid
 from .incoming import Event, Incoming, NewFile, NewVersion, Placed, hex_of, key_from, name_from, record_of
-from .mlflow_rows import Row
+from .mlflow_rows import PARENT, Row
 from .points import Point, Problems
 
 _STATES = {
@@ -145,6 +145,7 @@ def _record(row: Row) -> dict[str, Any]:
     return record_of(
         state, created=started, started=started, ended=None if row.end is None else row.end / 1000, why=why,
         note=row.tags.get("mlflow.note.content") or None, tags=[tag[:200] for tag in tags][:200], client="mlflow",
+        group=row.parent or row.tags.get(PARENT, ""),
     )  # fmt: skip
 
 

@@ -19,8 +19,9 @@ Rows = Iterator[tuple[Any, ...]]
 Query = Callable[[str, dict[str, Any]], Rows]
 _LARGEST = 1.7976931348623157e308  # what MLflow stores for infinity
 _RUNS = """SELECT r.run_uuid, r.name, e.name, e.experiment_id, r.user_id, r.status, r.start_time, r.end_time,
-    r.artifact_uri, r.lifecycle_stage, e.lifecycle_stage FROM runs r JOIN experiments e
-    ON e.experiment_id = r.experiment_id ORDER BY r.start_time, r.run_uuid"""
+    r.artifact_uri, r.lifecycle_stage, e.lifecycle_stage, (SELECT p.name FROM tags t JOIN runs p
+    ON p.run_uuid = t.value WHERE t.run_uuid = r.run_uuid AND t.key = 'mlflow.parentRunId') FROM runs r
+    JOIN experiments e ON e.experiment_id = r.experiment_id ORDER BY r.start_time, r.run_uuid"""
 # In the order in which they were stored: what is added later is behind. Only these two databases tell it.
 _ORDERS = {"sqlite": "rowid", "postgresql": "ctid"}
 _METRICS = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = :run ORDER BY {order}"
@@ -46,7 +47,7 @@ def rows_in(place: Path | str, problems: Problems) -> Iterator[Row]:
 
 
 def _row(query: Query, metrics: str, row: tuple[Any, ...], made: list[ModelVersion]) -> Row:
-    run_id, name, experiment, number, user, status, start, end, uri, stage, of_experiment = row
+    run_id, name, experiment, number, user, status, start, end, uri, stage, of_experiment, parent = row
     its = {"run": run_id}
     params: dict[str, str | None] = dict(query("SELECT key, value FROM params WHERE run_uuid = :run ORDER BY key", its))
     tags: dict[str, str | None] = dict(query("SELECT key, value FROM tags WHERE run_uuid = :run ORDER BY key", its))
@@ -58,7 +59,7 @@ def _row(query: Query, metrics: str, row: tuple[Any, ...], made: list[ModelVersi
         artifact_uri=uri or "", deleted="deleted" in (stage, of_experiment), digest=hex_of(repr(facts)),
         params={key: value or "" for key, value in params.items()},
         tags={key: value or "" for key, value in tags.items()},
-        metrics=partial(_metrics, query, metrics, run_id), versions=made,
+        metrics=partial(_metrics, query, metrics, run_id), versions=made, parent=parent or "",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
-from .mlflow_rows import ModelVersion, Row
+from .mlflow_rows import PARENT, ModelVersion, Row
 from .points import Problems, digest_of
 
 _STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
@@ -59,7 +59,15 @@ def _row(folder: Path, experiment: dict[str, Any], problems: Problems) -> Row | 
         params=_texts(folder / "params"),
         tags=tags,
         metrics=partial(_metrics, folder / "metrics"),
+        parent=_name_of(folder.parent, tags.get(PARENT, ""), problems),
     )
+
+
+def _name_of(experiment: Path, run: str, problems: Problems) -> str:
+    """Return the name of a run of an experiment by its id; "" where it is not there."""
+    path = experiment / run / "meta.yaml"
+    inside = run and Path(run).name == run  # the id is a text of the files: it leads nowhere else
+    return str(_meta(path, problems).get("run_name") or "") if inside and path.is_file() else ""
 
 
 def _texts(folder: Path) -> dict[str, str]:

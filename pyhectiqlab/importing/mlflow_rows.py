@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from .points import Problems
 
+PARENT = "mlflow.parentRunId"  # the tag of a nested run
+
 
 @dataclass
 class ModelVersion:
@@ -28,6 +30,7 @@ class Row:
         digest: 32 hex digits of all that is stored of it, apart from files.
         metrics: yields key, value, time and step of each point, in the order in which they were stored.
         versions: of registered models.
+        parent: name of the run that it is nested in; "": none, or it has no name.
     """
 
     id: str
@@ -45,3 +48,4 @@ class Row:
     tags: Mapping[str, str]
     metrics: Callable[[Problems], Iterator[tuple[str, float, int, int]]]
     versions: list[ModelVersion] = field(default_factory=list)
+    parent: str = ""

@@ -73,6 +73,7 @@ def test_runs_are_what_mlflow_reads_back(site: Site, mlflow: tuple[str, Any]) ->
             # Its databases hold no infinities: it stores the largest numbers in their place.
             want = [(step, INFINITIES.get(value, value), time) for step, value, time in history]
             assert sorted(got) == sorted(want), key
+    assert {run["name"].partition(" ")[0]: run["group"] for run in runs.values()} == {"first": "", "child": "first"}
     (first,) = (run for run in runs.values() if run["points"] > 3)
     want = {"lr": 0.1, "model.layers": 3, "name": "resnet", "exact": "0.10", "big": str(2**70)}
     assert first["config"] == want and first["note"] == "a note"

@@ -7,12 +7,14 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyhectiqlab.cli.watch import condition
 from pyhectiqlab.read import sql as sql_module
+from pyhectiqlab.transport.http import LabClient
 
 from .conftest import Site, eventually
 
@@ -159,6 +161,29 @@ def test_sql_has_limits(asked: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
     with pytest.raises(ValueError, match="took more than"):
         sql_module.query(endless, "asked", timeout_s=0.2)
+
+
+def test_sql_tells_what_the_caller_may_see_and_no_more(asked: Site, tmp_path: Path) -> None:
+    (tmp_path / "hidden.csv").write_text("step,loss\n1,7.5\n")
+    with asked.client() as lab:
+        secret = lab.post("/projects", {"name": "secret"})
+        lab.patch(f"/projects/{secret['id']}", {"private": True})
+        lab.post("/users", {"username": "eve", "password": "a long password"})
+        with LabClient(asked.lab.url, auth=("eve", "a long password")) as hers:
+            key = hers.post("/keys", {"name": "k"})["key"]
+    assert asked.cli("import", "csv", str(tmp_path / "hidden.csv"), "-p", "secret").returncode == 0
+    eve = Site(asked.lab, asked.home, {"HECTIQLAB_URL": asked.lab.url, "HECTIQLAB_API_KEY": key})
+    select = (
+        "SELECT DISTINCT r.name, p.value FROM points p JOIN runs r ON r.id = p.run WHERE value > 0.4 AND key = 'loss'"
+    )
+    done = eve.cli("sql", select, "--json")
+    assert json.loads(done.stdout) == [{"name": "one", "value": 0.5}], done
+    done = eve.cli("sql", select, "-p", "secret", "--json")
+    assert done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1, done
+    with asked.client() as lab:
+        lab.put(f"/projects/{secret['id']}/members/eve", {"role": "viewer"})
+    done = eve.cli("sql", select, "-p", "secret", "--json")
+    assert json.loads(done.stdout) == [{"name": "hidden", "value": 7.5}], done
 
 
 # mcp

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Fact:
     created: float = 0.0
     id: str = ""
     points: int = field(default=0)
+    hosts: list[str] = field(default_factory=list)
 
 
 class World:
@@ -66,9 +67,16 @@ class World:
         """`later`: its points are not appended yet, but with those of others."""
         n = len(self.facts)
         fact.created = 1_000.0 + n % 7  # some at the same time
+        fact.hosts = [[], ["h"], ["gpu-1"], ["gpu-1", "h"]][n % 4]
         with self.meta.writing() as tx:
-            request = AttachRequest(f"{fact.name} {n}", "p", False, f"{n:x}", 0, 1, None, "h", 1, "0", 0.0)
+            request = AttachRequest(
+                f"{fact.name} {n}", "p", False, f"{n:x}", 0, 1, None, fact.hosts[0] if fact.hosts else "", 1, "0", 0.0
+            )
             fact.id = tx.attach(request, self.user, fact.created, 60.0).run.id
+            if fact.hosts[1:]:  # a second rank
+                tx.attach(
+                    replace(request, session=f"{n:x}-1", rank=1, host=fact.hosts[1]), self.user, fact.created, 60.0
+                )
             told: list[tuple[str, dict[str, Any]]] = [
                 ("config", {"values": fact.config}),
                 ("note", {"text": fact.note}),
@@ -175,7 +183,7 @@ def holds_for(fact: Fact, term: Term, value: str) -> bool:
         return value == ANY or compare(getattr(fact, kind), op, term.number(value, NOW))
     if kind == "text":
         return low(value) in low(fact.name) or low(value) in low(fact.note) or value == fact.id
-    texts = {"tag": fact.tags, "name": [fact.name], "note": [fact.note], "author": ["ada"]}[kind]
+    texts = {"tag": fact.tags, "name": [fact.name], "note": [fact.note], "author": ["ada"], "host": fact.hosts}[kind]
     if value == ANY:
         return any(texts)
     return any(low(value) in low(t) if op == "~" else value == t for t in texts)
@@ -226,13 +234,15 @@ numbers = st.sampled_from(["0", "0.5", "-1", "2", "nan", "inf", "-inf", "0.01", 
 orders = st.sampled_from(["<", "<=", ">", ">="])
 equals = st.sampled_from(["=", "!="])
 contains = st.sampled_from(["~", "!~"])
-words = st.sampled_from([*NAMES, *TAGS, "base 0", "note", "50%", "NOTE", "ada", '"quoted"', "a,b", "="]).map(quoted)
+words = st.sampled_from(
+    [*NAMES, *TAGS, "base 0", "note", "50%", "NOTE", "ada", "gpu-1", "H", '"quoted"', "a,b", "="]
+).map(quoted)
 anything = st.sampled_from(["*", "true", "True", "null", "adam", "0.01", "nan", quoted("[1, 2]"), "{}", "1", "ADAM"])
 metric = st.tuples(st.sampled_from(KEYS), st.sampled_from(["", *(f".{stat}" for stat in STATS)])).map(
     lambda t: f"metric.{quoted(t[0])}{t[1]}"
 )
 config = st.sampled_from(PATHS).map(lambda path: f"config.{path}")
-text = st.sampled_from(["name", "note", "tag", "author"])
+text = st.sampled_from(["name", "note", "tag", "author", "host"])
 several = lambda one: st.lists(one, min_size=1, max_size=3).map(",".join)  # noqa: E731
 terms = st.one_of(
     words,
@@ -241,7 +251,21 @@ terms = st.one_of(
     st.tuples(config, orders, numbers).map("".join),
     st.tuples(config, st.one_of(equals, contains), several(anything)).map("".join),
     st.tuples(text, st.one_of(equals, contains), several(words)).map("".join),
-    st.sampled_from(["tag=*", "tag!=*", "note=*", "note!=*", "nan", "NaN", '"nan"', "metric=nan", "metric!=nan"]),
+    st.sampled_from(
+        [
+            "tag=*",
+            "tag!=*",
+            "host=*",
+            "host!=*",
+            "note=*",
+            "note!=*",
+            "nan",
+            "NaN",
+            '"nan"',
+            "metric=nan",
+            "metric!=nan",
+        ]
+    ),
     st.tuples(st.just("created"), orders, st.sampled_from(["1003", "-995s", "1970-01-01T00:16:44Z"])).map("".join),
     st.tuples(st.just("points"), st.one_of(orders, equals), st.sampled_from(["0", "2", "3"])).map("".join),
 )

@@ -21,7 +21,7 @@ from pyhectiqlab.server.table import columns_of, sorted_ids
 from pyhectiqlab.store.meta import RunQuery
 
 from ..seeds import examples
-from .test_search import CONFIGS, KEYS, NOW, PATHS, TAGS, VALUES, Fact, World, of_metric
+from .test_search import CONFIGS, KEYS, NOW, PATHS, TAGS, VALUES, Fact, World, in_folder, of_metric
 
 SORTS = [
     "created",
@@ -37,7 +37,7 @@ SORTS = [
         for sign in ("", "-")
     ),
 ]
-BY = ["tag", "state", "author", "config.lr", "config.model.depth"]
+BY = ["tag", "host", "state", "author", "config.lr", "config.model.depth"]
 COLUMNS = ['metric."loss".last', 'metric."loss".mean', 'metric."loss".min_step', f'metric."{KEYS[1]}".max', "config.lr"]
 
 facts = st.builds(
@@ -106,7 +106,7 @@ def sorted_by_model(some: list[Fact], sorts: list[str]) -> list[str]:
 def test_tables_are_sorted_and_filled_as_the_model_says(
     some: list[Fact], sorts: list[list[str]], tmp_path_factory: Any
 ) -> None:
-    world = World(tmp_path_factory.mktemp("table"))
+    world = in_folder(tmp_path_factory.mktemp("table"))
     for fact in some:
         world.add(fact)
     query = RunQuery(world.project)
@@ -125,7 +125,7 @@ def test_tables_are_sorted_and_filled_as_the_model_says(
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some=st.lists(facts, max_size=14), by=st.lists(st.sampled_from(BY), min_size=1, max_size=3, unique=True))
 def test_groups_are_those_of_the_model(some: list[Fact], by: list[str], tmp_path_factory: Any) -> None:
-    world = World(tmp_path_factory.mktemp("groups"))
+    world = in_folder(tmp_path_factory.mktemp("groups"))
     for fact in some:
         world.add(fact)
     fields, numbers = [parse_column(text) for text in by], [parse_column(text) for text in COLUMNS]
@@ -135,7 +135,8 @@ def test_groups_are_those_of_the_model(some: list[Fact], by: list[str], tmp_path
     for fact in world.facts:
         keys: list[tuple[Any, ...]] = [()]
         for field in fields:
-            own = sorted(fact.tags) or [None] if field.kind == "tag" else [value(fact, field)]
+            several = {"tag": sorted(fact.tags), "host": fact.hosts}.get(field.kind)
+            own = [value(fact, field)] if several is None else several or [None]
             keys = [(*key, v) for key in keys for v in own]
         for key in keys:
             wanted.setdefault(key, []).append(fact)
@@ -158,7 +159,7 @@ def test_groups_are_those_of_the_model(some: list[Fact], by: list[str], tmp_path
 
 
 def test_columns_that_tell_runs_apart_come_first(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = in_folder(tmp_path)
     for n in range(8):
         config = {
             "lr": 0.1 * (n % 2),

@@ -107,8 +107,8 @@ def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
         its = true() if value == ANY else _text(run_tags.c.name, term.op, value)
         return runs.c.id.in_(select(run_tags.c.run_id).where(its))
     if kind == "host":
-        its = sessions.c.host != "" if value == ANY else _text(sessions.c.host, term.op, value)
-        return runs.c.id.in_(select(sessions.c.run_id).where(its))
+        its = true() if value == ANY else _text(sessions.c.host, term.op, value)
+        return runs.c.id.in_(select(sessions.c.run_id).where(sessions.c.host != "", its))
     if kind == "text":
         return or_(_text(runs.c.name, "~", value), runs.c.id == value, _text(runs.c.note, "~", value))
     if kind == "author":

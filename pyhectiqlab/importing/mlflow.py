@@ -56,6 +56,11 @@ def runs(source: str, artifacts: tuple[Path, ...], problems: Problems) -> Iterat
 
     Raises ConfigurationError, OSError.
     """
+    if source.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"{source} is the address of a server, which is not asked: give the database that it was started with "
+            "(--backend-store-uri), mlflow.db or such as postgresql+psycopg://USER@HOST/NAME; or its folder mlruns."
+        )
     path = Path(source.removeprefix("sqlite:///")) if "://" not in source or source.startswith("sqlite:///") else None
     if path is not None and not path.exists():
         raise ConfigurationError(
@@ -145,8 +150,16 @@ def _record(row: Row) -> dict[str, Any]:
     return record_of(
         state, created=started, started=started, ended=None if row.end is None else row.end / 1000, why=why,
         note=row.tags.get("mlflow.note.content") or None, tags=[tag[:200] for tag in tags][:200], client="mlflow",
-        group=row.parent or row.tags.get(PARENT, ""),
+        group=_group(row),
     )  # fmt: skip
+
+
+def _group(row: Row) -> str:
+    """Return the group of a nested run: the name of the run around it, and a part of that one's id, as there may be
+    several of a name.
+    """
+    parent = row.tags.get(PARENT, "")
+    return f"{row.parent} {parent[:8]}".strip() if parent else ""
 
 
 def _files(origin: str, row: Row, folder: Path | None, files: list[Path], problems: Problems) -> Iterator[NewFile]:

@@ -19,7 +19,9 @@ def rows_of(root: Path, problems: Problems) -> Iterator[Row]:
     """Yield the runs of all experiments. Raises ConfigurationError for another folder, or without pyyaml."""
     experiments = sorted(path.parent for path in root.glob("*/meta.yaml"))
     if not experiments:
-        raise ConfigurationError(f"{root} is no folder of MLflow: it has no experiments with a meta.yaml.")
+        raise ConfigurationError(
+            f"{root} is no folder of MLflow: it has no experiments with a meta.yaml. Give mlruns, or mlflow.db."
+        )
     versions = _versions(root, problems)
     for folder in (*experiments, *sorted(path.parent for path in root.glob(".trash/*/meta.yaml"))):
         its = _meta(folder / "meta.yaml", problems)

@@ -73,7 +73,9 @@ def test_runs_are_what_mlflow_reads_back(site: Site, mlflow: tuple[str, Any]) ->
             # Its databases hold no infinities: it stores the largest numbers in their place.
             want = [(step, INFINITIES.get(value, value), time) for step, value, time in history]
             assert sorted(got) == sorted(want), key
-    assert {run["name"].partition(" ")[0]: run["group"] for run in runs.values()} == {"first": "", "child": "first"}
+    (child,) = (run for run in runs.values() if run["name"] == "child")
+    parent = child["meta"]["tags"]["mlflow.parentRunId"]
+    assert child["group"] == f"first {parent[:8]}" and not runs[parent]["group"]
     (first,) = (run for run in runs.values() if run["points"] > 3)
     want = {"lr": 0.1, "model.layers": 3, "name": "resnet", "exact": "0.10", "big": str(2**70)}
     assert first["config"] == want and first["note"] == "a note"
@@ -134,6 +136,7 @@ def test_what_is_nothing_of_mlflow_is_refused_with_a_line(site: Site, tmp_path: 
     with sqlite3.connect(tmp_path / "other.db") as db:
         db.execute("CREATE TABLE x (y)")
     for source, said in (
+        ("http://127.0.0.1:5000", "is the address of a server, which is not asked: give the database"),
         (tmp_path / "none", "does not exist"),
         (tmp_path, "no folder of MLflow"),
         (tmp_path / "other.db", "no database of MLflow: no such table: runs"),

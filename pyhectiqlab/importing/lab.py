@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConflictError, LabRequestError, NotFoundError
+from ..errors import REFUSALS, ConflictError, LabRequestError, NotFoundError
 from ..exporting import layout
 from ..exporting.files import is_whole
 from ..transport.file_upload import register, upload_file
@@ -49,10 +49,20 @@ def import_folder(
     """
     opened, problems, brought = Export(folder), Problems(), Brought()
     me = lab.get("/me")["user"]
-    projects = opened.projects()
-    paths = {its["id"]: _project(lab, its, project) for its in projects}
+    projects, paths, closed = [], {}, set()
+    for its in opened.projects():
+        try:
+            paths[its["id"]] = _project(lab, its, project)
+            projects.append(its)
+        except REFUSALS as e:
+            if project is not None:
+                raise
+            problems.add(f"project {its['id']}", f"the project {its['name']!r} and its runs: {e}")
+            closed.add(its["name"])
     fillings: list[Filling] = []
     for incoming in opened.runs(problems):
+        if project is None and incoming.project in closed:
+            continue
         try:
             filling = Filling(lab, incoming, project)
             filling.fill()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab.transport.http import LabClient
+from pyhectiqlab.transport.projects import project_path
 
 from .conftest import Site, unique
 from .kinds import KINDS, SAMPLES, prepare, runs_in
@@ -72,3 +73,21 @@ def test_a_key_for_metrics_alone_and_one_that_is_gone_are_told(site: Site, tmp_p
         them = Site(site.lab, site.home, {"HECTIQLAB_URL": site.lab.url, "HECTIQLAB_API_KEY": key})
         done = them.cli("import", "csv", str(source), "-p", unique("none"))
         assert done.returncode == 1 and done.stderr.count("\n") == 1 and "key" in done.stderr, done
+
+
+def test_of_an_export_with_a_project_that_is_closed_the_others_come(site: Site, tmp_path: Path) -> None:
+    closed, open_ = unique("a"), unique("b")
+    (tmp_path / "one.csv").write_text("step,loss\n1,0.5\n")
+    for project in (closed, open_):
+        assert site.cli("import", "csv", str(tmp_path / "one.csv"), "-p", project).returncode == 0
+    assert site.cli("export", closed, open_, str(tmp_path / "out")).returncode == 0
+    eve, name = reader(site)
+    with site.client() as lab:
+        lab.patch(project_path(lab, closed), {"private": True})
+        lab.put(f"/projects/{open_}/members/{name}", {"role": "member"})
+    done = eve.cli("import", "folder", str(tmp_path / "out"))
+    author, refused = done.stderr.splitlines()  # that the run gets another author is told, too
+    assert done.returncode == 1 and refused.startswith(f"Left out: the project '{closed}' and its runs: "), done
+    assert author.startswith("Left out: one (2): its author"), done
+    assert sorted(run["name"] for run in runs_in(site, open_)) == ["one", "one (2)"]
+    assert [run["name"] for run in runs_in(site, closed)] == ["one"]

@@ -101,7 +101,7 @@ def send(lab: LabClient, source: Source, project: str | None) -> Imported:
         project: name or id, made if there is none; None: as for `Run`.
 
     Raises LabRequestError, of which PermissionDeniedError where the run of that name is somebody else's and
-    ConflictError where a script has made it; OSError.
+    ConflictError where something else has made it; OSError.
     """
     target: _Target | None = None
     changed, all_imported, there = False, True, _runs_named(lab, source.name, project)
@@ -263,7 +263,7 @@ def _attach(lab: LabClient, source: Source, project: str | None, started: float,
         changed: the session that is named after the files' beginning has another content.
         joins: the run of this name may get another attempt, as imports alone have filled it.
 
-    Raises ConflictError where a script has made a run of this name, which is left as it is.
+    Raises ConflictError where something else has made a run of this name, which is left as it is.
     """
     session = source.digest if changed else source.head
     request = {
@@ -287,8 +287,8 @@ def _attach(lab: LabClient, source: Source, project: str | None, started: float,
         if e.code != "name_taken":
             raise
         raise ConflictError(
-            f"The project has a run named {source.name!r} already, which no import made: choose another name with "
-            "--name."
+            f"The project has a run named {source.name!r} already, which comes from elsewhere and is left as it is: "
+            "choose another name with --name."
         ) from None
     if answer["mode"] != "read-write":
         author = answer["run"]["author"]

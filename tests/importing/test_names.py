@@ -61,7 +61,10 @@ def test_a_run_that_a_script_made_is_left_as_it_is(site: Site, taken: str, tmp_p
         assert name not in new and any(its.startswith(f"{name} ") for its in new), new
         return
     (line,) = (line for line in done.stderr.splitlines() if repr(name) in line)
-    assert done.returncode == 1 and "which no import made: choose another name with --name" in line
+    assert (
+        done.returncode == 1
+        and "which comes from elsewhere and is left as it is: choose another name with --name" in line
+    )
     assert new == ["more"] * (kind == "tensorboard")
     assert site.cli("import", kind, str(source), "-p", taken, "--name", unique("other")).returncode == 0
 

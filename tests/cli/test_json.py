@@ -36,8 +36,8 @@ CHANGES = set(
     admin notify test, admin notify unmute, admin mail-server, admin shrink, admin move, admin adopt, admin user add,
     admin user invite, admin user role, admin user disable, admin user enable, admin user reset-password,
     admin user add-key, admin user revoke-key, admin user hand-over, admin user delete, admin project member,
-    admin project private, admin project public, admin sso link, admin sso unlink, import csv, import folder,
-    import mlflow, import neptune, import tensorboard, import trackio, import wandb, export
+    admin project private, admin project public, admin sso link, admin sso unlink, import aim, import csv,
+    import folder, import mlflow, import neptune, import tensorboard, import trackio, import wandb, export
     """.replace("\n", " ").split(",")
 )  # fmt: skip
 CHANGES = {" ".join(name.split()) for name in CHANGES}

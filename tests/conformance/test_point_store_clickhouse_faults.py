@@ -253,7 +253,7 @@ def test_whoever_pages_misses_nothing_that_is_being_inserted(place: ClickHousePl
     block = 'INSERT INTO points_blocks ("window", state, points) SELECT id, 0, 1 FROM points_windows RETURNING id'
     (number,) = ask(block, database=place.facts)[0]
     columns = "(block, writer, first, last, points, run, attempt)"
-    first = f"INSERT INTO points_batches {columns} VALUES (%s, -1, 1, 1, 1, 1, 1)"
+    first = f"INSERT INTO points_batches {columns} SELECT %s, -1, 1, 1, 1, id, 1 FROM points_runs WHERE name = 'run'"
     ask(first, number, database=place.facts)
     store.append([Writer("b").steps([2])])
     assert [p[3] for p in all_points(store)] == [1], "2 comes behind what is not there yet"

@@ -2,8 +2,8 @@
 
 A real lab and Chromium, which must be there (apt-get install chromium). The table opens beside charts and alone: the
 time from the start of loading to the first rows. Then a click on a metric's head and a search, until their rows are
-there. It is scrolled by three rows a frame and by 20; beside it an empty page, which says what the machine can do. Times
-are taken in the page. The first opening is left out; of the others, the median counts.
+there. It is scrolled by three rows a frame and by 20; beside it an empty page, which says what the machine can do.
+Times are taken in the page. The first opening is left out; of the others, the median counts.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ SCROLL = """async ([px, frames]) => {
     took.push(now - last);
     last = now;
     const box = table.getBoundingClientRect();
-    const row = document.elementFromPoint(box.left + 200, box.top + box.height / 2)?.closest('tr');
+    const middle = (Math.max(box.top, 0) + Math.min(box.bottom, innerHeight)) / 2;
+    const row = document.elementFromPoint(box.left + 200, middle)?.closest('tr');
     if (table.matches('.runs-scroll') && !row?.matches('[data-run]')) blank++;
   }
   return { frames: took, blank };
@@ -113,7 +114,9 @@ def _measured(page: Page, url: str, metrics: list[str]) -> list[Number]:
     page.add_init_script(f"({WATCH})()")
     both, alone = (_median(lambda url=url: _first_rows_ms(page, url)) for url in (wide, f"{wide}&pane=table"))
     sorts = [page.evaluate(SORTED, -place) for place in range(1, REPEAT + 1)]
-    words = [page.evaluate(FILTERED, f"config.model.name={name}") for name in ("vit", "resnet", "vit", "resnet", "vit")]
+    words = [
+        page.evaluate(FILTERED, w) for w in ("config.model.name=vit", "", "config.lr>0.01", "", "config.model.name=vit")
+    ]
     page.evaluate(FILTERED, "")
     page.wait_for_timeout(1000)
     slow, fast = page.evaluate(SCROLL, [3 * ROW_PX, 400]), page.evaluate(SCROLL, [20 * ROW_PX, 200])

@@ -114,7 +114,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const filter = [query, state && `state=${state}`].filter(Boolean);
   const listed = { project: ref, filter, sort: sorts };
   const asked = { ...listed, column: columns.filter(isValue) };
-  const early = useShownRuns(listed, route.shown);
+  const early = useShownRuns(listed, route.shown, !chosen || route.pane === 'charts' || route.shown === 'all');
   const table = useTableRows(chosen || known.data || known.error || early.data ? asked : null, REFRESH_MS);
   const shown = useShownOfTable(early, table, listed, route.shown);
   const { by } = route;
@@ -239,7 +239,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
               </div>
               {lines ? (
                 <GroupCharts route={route} groups={lines} solo={solo} looks={groupLooks} assigned={assignedGroups} project={id} board={opened.board} set={set} />
-              ) : shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
+              ) : shown.data && (data || error || route.pane === 'charts') && (drawn.length === 0 && !route.view.hidden.length ? (
                 <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
               ) : route.side === 'differences' ? (
                 <Differences

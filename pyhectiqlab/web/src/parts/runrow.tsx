@@ -1,5 +1,7 @@
 // One run as a row of a table: to pick, to draw, its name, and its values.
 
+import type { RefObject } from 'preact';
+import { useMemo, useRef } from 'preact/hooks';
 import { shadeOf } from '../base/columnstyle';
 import { formatCompact, formatDuration, plural } from '../base/format';
 import { runUrl } from '../base/links';
@@ -52,18 +54,35 @@ interface Props extends RowsProps {
   onDraw: (on: boolean, through: boolean) => void;
 }
 
-export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onEdit, onPick, onDraw, now }: Props) {
+export function RunRow(props: Props) {
+  const { run, index, columns, drawn, solo, now } = props;
   const look = drawn.get(run.id);
+  const picked = props.picked.has(run.id);
+  const latest = useRef(props);
+  latest.current = props;
+  // A row that stays as it is costs nothing while others are scrolled in.
+  return useMemo(() => <Row run={run} index={index} columns={columns} picked={picked} look={look} solo={solo} now={now} latest={latest} />, [run, index, columns, picked, look, solo, now]);
+}
+
+interface RowProps extends Pick<Props, 'run' | 'index' | 'columns' | 'solo' | 'now'> {
+  picked: boolean;
+  look: Look | undefined;
+  /** What the row calls. */
+  latest: RefObject<Pick<Props, 'onSolo' | 'onEdit' | 'onPick' | 'onDraw'>>;
+}
+
+function Row({ run, index, columns, picked, look, solo, now, latest }: RowProps) {
   const alone = solo === run.id;
-  const kinds = [picked.has(run.id) && 'chosen', solo !== null && !alone && 'faded'].filter(Boolean).join(' ');
+  const kinds = [picked && 'chosen', solo !== null && !alone && 'faded'].filter(Boolean).join(' ');
+  const onEdit = (its: TableRow) => latest.current!.onEdit(its);
   return (
     <tr data-run={run.id} aria-rowindex={index} class={kinds}>
       <td class="pick">
-        <input type="checkbox" aria-label={`Pick ${run.name}`} checked={picked.has(run.id)} onClick={(e) => onPick(e.currentTarget.checked, e.shiftKey)} />
+        <input type="checkbox" aria-label={`Pick ${run.name}`} checked={picked} onClick={(e) => latest.current!.onPick(e.currentTarget.checked, e.shiftKey)} />
       </td>
       <td class="eye">
-        <Eye drawn={look !== undefined} what={run.name} onClick={(e) => onDraw(!look, e.shiftKey)} />
-        {look && <Alone look={look} alone={alone} what={run.name} onClick={() => onSolo(alone ? null : run.id)} />}
+        <Eye drawn={look !== undefined} what={run.name} onClick={(e) => latest.current!.onDraw(!look, e.shiftKey)} />
+        {look && <Alone look={look} alone={alone} what={run.name} onClick={() => latest.current!.onSolo(alone ? null : run.id)} />}
       </td>
       <th scope="row" class="run-name" onDblClick={() => onEdit(run)}>
         <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>

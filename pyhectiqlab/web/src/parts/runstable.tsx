@@ -61,7 +61,7 @@ export function RunsTable({ table, columns: chosenColumns, layout: kept, onLayou
   useScrollMemory('table', scroller, true);
   useLitRow(scroller);
   const anchors = useRef({ pick: -1, draw: -1 }); // the rows that were clicked last
-  const chosen = new Set(picks);
+  const chosen = useMemo(() => new Set(picks), [picks]);
   /** The rows from the one that was clicked before through this one, with Shift; else this one. */
   const reached = async (what: 'pick' | 'draw', index: number, through: boolean) => {
     const from = through && anchors.current[what] >= 0 ? anchors.current[what] : index;
@@ -73,13 +73,13 @@ export function RunsTable({ table, columns: chosenColumns, layout: kept, onLayou
     onPick(on ? [...new Set([...picks, ...ids])] : picks.filter((id) => !ids.includes(id)));
   };
   const draw = async (index: number, on: boolean, through: boolean) => onDraw(await reached('draw', index, through), on);
-  const labels = columnLabels(columns);
+  const labels = useMemo(() => columnLabels(columns), [columns]);
   const loaded = rows.blocks.size;
   const formats = useMemo(() => rows.query.column.map((_, place) => alignedFormat(numbersOf(rows, place))), [rows, loaded]);
-  const shown = columns.map((name, i) => {
+  const shown = useMemo(() => columns.map((name, i) => {
     const place = rows.query.column.indexOf(name);
     return { name, label: labels[i]!, column: parseColumn(name)!, place, format: formats[place] ?? formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective), curve: curveOf(name, menu) };
-  });
+  }), [columns, labels, formats, extremes, menu.objective, menu.curves]);
   const edges: ColumnEdges = {
     layout,
     onPin: (name, on) => onLayout(withPin(layout, name, on)),

@@ -1,5 +1,6 @@
 // In which states the runs of a project are that were heard of lately: what the title of the tab says.
 
+import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import type { States } from '../base/tabmark';
 import { useLive } from './live';
@@ -7,12 +8,18 @@ import { useLoad } from './load';
 
 const LATELY = 'activity>-1d';
 const REFRESH_MS = 5000;
+const AFTER_MS = 1000; // what the page itself shows comes first
 
 /** `project`: its id; undefined: not known yet. */
 export function useRecentStates(project: string | undefined): States {
+  const [due, setDue] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setDue(true), AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const { data, refresh } = useLoad(
-    async (signal) => (project ? api.tableGroups({ project, by: ['state'], filter: [LATELY], column: [] }, signal) : null),
-    [project],
+    async (signal) => (project && due ? api.tableGroups({ project, by: ['state'], filter: [LATELY], column: [] }, signal) : null),
+    [project, due],
     REFRESH_MS,
   );
   useLive(project ? { project } : null, { state: refresh, missed: (first) => void (first || refresh()) });

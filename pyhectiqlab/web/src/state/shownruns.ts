@@ -18,11 +18,17 @@ export interface ShownRuns {
 
 type RunsQuery = Pick<TableQuery, 'project' | 'filter' | 'sort'>;
 
-/** `query`: of the table. */
-export function useShownRuns(query: RunsQuery, shown: Shown): Loaded<ShownRuns> {
+/** `query`: of the table. `early`: the table does not bring its first runs at once, so they are asked for here, too. */
+export function useShownRuns(query: RunsQuery, shown: Shown, early = true): Loaded<ShownRuns> {
   const named = typeof shown === 'string' ? null : shown;
-  return useLoad(
+  const left = useRef(''); // to the table, at first
+  return useLoad<ShownRuns | null>(
     async (signal) => {
+      const key = keyOf(query, shown);
+      if (!early && !named && left.current !== key) {
+        left.current = key;
+        return null;
+      }
       if (named?.length === 0) return { runs: [], total: 0, missing: [] };
       if (!named) {
         const { rows, total } = await firstRows({ ...query, column: [] }, mostOf(shown), signal);
@@ -52,7 +58,7 @@ export function useShownOfTable(asked: Loaded<ShownRuns>, table: TableRows, quer
   }, [rows, key]);
   const newest = useRef({ asked: asked.data, ofTable, data: asked.data });
   const before = newest.current;
-  if (asked.data !== before.asked) newest.current = { ...before, asked: asked.data, data: asked.data };
+  if (asked.data && asked.data !== before.asked) newest.current = { ...before, asked: asked.data, data: asked.data };
   if (ofTable && ofTable !== before.ofTable) newest.current = { asked: asked.data, ofTable, data: ofTable };
   const covered = useRef('');
   useEffect(() => {

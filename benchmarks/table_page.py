@@ -74,9 +74,11 @@ SCROLL = """async ([px, frames]) => {
     took.push(now - last);
     last = now;
     const box = table.getBoundingClientRect();
-    const middle = (Math.max(box.top, 0) + Math.min(box.bottom, innerHeight)) / 2;
-    const row = document.elementFromPoint(box.left + 200, middle)?.closest('tr');
-    if (table.matches('.runs-scroll') && !row?.matches('[data-run]')) blank++;
+    const seen = [...table.querySelectorAll('tbody tr')].filter((row) => {
+      const { top, bottom } = row.getBoundingClientRect();
+      return bottom > box.top && top < Math.min(box.bottom, innerHeight);
+    });
+    if (table.matches('.runs-scroll') && !seen.some((row) => row.matches('[data-run]'))) blank++;
   }
   return { frames: took, blank };
 }"""

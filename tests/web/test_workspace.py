@@ -123,6 +123,7 @@ def test_a_run_that_is_pointed_at_comes_to_the_front_and_each_side_can_have_the_
     loss.wait("d.curves.length === 10")
     expect(table).to_have_count(0)
     expect(page.locator(".legend li")).to_have_count(10)
+    page.wait_for_url(re.compile("pane=charts"))
     page.reload()
     loss.wait("d.curves.length === 10")
     page.get_by_role("radio", name="Both").click()

@@ -34,6 +34,7 @@ import { useAssigned, type Assigned } from '../state/assigned';
 import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keepLayout, keptColumns, keptLayout } from '../state/keptcolumns';
 import { useDrawnGroups, type DrawnGroups } from '../state/drawngroups';
+import { useDue } from '../state/due';
 import { goal } from '../state/goal';
 import { WhenLit } from '../state/highlight';
 import { useLive } from '../state/live';
@@ -56,6 +57,7 @@ const Differences = later(() => import('../parts/differences').then((its) => its
 
 const REFRESH_MS = 2000;
 const COLUMNS_REFRESH_MS = 10_000;
+const ROWS_FIRST_MS = 500; // for which charts wait for rows beside them: drawing them takes as long
 const PANES: readonly (readonly [Pane, string])[] = [
   ['table', 'Table'],
   ['both', 'Both'],
@@ -114,6 +116,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const filter = [query, state && `state=${state}`].filter(Boolean);
   const listed = { project: ref, filter, sort: sorts };
   const asked = { ...listed, column: columns.filter(isValue) };
+  const late = useDue(ROWS_FIRST_MS);
   const early = useShownRuns(listed, route.shown, !chosen || route.pane === 'charts' || route.shown === 'all');
   const table = useTableRows(chosen || known.data || known.error || early.data ? asked : null, REFRESH_MS);
   const shown = useShownOfTable(early, table, listed, route.shown);
@@ -239,7 +242,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
               </div>
               {lines ? (
                 <GroupCharts route={route} groups={lines} solo={solo} looks={groupLooks} assigned={assignedGroups} project={id} board={opened.board} set={set} />
-              ) : shown.data && (data || error || route.pane === 'charts') && (drawn.length === 0 && !route.view.hidden.length ? (
+              ) : shown.data && (data || error || late || route.pane === 'charts') && (drawn.length === 0 && !route.view.hidden.length ? (
                 <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
               ) : route.side === 'differences' ? (
                 <Differences

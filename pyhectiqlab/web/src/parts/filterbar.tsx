@@ -9,7 +9,7 @@ import { caretOf, replacePiece, splitTerms } from '../base/terms';
 import type { SuggestAnswer } from '../schema/lab';
 import { Icon } from '../widgets/icon';
 
-const SENT_AFTER_MS = 80;
+const SENT_AFTER_MS = 200;
 const ASKED_AFTER_MS = 80;
 const SETTLED_AFTER_MS = 200; // once the focus has left: what was clicked has not moved meanwhile
 

@@ -1,8 +1,8 @@
 // In which states the runs of a project are that were heard of lately: what the title of the tab says.
 
-import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import type { States } from '../base/tabmark';
+import { useDue } from './due';
 import { useLive } from './live';
 import { useLoad } from './load';
 
@@ -12,11 +12,7 @@ const AFTER_MS = 1000; // what the page itself shows comes first
 
 /** `project`: its id; undefined: not known yet. */
 export function useRecentStates(project: string | undefined): States {
-  const [due, setDue] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setDue(true), AFTER_MS);
-    return () => clearTimeout(timer);
-  }, []);
+  const due = useDue(AFTER_MS);
   const { data, refresh } = useLoad(
     async (signal) => (project && due ? api.tableGroups({ project, by: ['state'], filter: [LATELY], column: [] }, signal) : null),
     [project, due],

@@ -41,7 +41,7 @@ export function useShownRuns(query: RunsQuery, shown: Shown, early = true): Load
     },
     [keyOf(query, shown)],
     REFRESH_MS,
-  );
+  ) as Loaded<ShownRuns>;
 }
 
 /**

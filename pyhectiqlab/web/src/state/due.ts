@@ -1,0 +1,13 @@
+// Things of a page that come after what matters more, or after some time at the latest.
+
+import { useEffect, useState } from 'preact/hooks';
+
+/** Whether `after_ms` have passed since the page began. */
+export function useDue(after_ms: number): boolean {
+  const [due, setDue] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setDue(true), after_ms);
+    return () => clearTimeout(timer);
+  }, []);
+  return due;
+}

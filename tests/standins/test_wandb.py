@@ -206,7 +206,7 @@ def test_runs_are_continued_by_id_and_read_back(site: Site) -> None:
     assert (again.resumed, again.step, wandb.run) == (True, 2, again)
     assert wandb.init(project="standins") is again
     again.log({"loss": 0.25})
-    other = wandb.init(project="standins", name="twice", reinit=True)
+    other = wandb.init(project="standins", name="twice", reinit=True, config={"lr": "auto"})
     third = wandb.init(project="standins", name="twice", reinit="finish_previous")
     assert other.id == "twice" and third.id.startswith("twice-"), (other.id, third.id)
     wandb.finish()

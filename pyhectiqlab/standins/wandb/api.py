@@ -219,10 +219,10 @@ def _is(value: Any, wanted: Any) -> bool:
     tests: dict[str, Callable[[Any, Any], Any]] = {
         "$eq": lambda a, b: a == b,
         "$ne": lambda a, b: a != b,
-        "$gt": lambda a, b: a is not None and a > b,
-        "$gte": lambda a, b: a is not None and a >= b,
-        "$lt": lambda a, b: a is not None and a < b,
-        "$lte": lambda a, b: a is not None and a <= b,
+        "$gt": lambda a, b: a > b,
+        "$gte": lambda a, b: a >= b,
+        "$lt": lambda a, b: a < b,
+        "$lte": lambda a, b: a <= b,
         "$in": lambda a, b: any(x in b for x in a) if isinstance(a, list) else a in b,
         "$nin": lambda a, b: a not in b,
         "$exists": lambda a, b: (a is not None) == b,
@@ -230,4 +230,7 @@ def _is(value: Any, wanted: Any) -> bool:
     unknown = wanted.keys() - tests.keys()
     if unknown:
         raise CommError(f"A filter of {', '.join(unknown)} is not known here.")
-    return all(bool(tests[op](value, operand)) for op, operand in wanted.items())
+    try:
+        return all(bool(tests[op](value, operand)) for op, operand in wanted.items())
+    except TypeError:  # a number and a text, or no value: as in MongoDB's queries, which these are, they do not fit
+        return False

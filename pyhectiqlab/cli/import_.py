@@ -233,11 +233,12 @@ def _bring(
     named = dict(one.partition("=")[::2] for one in users)
     chosen = find_profile(profile)
     results = []
+    brought: dict[str, str] = {}
     with client_of(chosen) as lab:
         lab.handshake()
         for incoming in readable(runs, "What follows", problems):
             try:
-                done = bring(lab, incoming, project, settings.get("project") or chosen.project, named)
+                done = bring(lab, incoming, project, settings.get("project") or chosen.project, named, brought)
             except REFUSALS as e:
                 where = f" of the project {incoming.project!r}" if project is None and incoming.project else ""
                 problems.add(f"run {incoming.origin}", f"the run {incoming.names[0]!r}{where}: {e}")

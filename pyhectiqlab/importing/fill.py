@@ -40,7 +40,7 @@ class Filling:
         }  # fmt: skip
         self.run: dict[str, Any] = lab.post("/imports", request)
         self.problems = Problems()
-        self.origin, self.author, self.fork = incoming.origin, incoming.author, incoming.fork
+        self.origin, self.author = incoming.origin, incoming.author
         self.was_there = bool(incoming.digest) and self.run["digest"] == incoming.digest
         self.points = self.before = 0
 
@@ -87,6 +87,23 @@ class Filling:
             self.problems.lines(),
         )  # fmt: skip
 
+    def fork_among(self, brought: Mapping[str, str]) -> dict[str, Any]:
+        """Return the member of the record that says of which run of this lab it is a fork. Report a run that is not
+        there.
+
+        Args:
+            brought: origin → id here, of the runs that were brought before it.
+        """
+        if self.was_there or self._incoming.fork is None:
+            return {}
+        origin, step = self._incoming.fork
+        parent = brought.get(origin)
+        if parent is None:
+            said = "the run that it is a fork of did not come with it, so it is shown as a run of its own"
+            self.problems.add("fork", said)
+            return {}
+        return {"fork": {"parent": parent, "step": step}}
+
     def _send_file(self, file: NewFile) -> None:
         try:
             store_file(self._lab, file, self.run["run"], self.run["project_id"])
@@ -117,17 +134,25 @@ class Filling:
 
 
 def bring(
-    lab: LabClient, incoming: Incoming, project: str | None, fallback: str | None, users: Mapping[str, str]
+    lab: LabClient,
+    incoming: Incoming,
+    project: str | None,
+    fallback: str | None,
+    users: Mapping[str, str],
+    brought: dict[str, str],
 ) -> Imported:
     """Bring a run of another tool into a lab.
 
     Args:
         project: where it goes; None: into the project that it was in, else `fallback`.
         users: its author there → here; for admins of the lab.
+        brought: origin → id here, of the runs that were brought before it; this one is added.
     """
     filling = Filling(lab, incoming, project or incoming.project or fallback)
     filling.fill()
-    return filling.finish({"author": users.get(incoming.author or "")})
+    done = filling.finish({"author": users.get(incoming.author or ""), **filling.fork_among(brought)})
+    brought[incoming.origin] = filling.run["run"]
+    return done
 
 
 class _Stream:

@@ -72,13 +72,14 @@ def import_folder(
         fillings.append(filling)
     by_origin = {filling.origin: filling for filling in fillings}
     ids = opened.index["runs"]
-    runs = {run: by_origin[origin].run["run"] for run in ids if (origin := opened.origin(run)) in by_origin}
+    here = {origin: filling.run["run"] for origin, filling in by_origin.items()}
+    runs = {run: here[origin] for run in ids if (origin := opened.origin(run)) in here}
     fresh = {f.run["run"] for f in fillings if not f.was_there}
     for its in projects:
         _Project(lab, opened, its, paths[its["id"]], runs, fresh, problems).bring()
         brought.projects.append(project or its["name"])
     for filling in fillings:  # a fork names its parent, which is there by now
-        done = filling.finish({**_author(filling, users, me), **_fork(filling, by_origin)})
+        done = filling.finish({**_author(filling, users, me), **filling.fork_among(here)})
         brought.runs.append(done)
         report(done)
     for its in projects:
@@ -86,18 +87,6 @@ def import_folder(
             _try(problems, f"archive {its['name']}", partial(lab.patch, paths[its["id"]], {"archived": True}))
     brought.problems = problems.lines()
     return brought
-
-
-def _fork(filling: Filling, by_origin: Mapping[str, Filling]) -> dict[str, Any]:
-    """Return of which run of this lab it is a fork."""
-    if filling.was_there or filling.fork is None:
-        return {}
-    origin, step = filling.fork
-    parent = by_origin.get(origin)
-    if parent is None:
-        filling.problems.add("fork", "the run that it is a fork of is not in this export: only its points are there")
-        return {}
-    return {"fork": {"parent": parent.run["run"], "step": step}}
 
 
 def _author(filling: Filling, users: Mapping[str, str], me: dict[str, Any]) -> dict[str, Any]:

@@ -3,15 +3,19 @@
 A row is a value of an attribute: of a run as a whole, or of a series at a step, which is a decimal of six digits. Steps
 here are whole. A series with decimal steps is kept at the whole part of each, and beside it, at the same steps and
 times, a series `neptune/step/NAME` has the exact ones.
+
+Of a fork the exporter writes what the fork itself logged. The points that it began with are read from the files of the
+runs that it descends from.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +25,7 @@ from ..protocol import states
 from ..protocol.media import HISTOGRAM, IMAGE, Histogram, check_histogram, file_name
 from .fill import valid
 from .incoming import Event, Incoming, NewFile, Placed, hex_of, key_from, name_from, record_of, text_item
+from .neptune_forks import Family, Kin, kin_of
 from .points import Point, Problems, digest_of
 
 _PART = re.compile(r"(?P<run>.+)_part_(?P<number>\d+)\.parquet")
@@ -30,6 +35,7 @@ _LOG_CHARS_MAX = 65_536  # of one log event
 _CONSOLE = re.compile(r"monitoring/(?:[^/]+/)?(?P<channel>stdout|stderr)")
 _MONITORING = re.compile(r"monitoring/(?:[^/]+/)?(?P<name>.+)")
 Row = dict[str, Any]
+_Section = Callable[[Problems], Iterator[Placed]]
 
 
 @dataclass
@@ -43,6 +49,7 @@ class _Run:
     first: float = math.inf
     last: float = -math.inf
     decimal: set[str] = field(default_factory=set)  # series with decimal steps
+    fork: tuple[str, int | None] | None = None  # the origin of its parent, and up to which step it has its points
 
 
 def runs(data: Path, files: Path | None, problems: Problems) -> Iterator[Incoming]:
@@ -60,6 +67,7 @@ def runs(data: Path, files: Path | None, problems: Problems) -> Iterator[Incomin
     if not by_run:
         missing = "holds no runs (*_part_0.parquet)" if data.exists() else "does not exist"
         raise ConfigurationError(f"{data} {missing}: give the --data-path of neptune-exporter.")
+    kin: list[Kin] = []
     for parts in by_run.values():
         paths = [path for _, path in sorted(parts)]
         absent = next((n for n, (number, _) in enumerate(sorted(parts)) if n != number), None)
@@ -69,13 +77,26 @@ def runs(data: Path, files: Path | None, problems: Problems) -> Iterator[Incomin
                 f"parts {first}", f"{first} is missing, so its run is left out: the exporter has not finished it"
             )
             continue
+        kin.append(kin_of(paths))
+    family = Family(kin)
+    forked = {older for one in kin for older, _ in family.lineage(one)}
+    parents: dict[Kin, _Run] = {}
+    for one in family.parents_first():
         try:
-            run = _read(paths, beside, problems)
+            run = _read(list(one.paths), beside, problems)
         except (LookupError, TypeError, ValueError, AttributeError) as e:
-            problems.add(f"format {paths[0]}", f"{paths[0]} is not of the format that is known: {e!r}")
+            problems.add(f"format {one.paths[0]}", f"{one.paths[0]} is not of the format that is known: {e!r}")
             continue
         if run is not None:
-            yield _incoming(run)
+            if one in forked:
+                parents[one] = run
+            if one.parent:
+                parent = family.parent(one)
+                origin = (
+                    hex_of("neptune", run.project, one.parent) if parent not in parents else _origin(parents[parent])
+                )
+                run.fork = origin, None if one.last is None else math.floor(one.last)
+            yield _incoming(run, [(parents[older], last) for older, last in family.lineage(one) if older in parents])
 
 
 def _rows(paths: list[Path], problems: Problems | None = None) -> Iterator[Row]:
@@ -121,11 +142,17 @@ def _step(row: Row) -> int:
     return 0 if step is None else math.floor(Decimal(step))
 
 
-def _incoming(run: _Run) -> Incoming:
-    origin = hex_of("neptune", run.project, run.id)
+def _origin(run: _Run) -> str:
+    return hex_of("neptune", run.project, run.id)
+
+
+def _incoming(run: _Run, before: list[tuple[_Run, Decimal | None]]) -> Incoming:
+    """`before`: the runs that it descends from, the oldest first, and up to which step it has the points of each."""
+    origin = _origin(run)
     title = str(run.values.get("sys/name") or run.id)
     used = [path for path in (_place(run, inside) for inside in run.single.values()) if path is not None]
-    sizes = [(path, path.stat().st_size) for path in (*run.paths, *used)]
+    older = [path for parent, _ in before for path in parent.paths]
+    sizes = [(path, path.stat().st_size) for path in (*run.paths, *used, *older)]
     names = name_from(title, f"{title} {run.id}") if title != run.id else name_from(run.id)
     return Incoming(
         origin,
@@ -134,11 +161,14 @@ def _incoming(run: _Run) -> Incoming:
         name_from(run.project)[0],
         {
             "run": lambda problems: valid(_about(run), run.id, problems),
+            **_sections_before(run, before),
             "series": lambda problems: valid(_items(run, problems), run.id, problems),
+            **_steps(run, before),
         },
         lambda problems: _files(origin, run, problems),
         lambda problems: _record(run),
         str(run.values.get("sys/owner") or "") or None,
+        fork=run.fork,
     )
 
 
@@ -180,6 +210,41 @@ def _items(run: _Run, problems: Problems) -> Iterator[Placed]:
         if row["attribute_type"] in _SERIES:
             for item in _of_row(run, row, problems):
                 yield Placed(item)
+
+
+def _exact(run: _Run, before: list[tuple[_Run, Decimal | None]]) -> set[str]:
+    """Return the series that have decimal steps in it, or in a run that it descends from."""
+    return run.decimal.union(*(parent.decimal for parent, _ in before))
+
+
+def _sections_before(run: _Run, before: list[tuple[_Run, Decimal | None]]) -> dict[str, _Section]:
+    """Return a section for each run that it descends from: one that is damaged moves no points of another."""
+    exact = _exact(run, before)
+    return {f"before {_origin(parent)}": partial(_inherited, run.id, parent, last, exact) for parent, last in before}
+
+
+def _steps(run: _Run, before: list[tuple[_Run, Decimal | None]]) -> dict[str, _Section]:
+    missing = _exact(run, before) - run.decimal
+    return {"steps": partial(_exact_steps, run, missing)} if missing else {}
+
+
+def _inherited(name: str, parent: _Run, last: Decimal | None, exact: set[str], problems: Problems) -> Iterator[Placed]:
+    """Yield the points that a fork began with, as its attempt 0: curves, not what was measured of a machine."""
+    given = replace(parent, decimal=exact)
+    for row in _rows(parent.paths, problems):
+        within = last is None or Decimal(row["step"] or 0) <= last
+        if row["attribute_type"] == "float_series" and within and not _MONITORING.fullmatch(row["attribute_path"]):
+            points = (Placed(item, attempt=0) for item in _of_row(given, row, problems))
+            yield from valid(points, name, problems)
+
+
+def _exact_steps(run: _Run, names: set[str], problems: Problems) -> Iterator[Placed]:
+    """Yield the steps of series whose steps are whole here, but were not in a run that it descends from."""
+    given = replace(run, decimal=names)
+    for row in _rows(run.paths):
+        if row["attribute_type"] == "float_series" and row["attribute_path"] in names:
+            _, exact = _of_row(given, row, problems)
+            yield from valid(iter([Placed(exact)]), run.id, problems)
 
 
 def _of_row(run: _Run, row: Row, problems: Problems) -> Iterator[Point | Event | NewFile]:

@@ -120,7 +120,7 @@ def test_a_damaged_part_is_told_and_the_rest_comes(site: Site, tmp_path: Path) -
 def test_what_the_exporter_itself_wrote_is_what_it_was(site: Site) -> None:
     project = unique("neptune")
     told = imported(site, "neptune", str(SAMPLES / "neptune-exporter-0.1.0"), "-p", project)
-    assert [(one["name"], one["points"], one["problems"]) for one in told] == [("my run", 11, []), ("child", 1, [])]
+    assert [(one["name"], one["points"], one["problems"]) for one in told] == [("my run", 11, []), ("child", 9, [])]
     one, two = site.find(f"{project}/my run"), site.find(f"{project}/child")
     began = 1_704_164_645.678
     assert points(site, one["id"], "train/loss") == [
@@ -133,6 +133,16 @@ def test_what_the_exporter_itself_wrote_is_what_it_was(site: Site) -> None:
     assert "params" not in two["config"] and two["config"]["only"] == {"of": {"child": "x"}}
     assert two["config"]["neptune"]["forking"] == {"parent": "one", "step": 1.0}
     assert (one["state"], two["state"], [tag["name"] for tag in one["tags"]]) == ("completed", "failed", ["a", "b"])
+    assert two["fork"] == {"parent": one["id"], "step": 1, "copying": False} and one["fork"] is None
+    assert sorted(p[:2] for p in points(site, two["id"], "train/loss")) == [(0, 1.0), (1, 0.5), (2, 0.125)]
+    assert sorted(p[:2] for p in points(site, two["id"], "neptune/step/valid/acc")) == [
+        (0, 0.5),
+        (0, 0.500001),
+        (1, 1.0),
+    ]
+    with site.client() as lab:
+        keys = {item["key"] for item in lab.pages(f"/runs/{two['id']}/keys")}
+        assert keys == {"train/loss", "valid/acc", "neptune/step/valid/acc"}  # not how busy the parent's machine was
     with site.client() as lab:
         names = {item["name"]: item["step"] for item in lab.pages(f"/runs/{one['id']}/artifacts")}
         assert names == {"model%2Fnet.bin": None, "images.png": 7}
@@ -149,3 +159,81 @@ def test_an_export_that_was_not_finished_is_left_out_until_it_is(site: Site, tmp
     first.with_suffix(".parquet.tmp").rename(first)
     imported(site, "neptune", str(tmp_path), "-p", project)
     assert [p[:2] for p in points(site, f"{project}/RUN-1", "loss")] == [(1, 0.5), (2, 0.25)]
+
+
+def curve(run: str, steps: range, value: float, *forking: dict[str, Any]) -> list[dict[str, Any]]:
+    about = [one("sys/custom_run_id", "string", f"own {run}"), *forking]
+    return [*about, *(series("loss", "float_series", str(step), value, step) for step in steps)]
+
+
+def fork_of(parent: str, step: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    return one("sys/forking/parent", "string", parent), one("sys/forking/step", "float", step)
+
+
+def test_forks_of_forks_begin_with_the_curves_that_they_have_in_neptune(site: Site, tmp_path: Path) -> None:
+    """In order of names a fork comes before the runs that it descends from; a parent is named by either of its ids."""
+    export(tmp_path, "RUN-1", curve("RUN-1", range(6, 8), 3.0, *fork_of("own RUN-3", 5.0)))
+    export(tmp_path, "RUN-3", curve("RUN-3", range(3, 9), 2.0, *fork_of("RUN-9", 2.0)))
+    export(
+        tmp_path, "RUN-4", curve("RUN-4", range(2, 4), 4.0, *fork_of("RUN-3", 1.0))
+    )  # before its parent's own points
+    export(tmp_path, "RUN-9", curve("RUN-9", range(9), 1.0))
+    project = unique("neptune")
+    told = imported(site, "neptune", str(tmp_path), "-p", project)
+    assert [(one["name"], one["problems"]) for one in told] == [(f"RUN-{n}", []) for n in (9, 3, 1, 4)]
+    runs = {name: site.find(f"{project}/{name}") for name in ("RUN-1", "RUN-3", "RUN-4", "RUN-9")}
+    curves = {name: [p[:2] for p in points(site, run["id"], "loss")] for name, run in runs.items()}
+    assert curves["RUN-1"] == [(0, 1.0), (1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 2.0), (6, 3.0), (7, 3.0)]
+    assert curves["RUN-3"] == [(step, 1.0 if step < 3 else 2.0) for step in range(9)]
+    assert curves["RUN-4"] == [(0, 1.0), (1, 1.0), (2, 4.0), (3, 4.0)]
+    assert runs["RUN-1"]["fork"] == {"parent": runs["RUN-3"]["id"], "step": 5, "copying": False}
+    assert runs["RUN-4"]["fork"] == {"parent": runs["RUN-3"]["id"], "step": 1, "copying": False}
+    again = imported(site, "neptune", str(tmp_path), "-p", project)
+    assert all(one["was_there"] for one in again)
+    assert {name: [p[:2] for p in points(site, run["id"], "loss")] for name, run in runs.items()} == curves
+
+
+def test_a_fork_at_a_decimal_step_begins_with_the_points_up_to_it(site: Site, tmp_path: Path) -> None:
+    parent = [series("loss", "float_series", str(n / 4), n / 4, n) for n in range(12)]
+    child = [series("loss", "float_series", str(n), float(n), 20 + n) for n in (2, 3)]
+    export(tmp_path, "RUN-1", parent)
+    export(tmp_path, "RUN-2", [*fork_of("RUN-1", 1.25), *child])
+    project = unique("neptune")
+    imported(site, "neptune", str(tmp_path), "-p", project)
+    exact = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 2.0, 3.0]
+    for key in ("loss", "neptune/step/loss"):  # of the fork's own steps, too, which are whole
+        assert [value for _, value, _ in points(site, f"{project}/RUN-2", key)] == exact
+
+
+def test_a_fork_whose_parent_is_missing_is_told_and_becomes_one_when_it_comes(site: Site, tmp_path: Path) -> None:
+    export(tmp_path, "RUN-2", curve("RUN-2", range(3, 5), 2.0, *fork_of("RUN-1", 2.0)))
+    project = unique("neptune")
+    done = site.cli("import", "neptune", str(tmp_path), "-p", project)
+    assert done.returncode == 1 and "RUN-2: the run that it is a fork of did not come with it" in done.stderr, done
+    assert site.find(f"{project}/RUN-2")["fork"] is None
+    export(tmp_path, "RUN-1", curve("RUN-1", range(4), 1.0))
+    imported(site, "neptune", str(tmp_path), "-p", project)
+    assert sorted(p[:2] for p in points(site, f"{project}/RUN-2", "loss")) == [
+        (n, 1.0 if n < 3 else 2.0) for n in range(5)
+    ]
+    assert site.find(f"{project}/RUN-2")["fork"]["parent"] == site.find(f"{project}/RUN-1")["id"]
+
+
+def test_a_circle_of_forks_and_a_damaged_parent_stop_nothing(site: Site, tmp_path: Path) -> None:
+    export(tmp_path, "RUN-1", curve("RUN-1", range(2), 1.0, *fork_of("RUN-2", 1.0)))
+    export(tmp_path, "RUN-2", curve("RUN-2", range(2, 4), 2.0, *fork_of("RUN-1", 1.0)))
+    export(tmp_path, "RUN-3", curve("RUN-3", range(3), 3.0))
+    export(tmp_path, "RUN-4", curve("RUN-4", range(3, 5), 4.0, *fork_of("RUN-3", 2.0)))
+    part = tmp_path / "data" / "org_proj_1a2b" / "RUN-3_part_0.parquet"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:200])
+    project = unique("neptune")
+    done = site.cli("import", "neptune", str(tmp_path), "-p", project)
+    assert done.returncode == 1 and "RUN-3_part_0.parquet" in done.stderr and "Traceback" not in done.stderr, done
+    assert [p[:2] for p in points(site, f"{project}/RUN-4", "loss")] == [(3, 4.0), (4, 4.0)]
+    part.write_bytes(whole)
+    done = site.cli("import", "neptune", str(tmp_path), "-p", project)
+    assert "RUN-3" not in done.stderr and "Traceback" not in done.stderr, done
+    assert sorted(p[:2] for p in points(site, f"{project}/RUN-4", "loss")) == [
+        (n, 3.0 if n < 3 else 4.0) for n in range(5)
+    ]

@@ -2,8 +2,13 @@
 
 const OP = /==|!=|<=|>=|!~|=|<|>|~/;
 
+/** The first comparison in a term, of which `plain` has hidden what is quoted. */
+export function comparisonOf(shown: string): RegExpExecArray | null {
+  return OP.exec(shown);
+}
+
 /** The text with an x for each character that is quoted, of the same length. */
-function plain(text: string): string {
+export function plain(text: string): string {
   let out = '';
   let open = false;
   for (let i = 0; i < text.length; i++) {

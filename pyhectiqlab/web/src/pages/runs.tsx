@@ -18,7 +18,7 @@ import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
 import { CopyPython } from '../parts/copypython';
-import { FilterBar } from '../parts/filterbar';
+import { FilterBar, SearchProblem } from '../parts/filterbar';
 import { FirstRun } from '../parts/firstrun';
 import { GroupPicker } from '../parts/grouppicker';
 import { GroupsTable, inOrder, useGroups } from '../parts/groupstable';
@@ -117,7 +117,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const listed = { project: ref, filter, sort: sorts };
   const asked = { ...listed, column: columns.filter(isValue) };
   const late = useDue(ROWS_FIRST_MS);
-  const early = useShownRuns(listed, route.shown, !chosen || route.pane === 'charts' || route.shown === 'all');
+  const early = useShownRuns(listed, route.shown, (!chosen && !known.data) || route.pane === 'charts' || route.shown === 'all');
   const table = useTableRows(chosen || known.data || known.error || early.data ? asked : null, REFRESH_MS);
   const shown = useShownOfTable(early, table, listed, route.shown);
   const { by } = route;
@@ -174,8 +174,8 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     if (all) setPicks(all.rows.map((run) => run.id));
   };
   const filtered = query !== '' || state !== '';
-  // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
-  const unclear = error?.code === 'bad_filter' ? error.message : '';
+  // A search that cannot be understood is told beside the box; the runs stay.
+  const unclear = error?.code === 'bad_filter';
   const some = (data ? data.total > 0 : !!shown.data?.runs.length) && !opened.opening;
   const rows = {
     columns,
@@ -212,7 +212,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         <Picked hint={route.pane !== 'charts'} picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
       </div>
       <ActionTold actions={actions} />
-      {unclear && <p class="problem" role="alert">{unclear}</p>}
+      {unclear && <SearchProblem text={error.message} />}
       {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are drawn at a time: leave some out first.</p>}
       {error && !unclear && <p class="problem" role="alert">{error.message}</p>}
       {!some && (!data || opened.opening) && !error && <Waiting />}

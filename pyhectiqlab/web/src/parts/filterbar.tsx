@@ -4,12 +4,16 @@ import type { TargetedKeyboardEvent } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { ApiError, UnreachableError } from '../api/http';
+import { isHalfTyped } from '../base/halftyped';
 import { Newest } from '../base/limiter';
+import { ALL_STATES } from '../base/runstate';
 import { caretOf, replacePiece, splitTerms } from '../base/terms';
 import type { SuggestAnswer } from '../schema/lab';
+import { Store, useStore } from '../state/store';
 import { Icon } from '../widgets/icon';
 
-const SENT_AFTER_MS = 200;
+const SENT_EVERY_MS = 80; // at the most, while a key is held down
+const PAUSED_AFTER_MS = 600; // since the last key: what is half typed then is sent as it is
 const ASKED_AFTER_MS = 80;
 const SETTLED_AFTER_MS = 200; // once the focus has left: what was clicked has not moved meanwhile
 
@@ -19,6 +23,14 @@ interface Props {
   onChange: (query: string) => void;
 }
 
+/** From a key in the search until a pause, Enter, or until the focus has left. */
+const isTyping = new Store(false);
+const FEW: Record<string, readonly string[]> = { state: ALL_STATES, archived: ['true', 'false'] };
+
+/**
+ * A search is sent at each key, as soon as its terms are whole. What is half typed is kept back until somebody pauses,
+ * presses Enter or leaves the field.
+ */
 export function FilterBar({ project, value, onChange }: Props) {
   const [terms, setTerms] = useState(() => splitTerms(value));
   const [draft, setDraft] = useState('');
@@ -37,14 +49,26 @@ export function FilterBar({ project, value, onChange }: Props) {
     setTerms(splitTerms(value));
     setDraft('');
   }, [value]);
-  useEffect(() => {
-    if (query === sent.current) return;
-    const timer = setTimeout(() => {
+  const typing = useStore(isTyping);
+  const sentAt = useRef(-Infinity);
+  useLayoutEffect(() => {
+    if (query === sent.current || (typing && isHalfTyped(draft, FEW))) return;
+    const send = () => {
       sent.current = query;
+      sentAt.current = performance.now();
       onChange(query);
-    }, SENT_AFTER_MS);
+    };
+    const wait_ms = typing ? sentAt.current + SENT_EVERY_MS - performance.now() : 0;
+    if (wait_ms <= 0) return send();
+    const timer = setTimeout(send, wait_ms);
     return () => clearTimeout(timer);
-  }, [query]);
+  }, [query, typing]);
+  useEffect(() => {
+    if (!typing) return;
+    const timer = setTimeout(() => isTyping.set(false), PAUSED_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [draft, typing]);
+  useEffect(() => () => isTyping.set(false), []);
   useEffect(() => {
     if (focused || !draft) return;
     const timer = setTimeout(settle, SETTLED_AFTER_MS);
@@ -60,10 +84,12 @@ export function FilterBar({ project, value, onChange }: Props) {
   function settle(): void {
     setTerms([...terms, ...splitTerms(draft)]);
     setDraft('');
+    isTyping.set(false);
     close();
   }
   function type(text: string, caret: number): void {
     setDraft(text);
+    isTyping.set(true);
     ask(text, caret);
   }
   function accept(index: number): void {
@@ -73,6 +99,7 @@ export function FilterBar({ project, value, onChange }: Props) {
     if (answer.kind === 'value' && next.caret === next.text.length) {
       setTerms([...terms, ...splitTerms(next.text)]);
       setDraft('');
+      isTyping.set(false);
       close();
       return;
     }
@@ -135,7 +162,7 @@ export function FilterBar({ project, value, onChange }: Props) {
           onInput={(e) => type(e.currentTarget.value, e.currentTarget.selectionStart ?? e.currentTarget.value.length)}
           onClick={(e) => ask(draft, e.currentTarget.selectionStart ?? draft.length)}
           onFocus={() => setFocused(true)}
-          onBlur={() => (setFocused(false), close())}
+          onBlur={() => (setFocused(false), isTyping.set(false), close())}
           onKeyDown={onKeyDown}
         />
       </div>
@@ -157,6 +184,11 @@ export function FilterBar({ project, value, onChange }: Props) {
       </ul>
     </div>
   );
+}
+
+/** What is wrong with a search. It is said once nobody types any more. */
+export function SearchProblem({ text }: { text: string }) {
+  return useStore(isTyping) ? null : <p class="problem" role="alert">{text}</p>;
 }
 
 /** What may come next, of the text that was asked for last. */

@@ -3,8 +3,8 @@ import { Frames } from './frames';
 
 /** Frames that come when they are called for, and a clock that tasks move. */
 function stage() {
-  const state = { now: 0, turns: [] as (() => void)[], did: [] as string[] };
-  const frames = new Frames((turn) => state.turns.push(turn), () => state.now);
+  const state = { now: 0, turns: [] as (() => void)[], did: [] as string[], still: false };
+  const frames = new Frames((turn) => state.turns.push(turn), () => state.now, () => state.still);
   const task = (name: string, takes_ms: number) => frames.add(name[0], () => (state.did.push(name), (state.now += takes_ms)));
   const frame = async () => {
     state.turns.shift()?.();
@@ -30,4 +30,14 @@ test('a newer task replaces the one of its name that waits; one that was dropped
   task('a2', 1);
   frames.drop('b');
   expect(await frame()).toBe('a2');
+});
+
+test('while the page lies still, one frame takes many tasks, until somebody touches it', async () => {
+  const { state, task, frame } = stage();
+  state.still = true;
+  for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) task(name, 7);
+  expect(await frame()).toBe('a b c d e');
+  for (const name of ['g', 'h', 'i']) task(name, 7);
+  state.still = false;
+  expect([await frame(), await frame()]).toEqual(['f', 'g']);
 });

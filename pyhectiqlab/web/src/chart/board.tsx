@@ -19,6 +19,7 @@ import { useKeys } from '../state/keys';
 import { useAxes } from '../state/axes';
 import { useLive } from '../state/live';
 import { NO_POINTS, noPoints, revival } from '../state/session';
+import { isStill } from '../state/still';
 import { useStore } from '../state/store';
 import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
@@ -70,7 +71,7 @@ const PANEL_BUCKETS_MAX = 16_000; // of very many lines each has fewer than pixe
 const PATTERN_KEYS_MAX = 3000; // that patterns look at
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
-const frames = new Frames(); // panels that are drawn anew
+const frames = new Frames(undefined, undefined, isStill); // panels that are drawn anew
 
 export function Board({ runs, ranks, attempts, live, over, view: asked, setView: setAsked, onRunNews, project, name = project ?? '', legend = true, fetch = fetchLines, assigned }: Props) {
   const told = useTold(runs, ranks, asked, assigned);

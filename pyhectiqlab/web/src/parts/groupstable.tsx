@@ -9,7 +9,7 @@ import { groupId } from '../base/grouplines';
 import type { Look } from '../base/looks';
 import { columnLabels, curveOf, isValue, parseColumn } from '../base/tablecolumns';
 import type { GroupAnswer, StatisticsAnswer } from '../schema/lab';
-import { useNow } from '../state/clock';
+import { useNowWith } from '../state/clock';
 import { useLitRow } from '../state/litrow';
 import { useLoad, type Loaded } from '../state/load';
 import { useScrollMemory } from '../state/scrolls';
@@ -23,6 +23,7 @@ import type { TableProps } from './runstable';
 import { ColumnHead } from './tablehead';
 
 const REFRESH_MS = 2000;
+const CLOCK_MS = 3000; // of durations and ages, where no news of groups come
 const SHOWN_FIRST = 200; // groups
 const ROWS_MAX = 100; // runs of an opened group
 
@@ -54,7 +55,7 @@ export function inOrder(groups: Groups, by: readonly string[], columns: readonly
 }
 
 export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, onSort, picks, onPick, drawn, onDraw, solo, onSolo, onEdit, menu, extremes }: Props) {
-  const now = useNow(true);
+  const now = useNowWith(groups.data, CLOCK_MS);
   const scroller = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const [all, setAll] = useState(false);

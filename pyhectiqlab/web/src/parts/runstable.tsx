@@ -9,7 +9,7 @@ import type { Look } from '../base/looks';
 import { lowBest } from '../base/objective';
 import { columnLabels, curveOf, parseColumn } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
-import { useNow } from '../state/clock';
+import { useNowWith } from '../state/clock';
 import { useLitRow } from '../state/litrow';
 import { useNarrow } from '../state/narrow';
 import { useScrollMemory } from '../state/scrolls';
@@ -20,6 +20,7 @@ import { RunRow } from './runrow';
 import { ColumnWidth } from './columnwidth';
 import { ColumnHead, SortHead, type ColumnEdges, type ColumnMenu } from './tablehead';
 
+const CLOCK_MS = 3000; // of durations and ages, where no news of rows come
 const ROW_PX = 35; // --row-height of styles.css
 
 export interface TableProps {
@@ -49,7 +50,7 @@ export function RunsTable({ table, columns: chosenColumns, layout: kept, onLayou
   const layout = dragged ?? kept;
   const columns = useMemo(() => laidOut(chosenColumns, layout), [chosenColumns, layout]);
   const rows = table.data!;
-  const now = useNow(true);
+  const now = useNowWith(rows, CLOCK_MS);
   const scroller = useRef<HTMLDivElement>(null);
   const narrow = useNarrow();
   const height = narrow ? cardHeight(columns.length) : ROW_PX;

@@ -12,7 +12,6 @@ from _common import Number, arguments, report
 from _fill import Wish, fill
 
 from pyhectiqlab.store.meta import MetaStore
-from pyhectiqlab.store.points import PointStore
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
@@ -41,7 +40,11 @@ def folder_of(args: argparse.Namespace) -> Iterator[Path]:
 
 
 def main_of(
-    question: str | None, measured: Callable[[MetaStore, PointStore], list[Number]], *, keys: int, keys_per_run: int
+    question: str | None,
+    measured: Callable[[MetaStore, SqlitePointStore], list[Number]],
+    *,
+    keys: int,
+    keys_per_run: int,
 ) -> None:
     """Be the main function of a benchmark that measures at the stores."""
     parser = arguments(question)

@@ -19,6 +19,7 @@
         ├── EngineAwayError
         ├── OlderSchemaError
         ├── OutcomeUnknownError
+        ├── SlowSearchError
         └── NewerSchemaError
 
 Training code meets only TypeError and ValueError (a programming mistake at the call) and RunClosedError. Everything
@@ -123,6 +124,10 @@ class EngineAwayError(StoreError):
 
 class OlderSchemaError(StoreError):
     """The data were written by an earlier version, and this command does not upgrade them."""
+
+
+class SlowSearchError(StoreError):
+    """An answer takes longer than a search may. What was done for it is kept: asking again goes on from there."""
 
 
 class NewerSchemaError(StoreError):

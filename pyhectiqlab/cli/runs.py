@@ -50,8 +50,9 @@ def command(
     Archived runs are listed only where a term says so: archived=true, archived=* for all, or id=ID.
 
     Runs are sorted by created, name, state, duration, started, ended, points, author, activity, config.PATH or
-    metric.KEY.last (min, max, mean, …). In JSON, times are seconds since 1970 UTC, `duration` is in seconds, and
-    `state_why` and `state_rank` tell how a run came to its state.
+    metric.KEY.last (min, max, mean, …; "metric.KEY.smoothed(gaussian,100)" is where its smoothed line ends, as a chart
+    draws it; 30s in place of 100 smooths over seconds). In JSON, times are seconds since 1970 UTC, `duration` is in
+    seconds, and `state_why` and `state_rank` tell how a run came to its state.
     """
     from ..read.search import search_runs
 

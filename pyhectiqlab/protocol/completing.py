@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .search import FIELDS, OP, STATS
+from .search import FIELDS, OP, SMOOTHINGS, STATS
 
 OPS = {
     "=": "is",
@@ -21,6 +21,7 @@ OPS = {
     ">": "above",
     ">=": "at least",
 }
+SMOOTHED_WIDTH = 100  # that is suggested
 _EQUAL, _LIKE, _ORDER = ("=", "!="), ("~", "!~"), ("<", "<=", ">", ">=")
 _GAP = re.compile(r"[^\s,]\s+(?:[^\s,]|$)")  # a space that no comma explains ends a term
 _FIELD_END = re.compile(r"\s|" + OP.pattern)
@@ -88,6 +89,18 @@ def without_stat(name: str) -> tuple[str, str]:
     """
     key, dot, rest = name.rpartition(".")
     return (key, rest) if dot and key and any(stat.startswith(rest) for stat in STATS) else (name, "")
+
+
+def smoothings_of(name: str) -> tuple[str, list[str]]:
+    """Return the key of a metric, and which smoothings the text typed behind it may become: of "loss.smoothed(m",
+    "loss" with the mean and the median. Their width is one to be changed.
+    """
+    key, dot, rest = name.rpartition(".")
+    if not dot or not key:
+        return name, []
+    wanted = rest.replace(" ", "")
+    kinds = [kind for kind in SMOOTHINGS if f"smoothed({kind},{SMOOTHED_WIDTH}".startswith(wanted)]
+    return (key, [f"smoothed({kind},{SMOOTHED_WIDTH})" for kind in kinds]) if wanted else (name, [])
 
 
 def unquoted(text: str) -> str:

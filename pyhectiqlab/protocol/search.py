@@ -16,7 +16,8 @@ A search is terms with spaces between them, or AND; a run is found when all of t
             | config.PATH                                  names of nested values with dots between them
             | metric.KEY[.STAT]                            over all ranks and attempts; STAT: last (without one), first,
                                                            min, max, mean, count (of points), nan (how many are NaN),
-                                                           min_step, max_step (the lowest steps with these values)
+                                                           min_step, max_step (the lowest steps with these values),
+                                                           smoothed(KIND,WIDTH), see below
             | metric                                       any metric: metric=nan is the word nan; metric!=nan
     OP      = "=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"     spaces around it are allowed
     VALUE   = TEXT {"," TEXT}                              several: any of them; "*": any value at all
@@ -29,6 +30,10 @@ quotes, spaces, commas and operators are plain characters, and \\" is a quote: m
 
 Runs that are archived are found only by a search with a term of it (archived=true for these alone, archived=* for all),
 or with their ids (id=…).
+
+metric.KEY.smoothed(KIND,WIDTH) is the last value of the line that a chart draws of the metric over all ranks, smoothed:
+KIND is exponential, gaussian, mean or median (store/smoothing.py). WIDTH is in steps, or with s, m, h or d behind it a
+time, over which the line is smoothed then: metric.loss.smoothed(gaussian,100)<0.2, metric.loss.smoothed(mean,30s)
 
 Values of a config that are no numbers compare as text: true, false, null, lists as JSON (searchable.py).
 """
@@ -72,6 +77,11 @@ SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "
 
 _BETWEEN = ("AND", "and", "&&", "OR")  # what stands between terms, where it is a word of its own
 OP = re.compile("==|!=|<=|>=|!~|=|<|>|~")  # the longer ones first
+SMOOTHINGS = ("exponential", "gaussian", "mean", "median")
+SMOOTHED_WIDTH_MAX = (1 << 53) - 1  # steps or µs: what a browser's numbers hold exactly
+_SMOOTHED = re.compile(r"(.+)\.(smoothed\((.*)\))", re.DOTALL)
+_WIDTH = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,6})?)([smhd]?)")
+_OPEN_SMOOTHED = re.compile(r"\.smoothed\([^)]*$")
 _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 
 
@@ -84,6 +94,43 @@ class Field:
     kind: str  # one of FIELDS, or "config", or "metric"
     name: str = ""
     stat: str = ""
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """The statistic smoothed(KIND,WIDTH). `width`: in steps, or where `timed` in µs."""
+
+    kind: str
+    width: int
+    timed: bool
+
+    def __str__(self) -> str:
+        if not self.timed:
+            return f"smoothed({self.kind},{self.width})"
+        seconds, rest = divmod(self.width, 1_000_000)
+        return f"smoothed({self.kind},{seconds}{f'.{rest:06}'.rstrip('0') if rest else ''}s)"
+
+
+def smoothed_of(stat: str) -> Smoothed | None:
+    """Return what a statistic says of smoothing; None: it is another one. Raises ValueError for a wrong one."""
+    if not (stat.startswith("smoothed(") and stat.endswith(")")):
+        return None
+    kind, _, width = (part.strip() for part in stat[len("smoothed(") : -1].partition(","))
+    if kind not in SMOOTHINGS:
+        near = difflib.get_close_matches(kind, SMOOTHINGS, n=1)
+        raise ValueError(
+            f"there is no smoothing {kind[:32]!r}"
+            + (f"; did you mean {near[0]}?" if near else f": there are {', '.join(SMOOTHINGS)}")
+        )
+    its = _WIDTH.fullmatch(width)
+    unit = "" if its is None else its[2]
+    number = 0.0 if its is None else float(its[1]) * (1e6 * _SPANS[unit] if unit else 1)
+    if not 1 <= number <= SMOOTHED_WIDTH_MAX or (not unit and number % 1):
+        raise ValueError(
+            f"the width of a smoothing is a whole number of steps, or a time such as 30s, not {width[:32]!r}: "
+            f"smoothed({kind},100)"
+        )
+    return Smoothed(kind, round(number), bool(unit))
 
 
 @dataclass(frozen=True)
@@ -256,6 +303,8 @@ def _words(text: str) -> Iterable[_Word]:
     characters = iter(enumerate(text))
     for at, c in characters:
         if quote is None and c.isspace():
+            if word is not None and _OPEN_SMOOTHED.search(word.plain):
+                continue  # smoothed(gaussian, 100) is one word
             if word is not None:
                 yield word
             word = None
@@ -302,6 +351,10 @@ def parse_field(name: str) -> Field:
     if kind == "config" and rest:
         return Field("config", rest)
     if kind == "metric" and rest:
+        if smoothed := _SMOOTHED.fullmatch(rest):
+            return Field("metric", smoothed[1], str(smoothed_of(smoothed[2])))
+        if _OPEN_SMOOTHED.search(rest):
+            raise ValueError("a ) is missing behind smoothed(KIND,WIDTH")
         key, _, stat = rest.rpartition(".")
         return Field("metric", key, stat) if key and stat in STATS else Field("metric", rest, "last")
     near = difflib.get_close_matches(name, FIELDS, n=1)

@@ -158,7 +158,9 @@ def search_runs(
         text: a part of the name or note, or an id.
         config: values that its config has, nested or by path ("model.layers").
         sort: created, name, state, duration, started, ended, points, author, activity, config.PATH, or metric.KEY.min
-            and the like; descending with a - before it. Runs without the value come last.
+            and the like; descending with a - before it. Runs without the value come last. As in terms and columns,
+            metric.KEY.smoothed(gaussian,100) is where the smoothed line of a chart ends: the kind is exponential,
+            gaussian, mean or median, and the width is in steps, or in seconds with an s behind it.
         keys: metrics whose last values each run has in `last`. None given: its first eight.
         limit: at most so many runs. None: all.
         profile: name of a profile. None: the one in use.

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from .._version import __version__
-from ..errors import StoreError
+from ..errors import SlowSearchError, StoreError
 from ..store.meta import FullError
 from .access import caller, check_guarded
 from .admission import Admission
@@ -132,6 +132,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
+    app.add_exception_handler(SlowSearchError, _slow_search)
     app.add_exception_handler(FullError, _full)
     app.add_exception_handler(Exception, _unforeseen)
     app.state.route_paths = [
@@ -190,6 +191,10 @@ def _invalid(_: Request, error: Exception) -> Response:
 
 def _full(_: Request, error: Exception) -> Response:
     return reply(error_body(422, "full", str(error)), 422)
+
+
+def _slow_search(_: Request, error: Exception) -> Response:
+    return reply(error_body(503, "slow_search", str(error)), 503, {"Retry-After": "1"})
 
 
 def _store_error(_: Request, error: Exception) -> Response:

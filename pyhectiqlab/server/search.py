@@ -11,9 +11,9 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..protocol.search import Field
+from ..protocol.search import Field, smoothed_of
 from ..store.meta import MetaView, RunPage, RunQuery
-from ..store.points import PointStore, Summary
+from ..store.points import PointStore, Smoothing, Summary
 
 Value = float | str
 
@@ -39,11 +39,23 @@ def find_ids(view: MetaView, points: PointStore, query: RunQuery, now: float) ->
         if term.field.kind == "metric" and not term.field.name:
             having = points.with_nan(ids)
             ids = [run for run in ids if (run in having) != term.negated]
+        elif (smoothed := smoothed_values(points, term.field, ids)) is not None:
+            holds = term.test(now)
+            ids = [run for run in ids if holds(smoothed.get(run))]
         elif term.field.kind == "metric":
             its = points.summaries(term.field.name, ids)
             stat, holds = _stat(term.field), term.test(now)
             ids = [run for run in ids if holds(stat(its.get(run)))]
     return ids
+
+
+def smoothed_values(points: PointStore, field: Field, ids: Sequence[str]) -> Mapping[str, float] | None:
+    """Return where the smoothed lines of these runs end; None: the field is none of that. Raises SlowSearchError."""
+    smoothed = smoothed_of(field.stat) if field.kind == "metric" else None
+    if smoothed is None:
+        return None
+    its = Smoothing(smoothed.kind, smoothed.width)  # type: ignore[arg-type]
+    return points.smoothed(field.name, its, ids, "time" if smoothed.timed else "step")
 
 
 def value_in(summary: Summary, field: Field) -> float | None:
@@ -70,6 +82,8 @@ def values_of(view: MetaView, points: PointStore, field: Field, ids: Sequence[st
     """
     if field.kind == "config":
         return view.config_values(field.name)
+    if (smoothed := smoothed_values(points, field, ids)) is not None:
+        return smoothed
     value_of = _value_of(field)
     its = points.summaries(field.name, ids).items()
     return {run: value for run, summary in its if (value := value_of(summary)) is not None}

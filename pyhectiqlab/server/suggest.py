@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..protocol import search
-from ..protocol.completing import OPS, Piece, fields_like, ops_of, piece_at, without_stat
+from ..protocol.completing import OPS, SMOOTHED_WIDTH, Piece, fields_like, ops_of, piece_at, smoothings_of, without_stat
 from ..protocol.search import Field, quoted
 from ..protocol.states import ALL_STATES
 from ..store.meta import MetaView, RunQuery
@@ -112,9 +112,27 @@ def _named(kind: str, typed: str, counts: Mapping[str, int], runs: int) -> Itera
         for one in search.STATS:
             if one.startswith(stat) and one != stat:
                 yield Suggestion(f"metric.{quoted(key)}.{one}", "value of the metric")
+    if kind == "metric" and inner:
+        yield from _smoothings(inner, counts)
     for name in _ranked(typed if inner is None else inner, counts):
         if name != inner:
             yield Suggestion(f"{kind}.{quoted(name)}", f"{kind} of {_share(counts[name], runs)}")
+
+
+def _smoothings(inner: str, counts: Mapping[str, int]) -> Iterator[Suggestion]:
+    """Yield smoothings that what is typed of a metric may become; behind a whole one, its comparisons."""
+    try:
+        field = search.parse_field(f"metric.{inner}")
+    except ValueError:
+        field = Field("metric")
+    if field.name in counts and search.smoothed_of(field.stat):
+        its = f"metric.{quoted(field.name)}.{field.stat}"
+        yield from (Suggestion(f"{its}{op}", OPS[op]) for op in ops_of("metric"))
+        return
+    key, stats = smoothings_of(inner)
+    for stat in stats if key in counts else ():
+        about = f"where its line ends, smoothed over {SMOOTHED_WIDTH} steps; 30s are seconds"
+        yield Suggestion(f"metric.{quoted(key)}.{stat}", about)
 
 
 def _share(count: int, runs: int) -> str:

@@ -17,7 +17,7 @@ from ..protocol.search import EVERY_RUN, Field, Sort
 from ..store.meta import MetaView, RunQuery
 from ..store.notes import Notes
 from ..store.points import PointStore, Summary
-from .search import Value, find_ids, value_in, values_of
+from .search import Value, find_ids, smoothed_values, value_in, values_of
 
 KIND = "orders of tables"
 SHARED_MAX = 100  # orders that several labs share
@@ -135,13 +135,15 @@ def columns_of(
     """Return the values of columns (configs and metrics) in some runs: a list for each run, in the order of `ids`."""
     paths = [column.name for column in columns if column.kind == "config"]
     configs = view.some_config_values(paths, ids) if paths else {}
-    summaries: dict[str, Mapping[str, Summary]] = {
-        key: points.summaries(key, ids) for key in {column.name for column in columns if column.kind == "metric"}
-    }
+    smoothed = {column: its for column in columns if (its := smoothed_values(points, column, ids)) is not None}
+    summarised = {column.name for column in columns if column.kind == "metric" and column not in smoothed}
+    summaries: dict[str, Mapping[str, Summary]] = {key: points.summaries(key, ids) for key in summarised}
 
     def value(column: Field, run: str) -> Value | None:
         if column.kind == "config":
             return configs.get(run, {}).get(column.name)
+        if column in smoothed:
+            return smoothed[column].get(run)
         summary = summaries[column.name].get(run)
         return None if summary is None else value_in(summary, column)
 

@@ -119,6 +119,18 @@ def window_of(
     return window if window[0] <= window[1] else None
 
 
+def last_place(series: Iterable[tuple[SeriesInfo, int | None, int]], axis: Axis) -> int | None:
+    """Return the place at which a line ends, of (series, cut, origin) items: of its series that no newer attempt hides
+    in part, the highest place. On steps, it has no point behind it. None: there is no series.
+    """
+    places = []
+    for info, cut, origin in series:
+        if cut is None:
+            zero = origin if axis == "relative" else 0
+            places.append(info.step_max if axis == "step" else info.time_max - zero)
+    return max(places, default=None)
+
+
 def parse_cursor(after: str) -> tuple[int, int]:
     """Return (arrival, seq) of a cursor that `points` returned; "" is the beginning. Raises ValueError for anything
     else.

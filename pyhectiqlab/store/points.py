@@ -250,6 +250,14 @@ class PointStore(Protocol):
         It may miss the newest points that another thread appends meanwhile; the next call has them.
         """
 
+    def smoothed(self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step") -> Mapping[str, float]:
+        """Return where the smoothed line of each of the runs ends that has the key: the value of `iter_buckets` for all
+        ranks at the line's last place (grid.last_place). NaN: no finite point is near. Made for ten thousand runs at
+        once; it keeps what it computed. It may miss the newest points, as `summaries` may.
+
+        Raises SlowSearchError where that takes more than some seconds: ask again then, which goes on from there.
+        """
+
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         """Return those of the runs that have NaN among the values of any metric."""
 

@@ -139,6 +139,17 @@ class MemoryPointStore:
         steps = [min(p.step for p in finite if p.value == value) for value in (i.min, i.max)]
         return Summary(i.count, i.last_value, i.min, i.max, mean, first.value, nans, *steps)
 
+    def smoothed(self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step") -> dict[str, float]:
+        values = {}
+        for run in runs:
+            for _, series, _ in self._lines(Selector(run, key), axis, "newest"):
+                its = [(_place(p, axis, o), p) for _, points, cut, o in series for p in points if not _hides(cut, p)]
+                ends = [_place(p, axis, o) for _, points, cut, o in series if cut is None for p in points]
+                finite = [(x, p.value) for x, p in its if math.isfinite(p.value)]
+                if ends:
+                    values[run] = _smoothed(finite, max(ends), smoothing)
+        return values
+
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         having = {place[0] for place, points in self._state.series.items() if any(math.isnan(p.value) for p in points)}
         return having & set(runs) - self._deleted

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from pyhectiqlab.store.points import Axis, Column, PointBatch, PointStore, Selector
+from pyhectiqlab.store.points import Axis, Column, PointBatch, PointStore, Selector, Smoothing
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
@@ -137,6 +138,23 @@ class Stores(RuleBasedStateMachine):
     def compare_keys(self, run: str) -> None:
         assert_same_infos(self.store.keys(run), self.model.keys(run))
         assert_same_infos(self.store.series(run, "loss"), self.model.series(run, "loss"))
+
+    @rule(
+        key=KEYS,
+        kind=st.sampled_from(["exponential", "gaussian", "mean", "median"]),
+        width=st.one_of(st.integers(1, 300), st.integers(1, 1 << 53)),
+        axis=AXES,
+    )
+    def compare_ends_of_smoothed_lines(self, key: str, kind: Any, width: int, axis: Axis) -> None:
+        """Of some runs at once; twice, as the second answer comes from memory."""
+        runs = ["none", "r", "s"]
+        wanted = self.model.smoothed(key, Smoothing(kind, width), runs, axis)
+        for _ in range(2):
+            its = self.store.smoothed(key, Smoothing(kind, width), runs, axis)
+            assert its.keys() == wanted.keys()
+            for run, summary in self.model.summaries(key, runs).items():
+                largest = max(abs(summary.min), abs(summary.max))  # far ones that the kernel leaves out may be so large
+                assert its[run] == pytest.approx(wanted[run], rel=1e-9, abs=1e-9 * largest, nan_ok=True)
 
     @rule(
         run=RUNS,

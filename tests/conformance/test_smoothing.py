@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyhectiqlab.errors import SlowSearchError
 from pyhectiqlab.store import smoothing
 from pyhectiqlab.store.points import Axis, Selector, Smoothing
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
@@ -155,3 +156,45 @@ def test_places_that_reach_few_rows_and_those_that_reach_many_are_smoothed_alike
         answers.append(smoothing.smoothed(at, Smoothing(kind, width), 0, read))
     assert np.isnan(answers[0][[0, -1]]).all() and np.isfinite(answers[0][1:-1]).all()
     np.testing.assert_allclose(*answers, rtol=1e-9, atol=1e-12)
+
+
+def test_a_search_of_too_many_points_stops_and_goes_on_from_there(tmp_path: Path) -> None:
+    """A value is computed once; of a run that goes on, again."""
+    store = SqlitePointStore(tmp_path / "points.db")
+    runs = [f"run-{n}" for n in range(5)]
+    writers = [Writer(run, run=run) for run in runs]
+    store.append([w.batch(loss=[(s, float(s * n), T0 + s) for s in range(9)]) for n, w in enumerate(writers)])
+    wide = Smoothing("mean", 100)
+    store._smoothed_ends.seconds_max = 0.0
+    for left in (4, 3, 2, 1):
+        with pytest.raises(SlowSearchError, match=f"'loss' of {left} runs"):
+            store.smoothed("loss", wide, runs)
+    assert store.smoothed("loss", wide, runs) == {run: 4.0 * n for n, run in enumerate(runs)}
+    assert len(store.smoothed("loss", wide, [*runs, "none"])) == 5, "nothing is left to compute"
+    store.append([writers[2].batch(loss=[(9, 1000.0, T0)])])
+    assert store.smoothed("loss", wide, runs)["run-2"] == pytest.approx((4.0 * 2 * 9 + 1000) / 10)
+    store.delete("run-1")
+    assert "run-1" not in store.smoothed("loss", wide, runs)
+    store.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_ends_are_those_of_each_line(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    lines: list[smoothing.Sums] = []
+    at = []
+    for n in (0, 1, 2, 50, 3000, 0):
+        x = np.cumsum(rng.choice([1, 1, 2, 50], n)).astype(np.int64)
+        lines.append(smoothing.Sums(x, rng.normal(size=n), rng.integers(1, 4, n).astype(float)))
+        at.append(int(x[n * 3 // 4]) if n else 7)
+    for width in (1, 30, 100_000):
+        its = Smoothing(kind, width)
+        ends = smoothing.smoothed_ends(at, its, lines)
+        for place, line, end in zip(at, lines, ends, strict=True):
+
+            def read(*_: int, line: smoothing.Sums = line) -> smoothing.Sums:
+                return line
+
+            (value,) = smoothing.smoothed(np.array([place]), its, 0, read)
+            assert end == pytest.approx(value, rel=1e-9, abs=1e-12, nan_ok=True)
+    assert np.isnan(smoothing.smoothed_ends([1], Smoothing(kind, 1), lines[:1])).all()

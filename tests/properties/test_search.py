@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyhectiqlab.protocol.search import ANY, STATS, Sort, Term, parse, parse_sort, quoted
+from pyhectiqlab.protocol.search import ANY, STATS, Sort, Term, parse, parse_sort, quoted, smoothed_of
 from pyhectiqlab.protocol.searchable import searchable
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.clickhouse import facts as facts_of_points
@@ -34,6 +34,7 @@ TAGS = ["base", "Final"]
 CONFIGS: list[Any] = [0.01, 1, 2.5, True, None, "adam", "0.01", [1, 2], math.nan, math.inf, {}]
 VALUES = [0.0, 0.5, -1.0, 2.0, math.nan, math.inf, -math.inf]
 PATHS = ["lr", "model.depth"]
+SMOOTHED = ["smoothed(median,1)", "smoothed(median, 2s)"]  # medians alone are the same to the last bit
 KEYS = ["loss", "a key, with spaces"]
 
 
@@ -142,6 +143,10 @@ def of_metric(fact: Fact, key: str, stat: str) -> float | None:
         return {"min": min, "max": max, "mean": statistics.fmean}[stat](finite) if finite else None
     if stat in ("min_step", "max_step"):
         return values.index({"min_step": min, "max_step": max}[stat](finite)) if finite else None
+    if smoothed := smoothed_of(stat):  # step n is at second n + 1
+        width = smoothed.width / (1_000_000 if smoothed.timed else 1)
+        near = [v for at, v in enumerate(values) if math.isfinite(v) and len(values) - 1 - at <= width]
+        return statistics.median(near) if near else None
     of_all = {"last": values[-1], "first": values[0], "count": len(values), "nan": sum(map(math.isnan, values))}
     return float(of_all[stat])
 
@@ -238,7 +243,7 @@ words = st.sampled_from(
     [*NAMES, *TAGS, "base 0", "note", "50%", "NOTE", "ada", "gpu-1", "H", '"quoted"', "a,b", "="]
 ).map(quoted)
 anything = st.sampled_from(["*", "true", "True", "null", "adam", "0.01", "nan", quoted("[1, 2]"), "{}", "1", "ADAM"])
-metric = st.tuples(st.sampled_from(KEYS), st.sampled_from(["", *(f".{stat}" for stat in STATS)])).map(
+metric = st.tuples(st.sampled_from(KEYS), st.sampled_from(["", *(f".{stat}" for stat in (*STATS, *SMOOTHED))])).map(
     lambda t: f"metric.{quoted(t[0])}{t[1]}"
 )
 config = st.sampled_from(PATHS).map(lambda path: f"config.{path}")

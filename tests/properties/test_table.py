@@ -21,7 +21,7 @@ from pyhectiqlab.server.table import columns_of, sorted_ids
 from pyhectiqlab.store.meta import RunQuery
 
 from ..seeds import examples
-from .test_search import CONFIGS, KEYS, NOW, PATHS, TAGS, VALUES, Fact, World, in_folder, of_metric
+from .test_search import CONFIGS, KEYS, NOW, PATHS, SMOOTHED, TAGS, VALUES, Fact, World, in_folder, of_metric
 
 SORTS = [
     "created",
@@ -33,12 +33,19 @@ SORTS = [
     *(
         f'{sign}metric."{key}".{stat}'
         for key in KEYS
-        for stat in ("last", "min", "mean", "nan", "max_step")
+        for stat in ("last", "min", "mean", "nan", "max_step", *SMOOTHED)
         for sign in ("", "-")
     ),
 ]
 BY = ["tag", "host", "state", "author", "config.lr", "config.model.depth"]
-COLUMNS = ['metric."loss".last', 'metric."loss".mean', 'metric."loss".min_step', f'metric."{KEYS[1]}".max', "config.lr"]
+COLUMNS = [
+    'metric."loss".smoothed(median,2)',
+    'metric."loss".last',
+    'metric."loss".mean',
+    'metric."loss".min_step',
+    f'metric."{KEYS[1]}".max',
+    "config.lr",
+]
 
 facts = st.builds(
     Fact,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
 from typing import Any
 
 import msgpack
 import pytest
 
 from pyhectiqlab.protocol.csvcells import text_of_cell
-from pyhectiqlab.protocol.search import FIELDS
+from pyhectiqlab.protocol.search import FIELDS, SMOOTHINGS
 
 from .api import Api, batch, column, error_of, events_batch, new_id
 
@@ -67,6 +68,30 @@ def test_a_row_has_every_column_that_was_asked_for_however_many_keys_the_run_has
 )
 def test_rows_are_sorted_by_several_values(api: Api, project: str, sorts: list[str], wanted: str) -> None:
     assert names(api.get("/table", project=project, sort=sorts)) == wanted
+
+
+def test_a_table_is_sorted_filtered_and_grouped_by_where_smoothed_lines_end(api: Api, project: str) -> None:
+    """Of values 5 - n and 1 - n / 10 at two steps; the last run has one finite value."""
+    smoothed = "metric.valid/loss.smoothed(exponential, 2)"
+    old = math.exp(-1 / 2)
+    wanted = [((5.0 - n) * old + 1.0 - n / 10) / (old + 1) for n in range(5)] + [0.0]
+    table = api.get("/table", project=project, sort=smoothed, column=[smoothed, "metric.valid/loss.smoothed(mean,9s)"])
+    assert names(table) == "543210"
+    values = {int(row["name"][4:]): row["values"] for row in table["rows"]}
+    for n in range(5):
+        assert values[n][0] == pytest.approx(wanted[n], rel=1e-12) and values[n][1] == pytest.approx((6 - 1.1 * n) / 2)
+    assert values[5] == [0.0, 0.0]
+    found = api.get("/table", project=project, filter=f"{smoothed} < {wanted[3]}", sort=f"-{smoothed}")
+    assert names(found) == "45"
+    one = "metric.key-1.smoothed(median,1)"  # one point a run, 1 in each
+    assert api.get("/table", project=project, filter=f"{one}=1")["total"] == 6
+    assert names(api.get("/table", project=project, sort=[one, "-name"])) == "543210"
+    (group,) = api.get("/table/groups", project=project, column=[smoothed])["groups"]
+    assert group["columns"][0]["mean"] == pytest.approx(sum(wanted) / 6)
+    listed = api.get("/runs", project=project, sort=f"-{smoothed}")["items"]
+    assert [run["name"] for run in listed] == [f"run-{n}" for n in range(6)]
+    of_csv = rows_of(api, project=project, column=["name", smoothed], sort="name")
+    assert [float(row[smoothed]) for row in of_csv] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_nan_finds_the_runs_in_which_any_metric_has_one(api: Api, project: str) -> None:
@@ -290,12 +315,16 @@ def test_a_search_that_is_typed_is_completed_by_what_the_runs_have(api: Api, pro
     assert of("config.lr")[:3] == ["config.lr=", "config.lr!=", "config.lr<"]
     assert {"metric.valid/loss<", "metric.valid/loss.min"} <= set(of("metric.valid/loss"))
     assert of("metric.valid/loss.mi")[0] == "metric.valid/loss.min"
+    smoothings = [f"metric.valid/loss.smoothed({kind},100)" for kind in SMOOTHINGS]
+    assert of("metric.valid/loss.smo")[:4] == smoothings and of("metric.valid/loss.smoothed(m")[:2] == smoothings[2:]
+    assert of("metric.valid/loss.smoothed(mean,30s)")[0] == "metric.valid/loss.smoothed(mean,30s)<"
+    assert of("metric.valid/loss.smoothed(median,1)>")[-1] == "nan"
     assert of("state")[0] == "state=" and of("metric.none=") == ["nan"] and of("nothing.like.it") == []
     assert {"state", "config.lr"} <= set(of("")) and any(name.startswith("metric.") for name in of(""))
     assert of("metric.valid/loss.max>")[:3] == ["2", "0", "5"], "the middle one of 0 … 5, and the ends"
     assert of("metric.valid/loss>0.9") == ["0.9"] and of("metric.valid/loss=n") == ["nan"]
     # Every whole name that is offered can be searched by.
-    for name in (*of("config."), *of("metric.valid"), *of("metric.valid/loss.m")):
+    for name in (*of("config."), *smoothings, *of("metric.valid"), *of("metric.valid/loss.m")):
         assert api.get("/table", project=project, filter=f"{name}=*")["total"] >= 0
 
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .feeder import Feeder
+from .panels import Panel
 
 
 def names(page: Page) -> Locator:
@@ -207,3 +208,32 @@ def test_columns_are_pinned_and_resized_and_stay_so(page: Page, sweep: str, feed
     page.get_by_role("button", name="Menu of hidden").click()
     page.get_by_role("menuitemcheckbox", name="Pin").click()
     expect(heads.first).to_contain_text("State")
+
+
+def test_runs_are_sorted_by_where_the_smoothed_lines_of_the_charts_end(page: Page, feeder: Feeder) -> None:
+    """The last value says another order; the column has the number with which the line in the chart ends."""
+    project = f"smoothed-{uuid.uuid4().hex[:6]}"
+    for n, (course, last) in enumerate([(3.0, 0.0), (1.0, 9.0), (2.0, 5.0)]):
+        feeder.run(f"trial-{n}", project=project).points({"loss": (list(range(100)), [course] * 99 + [last])})
+    page.goto(f'{feeder.url}/projects/{project}?sort=name&col=metric."loss".last')
+    expect(names(page)).to_have_text(["trial-0", "trial-1", "trial-2"])
+    page.get_by_role("button", name="Menu of loss").click()
+    expect(page.get_by_role("menuitem", name="Hide")).to_be_visible()
+    expect(page.get_by_role("menuitem", name=re.compile("Add smoothed"))).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.goto(f'{feeder.url}/projects/{project}?sort=name&col=metric."loss".last&smooth=mean,20')
+    page.get_by_role("button", name="Menu of loss").click()
+    page.get_by_role("menuitem", name="Add smoothed (mean, 20 steps)").click()
+    label = "loss smoothed (mean, 20 steps)"
+    page.get_by_role("button", name=label, exact=True).click()
+    expect(names(page)).to_have_text(["trial-1", "trial-2", "trial-0"])
+    page.wait_for_function("() => !document.querySelector('tbody').innerText.includes('…')")
+    curves = {curve["name"]: curve["line"] for curve in Panel(page, "loss").wait("d.curves.length === 3")["curves"]}
+    shown = dict(zip(names(page).all_inner_texts(), map(float, column(page, label)), strict=True))
+    assert {name: round(line[-1], 4) for name, line in curves.items()} == {n: round(v, 4) for n, v in shown.items()}
+    assert shown["trial-0"] == round((20 * 3.0 + 0.0) / 21, 4)
+    page.reload()
+    expect(names(page)).to_have_text(["trial-1", "trial-2", "trial-0"])
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_label("Which value of a metric").select_option(label="smoothed (mean, 20 steps)")
+    expect(page.get_by_role("checkbox", name=label)).to_be_checked()

@@ -30,7 +30,7 @@ T = TypeVar("T")
 Search = Annotated[str, Query(max_length=search.LENGTH_MAX)]
 Filter = Annotated[list[Search] | None, Query(description="Terms, as of GET /runs.")]
 OfProject = Annotated[str | None, Query(max_length=512, description="Name or id; without it, of all projects.")]
-COLUMN = f"config.NAME or metric.KEY.last ({', '.join(search.STATS[1:])})"
+COLUMN = f"config.NAME or metric.KEY.last ({', '.join(search.STATS[1:])}, smoothed(gaussian,100))"
 
 
 @router.get("/table", response_model=None, responses=answers(models_table.TableAnswer, 200, 404))

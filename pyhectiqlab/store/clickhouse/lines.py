@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from sys import float_info
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,8 +16,8 @@ from ...protocol.limits import STEP_MAX, STEP_MIN
 from .. import levels
 from ..grid import Window, apart, cuts, rank_of, share_of, shifts_for, window_of
 from ..pauses import may_pause
-from ..points import Axis, Buckets, Selector, Smoothing
-from ..smoothing import Sums, pool, shift_of_cells, smoothed
+from ..points import Axis, Buckets, Float64s, Int64s, Selector, Smoothing
+from ..smoothing import Sums, pool, shift_of_cells, smoothed, value_of
 from . import levels_of_builds, statements
 from .identities import key_number
 from .reading import Part, Reading, Series
@@ -263,6 +262,12 @@ def _ends(part: Part, axis: Axis, origin: int) -> Window:
 
 def _with_smoothed(reading: Reading, line: Line, axis: Axis, its: Buckets, smoothing: Smoothing) -> Buckets:
     """Return the buckets with the smoothed line beside them."""
+    values, shift = smoothed_at(reading, line, axis, its.last_x, smoothing)
+    return replace(its, smoothed=value_of(values), smooth_cell=1 << shift)
+
+
+def smoothed_at(reading: Reading, line: Line, axis: Axis, at: Int64s, smoothing: Smoothing) -> tuple[Float64s, int]:
+    """Return the smoothed values at some places, times SUM_SCALE, and log2 of the cells that they are made of."""
 
     def read(low: int, high: int, shift: int) -> Sums:
         wanted = [(s, View(axis, low, high, cut, shift)) for s, cut in line.series]
@@ -271,7 +276,4 @@ def _with_smoothed(reading: Reading, line: Line, axis: Axis, its: Buckets, smoot
 
     whole = window_of(((s.info, cut, s.row.origin) for s, cut in line.series), axis, None, None)
     shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole, smoothing.width) if whole else 0
-    values = smoothed(its.last_x, smoothing, shift, read)
-    with np.errstate(over="ignore"):  # by a rounding, at 1.8e308
-        values = np.clip(values / levels.SUM_SCALE, -float_info.max, float_info.max)
-    return replace(its, smoothed=values, smooth_cell=1 << shift)
+    return smoothed(at, smoothing, shift, read), shift

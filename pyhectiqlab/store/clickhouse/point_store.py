@@ -29,8 +29,9 @@ from ..points import (
     Summary,
     WorkLeft,
 )
+from ..smoothed_ends import SmoothedEnds
 from ..sql.column_types import kept
-from . import building, facts, lines, queries, rebuilt, schema
+from . import building, ends, facts, lines, queries, rebuilt, schema
 from .appending import Appender, settle_left
 from .client import ClickHouse
 from .facts import Facts
@@ -79,6 +80,7 @@ class ClickHousePointStore:
         self.counts = self._clickhouse.counts
         self._facts = Facts(facts_place)
         self._kept, self._runs = Kept(), RunNumbers()
+        self._smoothed_ends = SmoothedEnds(self.summaries, self._ends)
         self._closed = False
         self.before_forgetting: Callable[[], None] = lambda: None
         self._cluster, self._generation, self._without = cluster, generation, without
@@ -169,6 +171,13 @@ class ClickHousePointStore:
         with self._reading() as r:
             return queries.summaries(r, key, runs)
 
+    def smoothed(self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step") -> dict[str, float]:
+        return self._smoothed_ends.of(key, smoothing, axis, runs)
+
+    def _ends(self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]) -> Iterator[tuple[str, float]]:
+        with self._reading() as r:
+            yield from ends.ends(r, key, smoothing, axis, runs)
+
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         with self._reading() as r:
             return queries.with_nan(r, runs)
@@ -231,6 +240,7 @@ class ClickHousePointStore:
         with self._facts.writing() as conn:
             facts.run_ids(conn, [run])
             facts.run(conn, "UPDATE points_runs SET deleted = true WHERE name = :run", run=kept(run))
+        self._smoothed_ends.forget(run)
 
     def undelete(self, run: str) -> None:
         self._check_open()

@@ -69,6 +69,7 @@ LAST_NAMES = FIELDS[8:]
 NODE_COLUMNS = ", ".join("nans" if name == "nan" else name for name in FIELDS)
 
 SERIES_NODE = np.dtype([("series", "<u8"), *((name, NODE[name]) for name in FIELDS)])
+SERIES_SUMS = np.dtype([("series", "<u8"), ("start", "<i8"), ("sum", "<f8"), ("finite", "<i8")])
 SUMS = np.dtype([("start", "<i8"), ("sum", "<f8"), ("finite", "<i8")])
 
 _INTEGERS = (
@@ -151,6 +152,12 @@ def points_in_cells(table: str, condition: str, x: str, shift: int) -> str:
     """Return a query for SUMS of points: one row a cell, whatever the series."""
     return f"""SELECT {cell(x, f"toUInt8({shift})")} AS its_cell, sum(if({_FINITE}, {_SCALED}, 0.)),
         toInt64(countIf({_FINITE})) FROM {table} WHERE {condition} GROUP BY its_cell"""
+
+
+def points_in_places(table: str, condition: str, x: str) -> str:
+    """Return a query for SERIES_SUMS of points: one row for each place of each series."""
+    return f"""SELECT series, {x} AS its_place, sum(if({_FINITE}, {_SCALED}, 0.)), toInt64(countIf({_FINITE}))
+        FROM {table} WHERE {condition} GROUP BY series, its_place"""
 
 
 def nodes_as_nodes(condition: str, axis: Axis, shift: int | str) -> str:

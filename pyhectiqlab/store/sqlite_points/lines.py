@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from sys import float_info
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,10 +16,10 @@ import numpy as np
 from ...protocol.limits import STEP_MAX, STEP_MIN
 from .. import levels
 from ..extents import Extent
-from ..grid import apart, cuts, rank_of, share_of, shifts_for, window_of
+from ..grid import apart, cuts, last_place, rank_of, share_of, shifts_for, window_of
 from ..pauses import may_pause
-from ..points import Axis, Buckets, Selector, Smoothing
-from ..smoothing import Sums, pool, shift_of_cells, smoothed
+from ..points import Axis, Buckets, Float64s, Int64s, Selector, Smoothing
+from ..smoothing import Sums, pool, reach, shift_of_cells, smoothed, smoothed_ends, value_of
 from .damage import columns_of, nodes_of
 from .nodes import decode_old_nodes
 from .queries import Reading, Series, series_of, tree_of
@@ -28,6 +28,7 @@ from .trees import AXES, COARSER, OLD, has_old_nodes
 NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
 _OF_SUMS = ("start", "count", "nan", "pinf", "ninf", "sum")  # fields of nodes that smoothing takes
 _POINTS, _NODES, _OLD_NODES = range(3)  # what a blob holds
+ENDS_ROWS = 1 << 16  # of several runs, which are smoothed together: each call has its fixed costs
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
 
 
@@ -94,25 +95,59 @@ def _with_smoothed(
     connection: sqlite3.Connection, line: Line, axis: Axis, drawn: Buckets, smoothing: Smoothing
 ) -> Buckets:
     """Return the buckets with the smoothed line beside them."""
+    values, shift = _smoothed_at(connection, line, axis, drawn.last_x, smoothing)
+    return replace(drawn, smoothed=value_of(values), smooth_cell=1 << shift)
 
-    def read(low: int, high: int, shift: int) -> Sums:
-        none = np.empty(0, np.float64)
-        parts = [(np.empty(0, np.int64), none, none)]
-        for s, cut in line.series:
-            for nodes in _nodes_in(connection, s, Window(axis, low, high, cut, shift), _OF_SUMS):
-                finite = nodes["count"] - nodes["nan"] - nodes["pinf"] - nodes["ninf"]
-                # Copies: a node is larger, and there may be millions of them.
-                parts.append((levels.cells(nodes["start"], shift), nodes["sum"].copy(), finite.astype(np.float64)))
-                may_pause()
-        x, total, count = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        return pool(x, total, count)
 
+def ends(
+    reading: Reading, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]
+) -> Iterator[tuple[str, float]]:
+    """Yield each of the runs that has the key, and the value at the end of its smoothed line."""
+    names: list[str] = []
+    places: list[int] = []
+    sums: list[Sums] = []
+    rows = 0
+    for run in runs:
+        may_pause()
+        meant = series_of(reading, run, key)
+        series = list(zip(meant, cuts([s.info for s in meant], "newest"), strict=True))
+        placed = [(s.info, cut, s.origin) for s, cut in series]
+        place, whole = last_place(placed, axis), window_of(placed, axis, None, None)
+        if place is None or whole is None:
+            continue
+        shift = shift_of_cells(sum(s.info.count for s, _ in series), whole, smoothing.width)
+        low, high = reach(np.array([place]), smoothing, shift)
+        names.append(run)
+        places.append(place)
+        sums.append(_sums_in(reading.connection, Line(Selector(run, key), series, 0), axis, low, high, shift))
+        rows += len(sums[-1].x)
+        if rows > ENDS_ROWS:
+            yield from zip(names, value_of(smoothed_ends(places, smoothing, sums)).tolist(), strict=True)
+            names, places, sums, rows = [], [], [], 0
+    yield from zip(names, value_of(smoothed_ends(places, smoothing, sums)).tolist(), strict=True)
+
+
+def _smoothed_at(
+    connection: sqlite3.Connection, line: Line, axis: Axis, at: Int64s, smoothing: Smoothing
+) -> tuple[Float64s, int]:
+    """Return the smoothed values at some places, times SUM_SCALE, and log2 of the cells that they are made of."""
     whole = window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, None, None)
     shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole, smoothing.width) if whole else 0
-    values = smoothed(drawn.last_x, smoothing, shift, read)
-    with np.errstate(over="ignore"):  # by a rounding, at 1.8e308
-        values = np.clip(values / levels.SUM_SCALE, -float_info.max, float_info.max)
-    return replace(drawn, smoothed=values, smooth_cell=1 << shift)
+    return smoothed(at, smoothing, shift, partial(_sums_in, connection, line, axis)), shift
+
+
+def _sums_in(connection: sqlite3.Connection, line: Line, axis: Axis, low: int, high: int, shift: int) -> Sums:
+    """Return the finite points of a line at the places low…high (inclusive), in cells of 2^shift."""
+    none = np.empty(0, np.float64)
+    parts = [(np.empty(0, np.int64), none, none)]
+    for s, cut in line.series:
+        for nodes in _nodes_in(connection, s, Window(axis, low, high, cut, shift), _OF_SUMS):
+            finite = nodes["count"] - nodes["nan"] - nodes["pinf"] - nodes["ninf"]
+            # Copies: a node is larger, and there may be millions of them.
+            parts.append((levels.cells(nodes["start"], shift), nodes["sum"].copy(), finite.astype(np.float64)))
+            may_pause()
+    x, total, count = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return pool(x, total, count)
 
 
 def _merged(nodes: Sequence[levels.Nodes], attempt: int, shift: int) -> levels.Nodes:

@@ -43,6 +43,7 @@ from ..points import (
     Summary,
     WorkLeft,
 )
+from ..smoothed_ends import SmoothedEnds
 from ..sqlite_files.checkpoints import Checkpoints
 from ..sqlite_files.errors import SQLITE_ERRORS, sentence_of
 from . import lines, rebuilt
@@ -104,6 +105,7 @@ class SqlitePointStore:
         self._flusher = Flusher(self._writer, self._recent, self._appender, sizes, self._loader.damaged)
         self._compactor = Compactor(self._writer, sizes)
         self._summaries = Summaries(self._reading)
+        self._smoothed_ends = SmoothedEnds(self.summaries, self._ends)
         try:
             self._loader.begin()
         except BaseException:
@@ -184,6 +186,13 @@ class SqlitePointStore:
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
         return self._summaries.of(key, runs)
+
+    def smoothed(self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step") -> dict[str, float]:
+        return self._smoothed_ends.of(key, smoothing, axis, runs)
+
+    def _ends(self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]) -> Iterator[tuple[str, float]]:
+        with self._reading(runs, [key]) as reading:
+            yield from lines.ends(reading, key, smoothing, axis, runs)
 
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         if not self._recent.wait(runs, LOADING_S):
@@ -362,6 +371,7 @@ class SqlitePointStore:
             connection.execute("INSERT OR IGNORE INTO run (name) VALUES (?)", (run,))
             connection.execute("UPDATE run SET deleted = ? WHERE name = ?", (deleted, run))
         self._summaries.forget(run)
+        self._smoothed_ends.forget(run)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(

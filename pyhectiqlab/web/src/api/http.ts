@@ -65,7 +65,20 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   }
 }
 
+const SLOW_MAX = 30; // times that a search is asked again which the lab answers bit by bit
+
+/** A search that takes the lab long is asked until it has its answer: each time it goes on where it was. */
 async function ask(path: string, options: RequestOptions): Promise<Response> {
+  for (let n = 1; ; n++) {
+    try {
+      return await askOnce(path, options);
+    } catch (e) {
+      if (!(e instanceof ApiError) || e.code !== 'slow_search' || n === SLOW_MAX) throw e;
+    }
+  }
+}
+
+async function askOnce(path: string, options: RequestOptions): Promise<Response> {
   const { method = 'GET', body, accept = 'application/json', range, signal, anonymous = false } = options;
   const headers: Record<string, string> = { Accept: accept };
   if (range) headers.Range = range;
@@ -92,7 +105,7 @@ async function ask(path: string, options: RequestOptions): Promise<Response> {
   }
   const error = await readError(response);
   // A gateway in front of a lab that is down, or a lab that is starting or stopping.
-  const down = response.status === 502 || response.status === 503 || response.status === 504;
+  const down = response.status === 502 || (response.status === 503 && error.code !== 'slow_search') || response.status === 504;
   listeners.reached(!down, error.code === 'store_unavailable' ? 'The lab cannot reach all of its data.' : undefined);
   if (down) throw new UnreachableError(error.message);
   if (response.status === 401 && !anonymous) listeners.expired();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { columnLabel, columnLabels, columnName, firstColumns, isValue, parseColumn } from './tablecolumns';
+import { columnLabel, columnLabels, columnName, firstColumns, isValue, parseColumn, smoothedStat } from './tablecolumns';
 
 test.each([
   ['state', { kind: 'fact', fact: 'state' }, 'State'],
@@ -8,11 +8,20 @@ test.each([
   ['metric."train/loss".last', { kind: 'metric', key: 'train/loss', stat: 'last' }, 'train/loss'],
   ['metric."x.min".max', { kind: 'metric', key: 'x.min', stat: 'max' }, 'max x.min'],
   ['metric."loss".min_step', { kind: 'metric', key: 'loss', stat: 'min_step' }, 'step of min loss'],
+  ['metric."loss".smoothed(gaussian,100)', { kind: 'metric', key: 'loss', stat: 'smoothed(gaussian,100)' }, 'loss smoothed (gaussian, 100 steps)'],
+  ['metric."loss".smoothed(mean,0.5s)', { kind: 'metric', key: 'loss', stat: 'smoothed(mean,0.5s)' }, 'loss smoothed (mean, 0.5 s)'],
   ['metric."loss".mean', { kind: 'metric', key: 'loss', stat: 'mean' }, 'mean loss'],
 ] as const)('%s is a column, and is written as it was', (name, column, label) => {
   expect(parseColumn(name)).toEqual(column);
   expect(columnName(column)).toBe(name);
   expect(columnLabel(column)).toBe(label);
+});
+
+test('a smoothing of charts is one of a column', () => {
+  expect(smoothedStat({ kind: 'median', width: 20 }, 'step')).toBe('smoothed(median,20)');
+  expect(smoothedStat({ kind: 'mean', width: 1_500_000 }, 'relative')).toBe('smoothed(mean,1.5s)');
+  expect(parseColumn('metric.a.b.smoothed(mean,7)')).toEqual({ kind: 'metric', key: 'a.b', stat: 'smoothed(mean,7)' });
+  expect(parseColumn('metric.loss.smoothed(mode,7)')).toEqual({ kind: 'metric', key: 'loss.smoothed(mode,7)', stat: 'last' });
 });
 
 test('names without quotes are understood', () => {

@@ -1,9 +1,16 @@
 // Names of a table's columns, as the lab has them: a fact of the run, config.PATH, or metric."KEY".STAT.
 
+import { unitOf, type Axis } from './axis';
+import { KINDS, type Smoothing } from './smooth';
+
 /** What a table tells of a metric, and how that is said before its key. */
 const STAT_WORDS = { last: '', min: 'min', max: 'max', mean: 'mean', first: 'first', min_step: 'step of min', max_step: 'step of max', count: 'count', nan: 'NaN in' } as const;
-export type Stat = keyof typeof STAT_WORDS;
-export const STATS = Object.keys(STAT_WORDS) as Stat[];
+/** Where the smoothed line ends: "smoothed(gaussian,100)" over steps, "smoothed(gaussian,30s)" over seconds. */
+export type SmoothedStat = `smoothed(${string})`;
+type PlainStat = keyof typeof STAT_WORDS;
+export type Stat = PlainStat | SmoothedStat;
+export const STATS = Object.keys(STAT_WORDS) as PlainStat[];
+const SMOOTHED = `smoothed\\((${KINDS.join('|')}),(\\d{1,16}(?:\\.\\d{1,6})?)(s?)\\)`;
 export const FACTS = ['state', 'started', 'duration', 'author', 'group', 'points', 'created', 'note'] as const;
 export type Fact = (typeof FACTS)[number];
 export const COLUMNS_MAX = 40;
@@ -19,7 +26,7 @@ const FIRST_CONFIGS = 6;
 const FIRST_METRICS = 4;
 export const FIRST_COLUMNS_MAX = 2 + FIRST_CONFIGS + FIRST_METRICS + LAST_FACTS.length;
 const QUOTED = /^"((?:[^"\\]|\\[\s\S])*)"$/;
-const METRIC = new RegExp(`^metric\\.("(?:[^"\\\\]|\\\\[\\s\\S])*"|[\\s\\S]+?)(?:\\.(${STATS.join('|')}))?$`);
+const METRIC = new RegExp(`^metric\\.("(?:[^"\\\\]|\\\\[\\s\\S])*"|[\\s\\S]+?)(?:\\.(${STATS.join('|')}|${SMOOTHED}))?$`);
 
 /** The column that a name means; null for anything else. */
 export function parseColumn(name: string): Column | null {
@@ -39,11 +46,22 @@ export function columnName(column: Column): string {
 export function columnLabel(column: Column): string {
   if (column.kind === 'fact') return column.fact[0]!.toUpperCase() + column.fact.slice(1);
   if (column.kind === 'config') return column.path;
-  return `${STAT_WORDS[column.stat]} ${column.key}`.trimStart();
+  return isSmoothed(column.stat) ? `${column.key} ${statName(column.stat)}` : `${STAT_WORDS[column.stat]} ${column.key}`.trimStart();
 }
 
 /** "last", "step of min", … */
-export const statName = (stat: Stat) => (stat === 'nan' ? 'number of NaN' : STAT_WORDS[stat] || stat);
+export function statName(stat: Stat): string {
+  if (!isSmoothed(stat)) return stat === 'nan' ? 'number of NaN' : STAT_WORDS[stat] || stat;
+  const [, kind, width, timed] = new RegExp(SMOOTHED).exec(stat)!;
+  return `smoothed (${kind}, ${width} ${timed ? 's' : 'steps'})`;
+}
+
+export const isSmoothed = (stat: Stat): stat is SmoothedStat => stat.startsWith('smoothed(');
+
+/** What charts that are smoothed so end with. */
+export function smoothedStat({ kind, width }: Smoothing, axis: Axis): SmoothedStat {
+  return `smoothed(${kind},${width / unitOf(axis)}${axis === 'step' ? '' : 's'})`;
+}
 
 /** What stands above each of several columns: a config is named in full where a metric is called the same. */
 export function columnLabels(names: readonly string[]): string[] {

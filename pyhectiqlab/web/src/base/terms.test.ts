@@ -16,6 +16,10 @@ test('splitting what was split changes nothing', () => {
   expect(splitTerms(splitTerms(text).join(' '))).toEqual(splitTerms(text));
 });
 
+test('spaces within a smoothing end no term', () => {
+  expect(splitTerms('metric.loss.smoothed(mean, 30s) < 1 x')).toEqual(['metric.loss.smoothed(mean,30s)<1', 'x']);
+});
+
 test('a term that is half typed is one', () => {
   expect(splitTerms('tag="two wo')).toEqual(['tag="two wo']);
   expect(splitTerms('state=')).toEqual(['state=']);

@@ -32,6 +32,11 @@ export function splitTerms(text: string): string[] {
   const terms: { text: string; shown: string }[] = [];
   for (const word of words) {
     const last = terms.at(-1);
+    if (last && /\.smoothed\([^)]*$/.test(last.shown)) {
+      last.text += word.text; // smoothed(gaussian, 100) is one word
+      last.shown += word.shown;
+      continue;
+    }
     const op = last && OP.exec(last.shown);
     const open = last && op && !last.text.endsWith('"') && (last.shown.endsWith(',') || op.index + op[0].length === last.shown.length);
     const goesOn = last && (op ? word.shown.startsWith(',') : OP.exec(word.shown)?.index === 0);

@@ -13,7 +13,7 @@ import { DEFAULT_SORT, FIRST_SHOWN, NO_VIEW, RUNS_MAX, type Pane, type RunsRoute
 import { GROUPS_MAX, sampleOf } from '../base/grouplines';
 import type { Look } from '../base/looks';
 import { ALL_STATES } from '../base/runstate';
-import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/tablecolumns';
+import { COLUMNS_MAX, FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn, smoothedStat } from '../base/tablecolumns';
 import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
@@ -173,6 +173,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     const all = await firstRows({ project: ref, filter, sort: sorts, column: [] }, Infinity).catch(orNothing);
     if (all) setPicks(all.rows.map((run) => run.id));
   };
+  const smoothed = route.view.smoothing && smoothedStat(route.view.smoothing, route.view.axis);
   const filtered = query !== '' || state !== '';
   // A search that cannot be understood is told beside the box; the runs stay.
   const unclear = error?.code === 'bad_filter';
@@ -188,7 +189,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     solo,
     onSolo: (run: string | null) => set({ solo: run }),
     onEdit: setEdited,
-    menu: { curves: route.curves, onCurves: (to: string[]) => set({ curves: to }), heat, onHeat: (to: string[]) => set({ heat: to }), onHide: (column: string) => show(columns.filter((other) => other !== column)), objective, onObjective: project.role === 'admin' ? (to: Objective | null) => void setObjective(to) : null },
+    menu: { curves: route.curves, onCurves: (to: string[]) => set({ curves: to }), heat, onHeat: (to: string[]) => set({ heat: to }), onHide: (column: string) => show(columns.filter((other) => other !== column)), smoothed, onAdd: (column: string, behind: string) => show(columns.includes(column) ? columns : columns.flatMap((other) => (other === behind ? [other, column] : [other])).slice(0, COLUMNS_MAX)), objective, onObjective: project.role === 'admin' ? (to: Objective | null) => void setObjective(to) : null },
     extremes: extremes.data ?? new Map<string, never>(),
   };
   return (
@@ -203,7 +204,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
             {ALL_STATES.map((s) => <option key={s} value={s}>{s}</option>)}
           </select>
         </label>
-        <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [], layout: NO_LAYOUT }))} />
+        <ColumnPicker project={ref} filter={filter} columns={columns} smoothed={smoothed} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [], layout: NO_LAYOUT }))} />
         <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
         {some && data && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
         {some && <a class="link" href={tableCsvUrl(ref, filter, sorts, columns)} download title="All of these runs, with these columns">CSV</a>}

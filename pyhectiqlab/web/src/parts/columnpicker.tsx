@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { formatInteger } from '../base/format';
-import { columnLabel, columnLabels, columnName, COLUMNS_MAX, FACTS, statName, STATS, type Column, type Stat } from '../base/tablecolumns';
+import { columnLabel, columnLabels, columnName, COLUMNS_MAX, FACTS, statName, STATS, type Column, type SmoothedStat, type Stat } from '../base/tablecolumns';
 import { useLoad } from '../state/load';
 import { SearchBox } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
@@ -13,6 +13,8 @@ interface PickerProps {
   project: string;
   filter: string[];
   columns: readonly string[];
+  /** What the charts beside the table end with; null: they are not smoothed. */
+  smoothed: SmoothedStat | null;
   onChange: (columns: string[]) => void;
   onReset: () => void;
 }
@@ -21,7 +23,7 @@ export function ColumnPicker(props: PickerProps) {
   return <Popover text="Columns">{() => <Lists {...props} />}</Popover>;
 }
 
-function Lists({ project, filter, columns, onChange, onReset }: PickerProps) {
+function Lists({ project, filter, columns, smoothed, onChange, onReset }: PickerProps) {
   const [words, setWords] = useState('');
   const [stat, setStat] = useState<Stat>('last');
   const { data } = useLoad((signal) => api.tableColumns({ project, filter, words }, signal), [project, filter.join(' '), words]);
@@ -75,6 +77,7 @@ function Lists({ project, filter, columns, onChange, onReset }: PickerProps) {
             Metrics
             <select aria-label="Which value of a metric" value={stat} onChange={(e) => setStat(e.currentTarget.value as Stat)}>
               {STATS.map((s) => <option key={s} value={s}>{statName(s)}</option>)}
+              {smoothed ? <option value={smoothed}>{statName(smoothed)}</option> : <option disabled>smoothed: as the charts, once they are</option>}
             </select>
           </h3>
         )}

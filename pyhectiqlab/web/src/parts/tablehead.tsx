@@ -5,7 +5,7 @@ import { useRef } from 'preact/hooks';
 import { formatInteger } from '../base/format';
 import type { ColumnLayout } from '../base/columnlayout';
 import { isOfObjective, objectiveName, type Objective } from '../base/objective';
-import { statName, type Column } from '../base/tablecolumns';
+import { columnName, isSmoothed, statName, type Column, type SmoothedStat } from '../base/tablecolumns';
 import { Icon } from '../widgets/icon';
 import { ColumnWidth } from './columnwidth';
 
@@ -26,6 +26,10 @@ export interface ColumnMenu {
   curves: readonly string[];
   onCurves: (columns: string[]) => void;
   onHide: (column: string) => void;
+  /** What the charts end with; null: they are not smoothed. */
+  smoothed: SmoothedStat | null;
+  /** Adds a column behind another one. */
+  onAdd: (column: string, behind: string) => void;
   /** The metric that runs are compared by. */
   objective: Objective | null;
   /** null: the reader may not set it. */
@@ -58,7 +62,7 @@ export function ColumnHead({ column, name, label, sorts, onSort, menu, edges }: 
     </>
   );
   if (column.kind !== 'fact') {
-    const title = column.kind === 'config' ? `${column.path} of the config` : `${column.stat === 'last' ? 'Last value' : statName(column.stat)} of ${column.key}`;
+    const title = column.kind === 'config' ? `${column.path} of the config` : isSmoothed(column.stat) ? `Where the line of ${column.key} ends, ${statName(column.stat)}` : `${column.stat === 'last' ? 'Last value' : statName(column.stat)} of ${column.key}`;
     return <SortHead text={label} by={name} sorts={sorts} onSort={onSort} class="number value" title={title} more={more} />;
   }
   if (!SORTED_FACTS.includes(column.fact)) return <th>{label}{more}</th>;
@@ -104,6 +108,7 @@ function Menu({ column, name, label, onSort, menu, edges }: Omit<ColumnHeadProps
           const its = menu.objective?.key === column.key && menu.objective.goal === goal;
           return item(goal === 'min' ? 'Lowest is best' : 'Highest is best', () => menu.onObjective!(its ? null : { key: column.key, goal }), its);
         })}
+        {column.kind === 'metric' && menu.smoothed && column.stat !== menu.smoothed && item(`Add ${statName(menu.smoothed)}`, () => menu.onAdd(columnName({ ...column, stat: menu.smoothed! }), name))}
         {edges && item('Pin', () => edges.onPin(name, !pinned), pinned)}
         {item('Hide', () => menu.onHide(name))}
       </div>

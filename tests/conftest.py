@@ -9,6 +9,7 @@ from collections.abc import Generator
 import pytest
 
 from .seeds import rng, rng_that_stays  # noqa: F401
+from .skips import pytest_sessionfinish  # noqa: F401
 from .stores import meta, points  # noqa: F401
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background job: the scripts under test inherit it

@@ -1,4 +1,7 @@
-"""Runs of Aim, made by the real tool, which also reads them. Without it, everything here is skipped, as it says."""
+"""Runs of Aim, made by the real tool, which also reads them. Without it, everything here is skipped, as it says.
+
+`scripts/test` installs what these tests need of it, where it has packages for this Python (3.10 to 3.12).
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
 
 from .._version import __version__
 from ..errors import SlowSearchError, StoreError
@@ -58,9 +57,9 @@ from .routes import (
     verify,
     views,
 )
+from .routes.common import API
 
 log = logging.getLogger("hectiqlab.server")
-API = "/api/v1"
 MODULES = (  # whose routes are the API's; a request is compared with one after the other: what comes most is first
     ingest,
     sessions,
@@ -136,10 +135,7 @@ def create_app(
     app.add_exception_handler(FullError, _full)
     app.add_exception_handler(Exception, _unforeseen)
     app.state.route_paths = [
-        compile_path(API + route.path)[0]
-        for module in MODULES
-        for route in module.router.routes
-        if isinstance(route, APIRoute)
+        route.path_regex for module in MODULES for route in module.router.routes if isinstance(route, APIRoute)
     ]
     app.include_router(pages.router)
     return app
@@ -160,7 +156,7 @@ def _api(**options: Any) -> FastAPI:
         for route in module.router.routes:
             if isinstance(route, APIRoute):
                 check_guarded(route)
-        app.include_router(module.router, prefix=API)
+        app.router.routes.extend(module.router.routes)  # not `include_router`: routes/common.py
     return app
 
 

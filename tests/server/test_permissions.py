@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 
 from pyhectiqlab.server import app as application
 from pyhectiqlab.server.access import needs_of
+from pyhectiqlab.server.app import API
 
 from ..labs import ForkedLab
 from .api import Api, batch, error_of, new_id, packed
@@ -171,7 +172,7 @@ def routes() -> dict[str, set[str]]:
     """Every route of the API as it is served, with what its guards ask for; once for each kind of `{kind:registry}`."""
     found = (r for module in application.MODULES for r in module.router.routes if isinstance(r, APIRoute))
     return {
-        f"{method} {route.path.replace('{kind:registry}', kind)}": needs_of(route.dependant)
+        f"{method} {route.path.removeprefix(API).replace('{kind:registry}', kind)}": needs_of(route.dependant)
         for route in found
         for method in route.methods or ()
         for kind in ("models", "datasets")

@@ -27,7 +27,19 @@ LAST_KEYS = 8
 SYSTEM_KEYS = 24  # of a machine with eight GPUs
 
 
-class Router(APIRouter):
+API = "/api/v1"
+
+
+class ApiRouter(APIRouter):
+    """A router whose routes lie below API. They have their whole path from the start, so that an application takes
+    them as they are. `include_router` would build each a second time, during the lab's first requests.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(prefix=API, **options)
+
+
+class Router(ApiRouter):
     """A router whose functions in threads keep the pace of the lab (server/pace.py)."""
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from ..._version import __version__
 from ...protocol import limits
 from .. import models
 from ..access import Anybody, TheLab
 from ..replies import reply
+from .common import ApiRouter
 
-router = APIRouter(tags=["lab"])
+router = ApiRouter(tags=["lab"])
 
 
 @router.get("/handshake", dependencies=[Anybody], response_model=models.HandshakeAnswer)

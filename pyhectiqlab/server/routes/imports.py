@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from ...store.edits import Tag
 from ...store.imports import (
@@ -25,9 +25,9 @@ from ..accounts import Caller
 from ..answers import answer, run_url
 from ..bodies import BodyRoute
 from ..replies import ApiError, reply
-from .common import answers, base_url, find_user, run_answers
+from .common import ApiRouter, answers, base_url, find_user, run_answers
 
-router = APIRouter(tags=["imports"], route_class=BodyRoute)
+router = ApiRouter(tags=["imports"], route_class=BodyRoute)
 
 
 @router.post("/imports", response_model=None, responses=answers(models_imports.ImportAnswer, 200, 403, 404))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -26,10 +26,10 @@ from ..lab import Lab
 from ..pieces import cost_s
 from ..replies import MSGPACK, ApiError, reply, reply_msgpack
 from ..shares import Shares
-from .common import answers
+from .common import ApiRouter, answers
 
 T = TypeVar("T")
-router = APIRouter(tags=["ingest"])
+router = ApiRouter(tags=["ingest"])
 
 POINT_BYTES = 32  # of a decoded point
 INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to a thread …

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from ...protocol import limits
 from ...store.meta import (
@@ -27,9 +27,9 @@ from ..heartbeats import Beat
 from ..lab import Lab
 from ..near import near_project
 from ..replies import ApiError, reply
-from .common import answers, base_url
+from .common import ApiRouter, answers, base_url
 
-router = APIRouter(tags=["sessions"], route_class=BodyRoute)
+router = ApiRouter(tags=["sessions"], route_class=BodyRoute)
 MANY_RUN_S = 50e-6  # what each run counts as in a heartbeat of more than a client sends at once
 SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 

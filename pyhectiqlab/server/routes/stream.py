@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from .. import models
@@ -15,9 +15,9 @@ from ..authority import Grant, GrantedResponse
 from ..lab import Lab
 from ..replies import ApiError
 from ..stream import Message
-from .common import answers
+from .common import ApiRouter, answers
 
-router = APIRouter(tags=["stream"])
+router = ApiRouter(tags=["stream"])
 RUNS_MAX = 256
 PROJECTS_MAX = 64
 _ANSWERS: dict[int | str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from contextlib import suppress
 from email.utils import formatdate
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi import Path as InPath
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -29,7 +29,7 @@ from ..authority import Grant
 from ..files import Files, not_stored
 from ..replies import ApiError
 from ..room import Room
-from .common import answers
+from .common import ApiRouter, answers
 
 TUS = "1.0.0"
 EXTENSIONS = "creation,expiration,termination"
@@ -37,7 +37,7 @@ OFFSET_BYTES = "application/offset+octet-stream"
 BLOCK_BYTES = 1 << 20  # gathered before a thread writes them
 SILENT_S = 60.0  # a sender that takes longer for a block is hung up on; what it sent is kept
 
-router = APIRouter(tags=["files"])
+router = ApiRouter(tags=["files"])
 _CLOSE = {"Connection": "close"}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$", description="SHA-256, hex.")]

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from .seeds import rng, rng_that_stays  # noqa: F401
 from .skips import pytest_sessionfinish  # noqa: F401
@@ -14,6 +15,10 @@ from .stores import meta, points  # noqa: F401
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background job: the scripts under test inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests say nothing about speed: a busy machine made single examples slower than hypothesis' own bound.
+settings.register_profile("tests", settings.default, deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -39,7 +39,6 @@ T = TypeVar("T")
 
 BLOBS = "blobs"
 BUSY_TIMEOUT_S = 5.0
-UNSETTLED_BYTES = 1 << 20  # a file may be this much longer than its content: the next checkpoint cuts it
 LOOKED_AT_BYTES_MAX = 64 << 20  # of a database: all of its pages are read when a lab starts
 
 
@@ -298,9 +297,7 @@ class EmbeddedStorage:
                     continue
                 if space.surplus(connection) or (name == POINTS and purge.is_left(connection)):
                     return True
-                (pages,) = connection.execute("PRAGMA page_count").fetchone()
-                (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-                if _size(self.place / name) > pages * page_bytes + UNSETTLED_BYTES:
+                if space.is_to_be_cut(connection, self.place / name):
                     return True
         return False
 

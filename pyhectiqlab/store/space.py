@@ -6,11 +6,15 @@ database of an earlier version cannot shrink in steps: it must be written anew a
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from pathlib import Path
 
 KEPT_PAGES = 2048  # at least: 8 MiB
 KEPT_SHARE = 4  # … or a fourth of the file
 STEP_PAGES = 256  # 1 MiB: a step costs a sync of the disk, however few it gives back
+CUT_BYTES = 1 << 20  # a file may be this much longer than its content
+CUT_EVERY_S = 1.0  # between two tries to cut a file, which fail while somebody reads an earlier state
 _INCREMENTAL = 2
 
 
@@ -39,6 +43,14 @@ def give_back(connection: sqlite3.Connection, whole: bool = False) -> None:
     for _ in range(min(STEP_PAGES, surplus(connection, whole))):
         # One by one: Python takes only the first step of a PRAGMA without columns, and each step gives back one page.
         connection.execute("PRAGMA incremental_vacuum(1)").close()
+
+
+def is_to_be_cut(connection: sqlite3.Connection, database: Path) -> bool:
+    """Return whether the file is much longer than its content. A checkpoint cuts it, unless somebody reads an earlier
+    state. Raises OSError.
+    """
+    content = _ask(connection, "page_count") * _ask(connection, "page_size")
+    return os.stat(database).st_size > content + CUT_BYTES
 
 
 def _ask(connection: sqlite3.Connection, pragma: str) -> int:

@@ -60,10 +60,14 @@ class Log:
         if self._checkpoints is not None and connection is not None:
             self._checkpoints.after_commit(connection)  # type: ignore[arg-type]
 
-    def settle(self, conn: Connection) -> None:
-        """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads."""
-        if self._checkpoints is not None:
-            self._checkpoints.make(conn.connection.dbapi_connection)  # type: ignore[arg-type]
+    def settle(self, conn: Connection, surely: bool) -> None:
+        """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads an
+        earlier state: call this again then. `surely`: also where it is only a little longer.
+        """
+        connection = conn.connection.dbapi_connection
+        with suppress(OSError):  # no descriptor left: the next call does it
+            if self._checkpoints is not None and (surely or space.is_to_be_cut(connection, self._path)):  # type: ignore[arg-type]
+                self._checkpoints.make(connection)  # type: ignore[arg-type]
 
     def wrong_pages(self, go_on: Callable[[], bool]) -> list[int]:
         """See Sums.wrong. From any thread, before `close`. Raises OSError."""

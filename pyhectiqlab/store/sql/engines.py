@@ -97,9 +97,10 @@ class Engines:
                 crashpoints.passing("upkeep.giving_back")
                 prove_whole(conn)
             more, gave = self._surplus(whole) > 0, True
-        if gave and not more and self.log is not None:
+        if not more and self.log is not None:
+            # Not only when something was given back: a reader may have stood in the way, or the process was killed.
             with _errors_as_store_error(), self.write.connect() as conn:
-                self.log.settle(conn)
+                self.log.settle(conn, surely=gave)
         return more
 
     def _surplus(self, whole: bool) -> int:

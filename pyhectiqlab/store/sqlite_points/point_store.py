@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -85,6 +85,7 @@ class SqlitePointStore:
         self._pool_lock = threading.Lock()  # never taken while waiting for anything else
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
+        self._cut_at = 0.0  # monotonic seconds: when to look again whether the file is longer than its content
         with self._errors():
             self._writer = self._connect("rwc")
             try:
@@ -286,8 +287,10 @@ class SqlitePointStore:
                 with self._transaction():
                     space.give_back(self._writer, whole=True)
                 more = space.surplus(self._writer, whole=True) > 0
-                if not more and self._checkpoints is not None:
-                    self._checkpoints.make(self._writer)
+                if not more:
+                    self._cut(surely=True)
+            if not more:
+                self._cut()
             return more
 
     def purge(self, seconds_max: float = 0.1) -> bool:
@@ -344,9 +347,21 @@ class SqlitePointStore:
                 more = self._compactor.more() or space.surplus(self._writer) > 0
             if flushed:
                 self._follow(partial(self._flusher.done, flushed))
-            if settled and self._checkpoints is not None:
-                self._checkpoints.make(self._writer)  # the file becomes as short as its content
-            return more or self._flusher.is_due()
+            more = more or self._flusher.is_due()
+            if settled or not more:
+                self._cut(surely=settled)
+            return more
+
+    def _cut(self, surely: bool = False) -> None:
+        """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads an
+        earlier state, or where the process is killed before: so look again each second. `surely`: do it now.
+        """
+        if self._checkpoints is None or not (surely or time.monotonic() >= self._cut_at):
+            return
+        self._cut_at = time.monotonic() + space.CUT_EVERY_S
+        with suppress(OSError):  # no descriptor left: the next call does it
+            if surely or space.is_to_be_cut(self._writer, self.path):
+                self._checkpoints.make(self._writer)
 
     def close(self) -> None:
         """Waits for the transaction in progress. Safe twice. A read that is in progress ends first."""

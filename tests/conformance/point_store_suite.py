@@ -180,6 +180,9 @@ class PointStoreSuite(LinesSuite):
         assert [i.key for i in store.keys("run", query="%")] == ["%"]
         assert [i.key for i in store.keys("run", limit=3)] == want[:3]
         assert [i.key for i in store.keys("run", after=want[2], limit=2)] == want[3:5]
+        store.append([w.batch(a_w=[(0, 0.0, T0)])])  # a key that comes after pages were asked for
+        assert [i.key for i in store.keys("run", query="a/")] == ["a/w", "a/x", "a/y"]
+        assert [i.key for i in store.keys("run", after="a", limit=2)] == ["a/w", "a/x"]
 
     def test_last_gives_each_run_its_infos(self, store: PointStore) -> None:
         for run in ("r1", "r2"):

@@ -94,13 +94,14 @@ class Appender:
             run, rank, attempt = self.run_id(batch.run), int(batch.rank), int(batch.attempt)
             if batch.columns:
                 self._note_origin(run, batch)
-            small = []
+            small, points = [], 0
             for column in batch.columns:
+                points += len(column.step)
                 if len(column.step) < self._bulk_points:
                     small.append(column)
                 else:
                     bulk.add(self.series_id(run, column.key, rank, attempt), writer, arrival, attempt, column)
-            first, last, points = int(batch.first), int(batch.last), sum(len(c.step) for c in batch.columns)
+            first, last = int(batch.first), int(batch.last)
             rows.append((arrival, run, writer, last, arrivals.pack(rank, attempt, first, last, small, points)))
             arrived.append(Arrival(arrival, batch.run, rank, attempt, batch.writer, writer, first, last, small))
             self._writers[batch.writer] = (writer, last)

@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 
 from ...base.loops import Loop
 from ...errors import StoreError
@@ -143,7 +142,7 @@ class Loader:
             log.error("%s", e)
             return Arrival(number, run, 0, 0, writer_name, writer, 0, last, [])
         if number <= dropped:
-            return replace(arrival, columns=[])
+            return arrival._replace(columns=[])
         if run_id not in flushed:  # what is flushed does not change meanwhile
             its = connection.execute(
                 "SELECT key, rank, attempt, flushed FROM series WHERE run = ? AND flushed >= ?", (run_id, number)
@@ -152,5 +151,5 @@ class Loader:
         if done := flushed[run_id]:
             place = arrival.rank, arrival.attempt
             left = [column for column in arrival.columns if done.get((column.key, *place), 0) < number]
-            return replace(arrival, columns=left)
+            return arrival._replace(columns=left)
         return arrival

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import nsmallest
+from itertools import islice
 
 import numpy as np
 
@@ -154,8 +155,12 @@ class KeyPage:
     after: str = ""
     limit: int = 1000
 
-    def of(self, keys: Iterable[str]) -> list[str]:
-        return nsmallest(self.limit, (key for key in keys if key > self.after and self.query in key))
+    def of(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return its keys, of all keys of the run in order."""
+        begin = bisect_right(keys, self.after)
+        if not self.query:
+            return keys[begin : begin + self.limit]
+        return list(islice((key for key in islice(keys, begin, None) if self.query in key), self.limit))
 
 
 class Recent:
@@ -170,6 +175,7 @@ class Recent:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # never taken while waiting for anything else
         self._runs: dict[str, dict[str, dict[Place, _Series]]] = {}
+        self._sorted: dict[str, list[str]] = {}  # keys of runs that pages were asked of, until a key comes or goes
         self._since: dict[SeriesKey, float] = {}  # monotonic seconds; the oldest first, about
         self.points = 0
         self.batches = 0
@@ -207,6 +213,7 @@ class Recent:
         """
         with self._lock:
             self._runs, self._since = loaded._runs, loaded._since
+            self._sorted.clear()
             self.points, self.batches = loaded.points, loaded.batches
             now = time.monotonic()
             for arrival in self._later:
@@ -246,7 +253,10 @@ class Recent:
         keys = self._runs.setdefault(arrival.run, {})
         place = (arrival.rank, arrival.attempt)
         for column in arrival.columns:
-            places = keys.setdefault(column.key, {})
+            places = keys.get(column.key)
+            if places is None:
+                places = keys[column.key] = {}
+                self._sorted.pop(arrival.run, None)
             series = places.get(place)
             if series is None:
                 series = places[place] = _Series(arrival.attempt)
@@ -267,6 +277,7 @@ class Recent:
                 del self._runs[run][key][place]
                 if not self._runs[run][key]:
                     del self._runs[run][key]
+                    self._sorted.pop(run, None)
                 if not self._runs[run]:
                     del self._runs[run]
             self.flushes = flushes
@@ -336,10 +347,19 @@ class Recent:
                 {
                     run: {
                         key: {place: series.blocks() for place, series in its[key].items()}
-                        for key in (its if keys is None else keys.of(its) if isinstance(keys, KeyPage) else keys)
+                        for key in self._wanted(run, keys)
                         if key in its
                     }
                     for run in some
                     if (its := self._runs.get(run)) is not None
                 },
             )
+
+    def _wanted(self, run: str, keys: Collection[str] | KeyPage | None) -> Iterable[str]:
+        """Return those of some keys that a run may have here. Call it with the lock held."""
+        if not isinstance(keys, KeyPage):
+            return self._runs[run] if keys is None else keys
+        in_order = self._sorted.get(run)
+        if in_order is None:
+            in_order = self._sorted[run] = sorted(self._runs[run])
+        return keys.of(in_order)

@@ -123,6 +123,30 @@ def test_mlflow_beside_the_real_one(site: Site, tmp_path: Path) -> None:
     assert (runs.count("real-mlflow"), runs.count("of-threads")) == (1, 1)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
+def test_mlflow_beside_keeps_a_metric_once_when_a_model_is_logged(site: Site, tmp_path: Path) -> None:
+    """beside: log_model, at which MLflow logs the metrics of a step again, for the model: each is kept once."""
+    script = """
+    import mlflow
+    from mlflow.pyfunc import PythonModel
+    class Twice(PythonModel):
+        def predict(self, context, model_input: list[float], params=None):
+            return [2 * x for x in model_input]
+    with mlflow.start_run(run_name="with-model") as run:
+        for step in (0, 0, 1):
+            mlflow.log_metric("loss", 0.5 ** step, step=step, timestamp=1_700_000_000_000 + step)
+        mlflow.log_metric("loss", 0.125)
+        mlflow.pyfunc.log_model(name="model", python_model=Twice(), pip_requirements=["numpy"])
+        mlflow.log_metric("later", 1.0)
+    client = mlflow.MlflowClient()
+    for key in ("loss", "later"):
+        print([(m.step, m.value) for m in client.get_metric_history(run.info.run_id, key)])
+    """
+    kept = beside(site, "mlflow", script, cwd=tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/ml.db")
+    assert [(s, v) for s, v, _ in site.points("with-model", "loss")] == [(0, 1.0), (0, 1.0), (1, 0.5), (0, 0.125)]
+    assert str([(0, 1.0)]) in kept and [p[:2] for p in site.points("with-model", "later")] == [(0, 1.0)]
+
+
 def test_trackio(site: Site) -> None:
     """init, log, config, Table, alert, finish; resume="allow" continues a run."""
     script = """

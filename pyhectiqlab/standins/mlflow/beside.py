@@ -1,10 +1,12 @@
 """The mirror of MLflow: the real one goes on working, and its fluent calls go to a lab, too.
 
-What autolog and other code log by MlflowClient is mirrored there.
+What autolog and other code log by MlflowClient is mirrored there. Whenever MLflow 3 logs a model, it logs the metrics
+of the run at that step once more, with the id of the model. Its database keeps them once, and so does the mirror.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -15,6 +17,7 @@ from .active import ActiveRun
 _runs: dict[str, ActiveRun] = {}  # MLflow's id → our run
 _opening = threading.RLock()  # autolog logs from threads of its own
 _ended_as: dict[str, str] = {}  # MLflow's id → the id of our run, once it has ended
+_here = threading.local()  # `model`: a model is being logged by this thread
 LOGGED = (
     "log_metric",
     "log_param",
@@ -35,6 +38,22 @@ def attach(mlflow: Any) -> None:
     for name in (*LOGGED, *FIGURES):
         mirror(client, name, _logging(name))
     mirror(client, "set_terminated", _ended)
+    model: Any = getattr(getattr(mlflow, "models", None), "Model", None)
+    if hasattr(model, "log"):
+        model.log = classmethod(_logging_a_model(model.log.__func__))
+
+
+def _logging_a_model(real: Any) -> Any:
+    @functools.wraps(real)
+    def log(*args: Any, **kwargs: Any) -> Any:
+        outer = getattr(_here, "model", False)
+        _here.model = True
+        try:
+            return real(*args, **kwargs)
+        finally:
+            _here.model = outer
+
+    return log
 
 
 def _run_of(client: Any, run_id: str) -> ActiveRun:
@@ -65,11 +84,18 @@ def _logging(name: str) -> Any:
     def call(result: Any, client: Any, run_id: str, *args: Any, **kwargs: Any) -> None:
         from .client import MlflowClient
 
+        if name == "log_batch" and getattr(_here, "model", False) and _is_of_a_model(*args, **kwargs):
+            return
         run = _run_of(client, run_id)
         active._open[run.info.run_id] = run
         getattr(MlflowClient(), name)(run.info.run_id, *args, **kwargs)
 
     return call
+
+
+def _is_of_a_model(metrics: Any = (), params: Any = (), tags: Any = (), *more: Any, **others: Any) -> bool:
+    """Return whether a batch only links metrics that are there to a model."""
+    return not params and not tags and all(getattr(metric, "model_id", None) for metric in metrics)
 
 
 def _ended(result: Any, client: Any, run_id: str, status: Any = None, *args: Any, **kwargs: Any) -> None:

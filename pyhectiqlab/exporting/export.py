@@ -21,6 +21,7 @@ from .parquet import arrow
 from .run import export_run
 
 Report = Callable[[str], object]
+INDEX_S = 2.0
 _PAGE = 1000
 _KINDS = ("models", "datasets")
 
@@ -55,8 +56,19 @@ def export(lab: LabClient, refs: Iterable[str], folder: Path, report: Report = l
 
 def _export(lab: LabClient, refs: Iterable[str], folder: Path, report: Report) -> Exported:
     greeting = lab.handshake()
-    index = _index(folder, greeting.lab_id, lab.url)
+    index = _Index(folder, _index(folder, greeting.lab_id, lab.url))
     files, done = Files(lab, folder), Exported(str(folder))
+    try:
+        _all(lab, refs, folder, index, files, done, report)
+    finally:
+        index.write()
+    done.files, done.bytes = files.new, files.new_bytes
+    return done
+
+
+def _all(
+    lab: LabClient, refs: Iterable[str], folder: Path, index: _Index, files: Files, done: Exported, report: Report
+) -> None:
     for ref in refs:
         project = _project(lab, ref)
         if project is None:
@@ -70,10 +82,8 @@ def _export(lab: LabClient, refs: Iterable[str], folder: Path, report: Report) -
                 except NotFoundError:  # it was deleted meanwhile
                     done.problems.append(f"{run['name']}: it was deleted meanwhile")
         layout.write_json(folder / "projects" / project["id"] / layout.PROJECT, _whole_project(lab, project, files))
-        _note(folder, index, "projects", project["id"])
+        index.note("projects", project["id"])
         done.projects.append(project["name"])
-    done.files, done.bytes = files.new, files.new_bytes
-    return done
 
 
 def _index(folder: Path, lab_id: str, url: str) -> dict[str, Any]:
@@ -91,10 +101,29 @@ def _index(folder: Path, lab_id: str, url: str) -> dict[str, Any]:
     return index
 
 
-def _note(folder: Path, index: dict[str, Any], kind: str, one: str) -> None:
-    if one not in index[kind]:
-        index[kind].append(one)
-        layout.write_json(folder / layout.INDEX, index)
+class _Index:
+    """The list of what is there. It grows with each run, so it is written each INDEX_S at most, and at the end: what a
+    killed export had not listed yet, the next one finds whole and lists.
+    """
+
+    def __init__(self, folder: Path, index: dict[str, Any]) -> None:
+        self._path, self._index = folder / layout.INDEX, index
+        self._there = {kind: set(index[kind]) for kind in ("projects", "runs")}
+        self._is_new, self._written = False, time.monotonic()
+
+    def note(self, kind: str, one: str) -> None:
+        if one in self._there[kind]:
+            return
+        self._there[kind].add(one)
+        self._index[kind].append(one)
+        self._is_new = True
+        if time.monotonic() - self._written >= INDEX_S:
+            self.write()
+
+    def write(self) -> None:
+        if self._is_new:
+            layout.write_json(self._path, self._index)
+            self._is_new, self._written = False, time.monotonic()
 
 
 def _project(lab: LabClient, ref: str) -> dict[str, Any] | None:
@@ -108,10 +137,10 @@ def _project(lab: LabClient, ref: str) -> dict[str, Any] | None:
 
 
 def _one_run(
-    lab: LabClient, run_id: str, folder: Path, index: dict[str, Any], files: Files, done: Exported, report: Report
+    lab: LabClient, run_id: str, folder: Path, index: _Index, files: Files, done: Exported, report: Report
 ) -> None:
     written = export_run(lab, run_id, folder / "runs" / run_id, files)
-    _note(folder, index, "runs", run_id)
+    index.note("runs", run_id)
     done.runs.append(written.name)
     done.points += written.points
     done.events += written.events

@@ -49,8 +49,19 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a file whole."""
+    write_whole(path, _json_of(value))
+
+
+def write_changed(path: Path, value: Any) -> None:
+    """Replace a file whole, unless it is the same already."""
+    data = _json_of(value)
+    if not path.is_file() or path.read_bytes() != data:
+        write_whole(path, data)
+
+
+def _json_of(value: Any) -> bytes:
     text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode("utf-8", "surrogatepass"))
+    return (text + "\n").encode("utf-8", "surrogatepass")
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,8 @@ class PointsFile:
     def close(self) -> None:
         self._write()
         self._writer.close()
+        with self._part.open("rb") as file:
+            os.fsync(file.fileno())
         self._part.replace(self._path)
 
     def discard(self) -> None:

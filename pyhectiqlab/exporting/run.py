@@ -1,7 +1,8 @@
 """One run of an export: what it is, its events, points and files.
 
-`progress.json` says how far the parts reach that are there, and is replaced after each of them: a killed export goes on
-behind the last whole part, and a later one brings what came since. `run.json` is written at last.
+`progress.json` says how far the parts reach that are there, and is replaced after each large one and at the end: a
+killed export goes on behind the last part that it names, and a later one brings what came since. `run.json` is written
+at last. What did not change is not written again: a small run costs little but the waits for the disk.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def export_run(lab: LabClient, run_id: str, folder: Path, files: Files) -> Writt
     run["attempts"] = list(its.rows("attempts"))
     run["artifacts"] = list(files.artifacts(its.rows("artifacts", versions="all")))
     run["files"] = progress["files"]
-    layout.write_json(folder / layout.RUN, run)
+    if written.points or written.events:
+        layout.write_json(folder / layout.PROGRESS, progress)
+    layout.write_changed(folder / layout.RUN, run)
     return written
 
 
@@ -114,9 +117,9 @@ def _progress(folder: Path) -> dict[str, Any]:
 
 
 def _keep(folder: Path, progress: dict[str, Any], name: str, rows: int) -> None:
+    """Note a part that is whole. Whoever goes on behind it writes the progress first."""
     path = folder / name
     progress["files"][name] = {"digest": layout.digest_of(path), "bytes": path.stat().st_size, "rows": rows}
-    layout.write_json(folder / layout.PROGRESS, progress)
 
 
 def _next_name(progress: dict[str, Any], pattern: str) -> str:
@@ -141,6 +144,7 @@ def _events(its: _Record, folder: Path, progress: dict[str, Any]) -> int:
             progress["events_after"] = end
         if len(some) >= PART_EVENTS:
             keep()
+            layout.write_json(folder / layout.PROGRESS, progress)
     if some:
         keep()
     return new
@@ -165,6 +169,7 @@ def _points(lab: LabClient, run_id: str, its: _Record, folder: Path, progress: d
             if file.rows >= PART_POINTS:
                 file.close()
                 _keep(folder, progress, name, file.rows)
+                layout.write_json(folder / layout.PROGRESS, progress)
                 file = None
         if file is not None:
             file.close()

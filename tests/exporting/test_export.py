@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pyhectiqlab.exporting import layout
+from pyhectiqlab.exporting.export import export
 
 from ..process.conftest import Site
 
@@ -63,6 +65,22 @@ def test_an_export_that_is_killed_goes_on_and_ends_as_any_other(source: Site, tm
         process.communicate()
     exported(source, "source", str(folder))
     assert contents(folder) == contents(whole)
+
+
+def test_an_export_writes_each_file_of_a_run_once_and_none_of_one_that_did_not_change(
+    source: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk takes milliseconds for each file that it has to keep safe: most of the time of an export of small runs."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    folder = tmp_path / "out"
+    with source.client() as lab:
+        export(lab, [source.find("everything")["id"]], folder)
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != layout.INDEX]
+        assert len(files) > 4 and len(synced) == len(files) + 2  # the index, at the beginning and at the end
+        synced.clear()
+        export(lab, [source.find("everything")["id"]], folder)
+        assert not synced
 
 
 def test_a_later_export_adds_what_is_new(source: Site, tmp_path: Path) -> None:

@@ -41,12 +41,14 @@ def test_an_outlier_is_left_out_and_said_a_range_is_set_by_hand_and_all_is_remem
     expect(loss.root.locator(".panel-note")).to_have_text(f"{above} points above · {below} points below")
     if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/ranges.png", full_page=True)
-    loss.root.get_by_role("radio", name="M").click()
-    expect(loss.root).to_have_attribute("data-size", "M")
+    for name, number in (("Columns", "2"), ("Rows", "9")):
+        loss.root.get_by_label(name, exact=True).fill(number)
+        loss.root.get_by_label(name, exact=True).press("Enter")
+    expect(loss.root).to_have_attribute("data-size", "2x9")
     page.keyboard.press("Escape")
     page.reload()  # all this is kept for the charts of the project
     loss.wait("d.y[0] === 0.5 && d.y[1] === 1.5")
-    expect(loss.root).to_have_attribute("data-size", "M")
+    expect(loss.root).to_have_attribute("data-size", "2x9")
 
     loss.root.get_by_label("Settings of train/loss").first.click()
     loss.root.get_by_label("Which values").select_option("most")
@@ -61,6 +63,41 @@ def test_an_outlier_is_left_out_and_said_a_range_is_set_by_hand_and_all_is_remem
     page.reload()
     expect(page.get_by_role("heading", name="train", exact=True)).to_be_visible()
     expect(loss.root).not_to_be_visible()
+
+
+def test_a_share_of_the_values_is_left_out_that_the_reader_chooses(page: Page, feeder: Feeder) -> None:
+    """Of one chart, kept with the project's charts; of all, in the link. The chart says how many points that are."""
+    run = feeder.run("shares", project="shares")
+    values = list(range(100))
+    run.points({"train/loss": (range(100), [float(v) for v in values]), "train/error": (range(100), values)})
+    page.goto(f"{feeder.url}/runs/{run.id}")
+    loss, error = Panel(page, "train/loss"), Panel(page, "train/error")
+    loss.wait("d.y[0] < 0 && d.y[1] > 99")
+    loss.root.get_by_label("Settings of train/loss").first.click()
+    loss.root.get_by_label("Which values").select_option("most")
+    percent = loss.root.get_by_label("Per cent left out at either end")
+    expect(percent).to_have_value("2")
+    for share in ("10", "25.5"):
+        percent.fill(share)
+        percent.press("Enter")
+        cut = int(float(share))
+        low, high = loss.wait(f"d.y[0] > {cut} - 8 && d.y[0] < {cut}")["y"]
+        assert cut - 8 < low < cut and 99 - cut < high < 99 - cut + 8, "some air is around the values"
+        above, below = sum(v > high for v in values), sum(v < low for v in values)
+        expect(loss.root.locator(".panel-note")).to_have_text(f"{above} points above · {below} points below")
+    page.keyboard.press("Escape")
+    page.reload()
+    loss.wait("d.y[0] > 17")
+    page.get_by_label("Which values charts cover").select_option("most")
+    page.get_by_label("Per cent that charts leave out at either end").fill("12.5")
+    page.get_by_label("Per cent that charts leave out at either end").press("Enter")
+    error.wait("d.y[0] > 5 && d.y[1] < 95")
+    loss.wait("d.y[0] > 17")  # it has its own
+    page.wait_for_url(re.compile("cut=12.5"))
+    page.goto(f"{feeder.url}/runs/{run.id}?cut=40")
+    error.wait("d.y[0] > 35 && d.y[1] < 65")
+    page.get_by_label("Which values charts cover").select_option("")
+    error.wait("d.y[0] < 0 && d.y[1] > 99")
 
 
 def test_either_axis_is_logarithmic_or_symmetrically_so(page: Page, feeder: Feeder) -> None:

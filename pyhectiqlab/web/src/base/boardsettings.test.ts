@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { matching, movedKey, movedOwn, ordered, NO_SETTINGS, readSettings, toggled, withOwn, withoutOwn, withPanel, type BoardSettings } from './boardsettings';
+import { type BoardSettings, leftOut, matching, movedKey, movedOwn, NO_SETTINGS, ordered, readSettings, toggled, withoutOwn, withOwn, withPanel } from './boardsettings';
 
 const LOSSES = { id: 'a1', title: 'Losses', pattern: 'loss$' };
 const SOME: BoardSettings = { own: [LOSSES], panels: { 'train/loss': { scale: 'symlog', y: [0, null], size: 'L' }, lr: { y: 'most' } }, folded: ['system'], shared: ['train'], order: { train: ['b', 'a'] } };
@@ -12,8 +12,9 @@ test.each([null, 7, 'text', [], { own: {}, panels: [], folded: 'x', shared: {} }
   expect(readSettings(value)).toEqual(NO_SETTINGS));
 
 test('what cannot be understood of a panel is left out, the rest is kept', () => {
-  const panels = { a: { scale: 'cubic', size: 'M', y: [3, 1] }, b: { y: [null, null] }, c: { y: [1, 'x'], scale: 'log' }, d: { y: [1, Infinity] } };
-  expect(readSettings({ panels }).panels).toEqual({ a: { size: 'M' }, b: {}, c: { scale: 'log' }, d: {} });
+  const panels = { a: { scale: 'cubic', size: 'M', y: [3, 1] }, b: { y: [null, null] }, c: { y: [1, 'x'], scale: 'log' }, d: { y: [1, Infinity] }, e: { y: 'most:7.5', size: '3x12' }, f: { y: 'most:50', size: '99x1' }, g: { y: 'most:x' } };
+  expect(readSettings({ panels }).panels).toEqual({ a: { size: 'M' }, b: {}, c: { scale: 'log' }, d: {}, e: { y: 'most:7.5', size: '3x12' }, f: {}, g: {} });
+  expect([leftOut('most', 2), leftOut('most:7.5', 2), leftOut('all', 2), leftOut([0, 1], 2)]).toEqual([2, 7.5, null, null]);
 });
 
 test('a change of one panel leaves the others, and what is undefined is forgotten', () => {

@@ -1,23 +1,24 @@
 // How somebody has arranged the charts of a project: one plain object, which JSON holds. Read from storage it is untrusted: what cannot
 // be understood is left out.
 
+import { readSize } from './panelsize';
 import { columnLabel, isValue, parseColumn } from './tablecolumns';
 
 export const SCALES = ['linear', 'log', 'symlog'] as const;
 export type Scale = (typeof SCALES)[number];
 export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
-export const SIZES = ['S', 'M', 'L'] as const;
-export type Size = (typeof SIZES)[number];
 
-/** Which values a panel's y axis covers: all, all but the outliers, or from … to, of which either may be left open. */
-export type YRange = 'all' | 'most' | readonly [number | null, number | null];
+/** Which values a panel's y axis covers: all, all but a share of them at either end (in %; "most": but the outliers), or from … to, of
+ * which either may be left open. */
+export type YRange = 'all' | 'most' | `most:${number}` | readonly [number | null, number | null];
+export const LEFT_OUT_MAX = 49; // %
 
 /** What one panel has of its own; what is missing is as everywhere on the page. */
 export interface PanelSettings {
   scale?: Scale;
   xScale?: Scale; // of a chart whose x is no axis of the page
   y?: YRange;
-  size?: Size;
+  size?: string; // "2x10": see panelsize.ts
   x?: string; // the metric that it is drawn over; '': none, whatever its run asked for
   ridges?: boolean; // of histograms: as ridges, not as a heat map
 }
@@ -170,7 +171,7 @@ function movedTo(list: readonly string[], item: string, to: string): string[] {
 function readPanel(value: Json): PanelSettings {
   const scale = oneOf(SCALES, value['scale']);
   const xScale = oneOf(SCALES, value['xScale']);
-  const size = oneOf(SIZES, value['size']);
+  const size = readSize(value['size']) ? (value['size'] as string) : undefined;
   const y = readRange(value['y']);
   const { x } = value;
   return { ...(scale && { scale }), ...(xScale && { xScale }), ...(size && { size }), ...(y && { y }), ...(typeof x === 'string' && x.length <= NAME_MAX && { x }), ...(value['ridges'] === true && { ridges: true }) };
@@ -178,10 +179,22 @@ function readPanel(value: Json): PanelSettings {
 
 function readRange(value: unknown): YRange | undefined {
   if (value === 'all' || value === 'most') return value;
+  if (typeof value === 'string') return value.startsWith('most:') ? rangeWithout(Number(value.slice('most:'.length))) : undefined;
   if (!Array.isArray(value) || value.length !== 2) return undefined;
   if (!value.every((end) => end === null || (typeof end === 'number' && Number.isFinite(end)))) return undefined;
   const [lo, hi] = value as [number | null, number | null];
   return (lo === null && hi === null) || (lo !== null && hi !== null && lo >= hi) ? undefined : [lo, hi];
+}
+
+/** A range without so many per cent at either end; undefined: that cannot be. */
+export function rangeWithout(percent: number): YRange | undefined {
+  return percent > 0 && percent <= LEFT_OUT_MAX ? `most:${percent}` : undefined;
+}
+
+/** How many per cent a range leaves out at either end; null: it is another one. `usual`: as outliers. */
+export function leftOut(y: YRange, usual: number): number | null {
+  if (typeof y !== 'string' || !y.startsWith('most')) return null;
+  return y === 'most' ? usual : Number(y.slice('most:'.length));
 }
 
 function names(value: unknown): string[] {

@@ -2,7 +2,7 @@
 
 import type { HistogramAnswer } from '../schema/lab';
 import type { Axis } from './axis';
-import type { YRange } from './boardsettings';
+import { leftOut, type YRange } from './boardsettings';
 import { formatValue } from './format';
 import type { Side } from './ticks';
 
@@ -60,7 +60,7 @@ export function columnsOf(steps: readonly number[]): [number, number][] {
   ]);
 }
 
-const TAIL = 0.01; // of all values at either end: what 'most' leaves out
+export const OUTLIERS = 1; // % of all values at either end
 
 /** From … to of the axis of values; null: no histogram has a value that the axis could draw. */
 export function valueRange(histograms: readonly StepHistogram[], y: YRange, log: boolean): [number, number] | null {
@@ -74,11 +74,12 @@ export function valueRange(histograms: readonly StepHistogram[], y: YRange, log:
     [lo, hi] = [Math.min(lo, low), Math.max(hi, high)];
   }
   if (lo > hi) return null;
-  if (y === 'most') {
-    const ends = some.flatMap((h) => (h.total > 0 ? [[quantile(h, TAIL), quantile(h, 1 - TAIL)] as const] : []));
+  const left = leftOut(y, OUTLIERS);
+  if (left !== null) {
+    const ends = some.flatMap((h) => (h.total > 0 ? [[quantile(h, left / 100), quantile(h, 1 - left / 100)] as const] : []));
     const [least, most] = [Math.min(...ends.map((e) => e[0])), Math.max(...ends.map((e) => e[1]))];
     if (least < most && (!log || least > 0)) [lo, hi] = [least, most];
-  } else if (y !== 'all') {
+  } else if (typeof y !== 'string') {
     const [low, high] = y.map((end) => (log && end !== null && end <= 0 ? null : end)) as [number | null, number | null];
     if ((low ?? lo) < (high ?? hi)) [lo, hi] = [low ?? lo, high ?? hi];
   }

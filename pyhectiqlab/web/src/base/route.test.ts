@@ -8,7 +8,7 @@ const parse = (url: string): Route => {
 };
 
 test('every page survives being written and read again', () => {
-  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: { kind: 'gaussian', width: 60_000_000 }, scale: 'symlog', xScale: 'log', lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', of: 'a', color: 'config."lr"', dash: 'group', facet: 'metric', attempt: 2 } as const;
+  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: { kind: 'gaussian', width: 60_000_000 }, scale: 'symlog', xScale: 'log', cut: 2.5, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', of: 'a', color: 'config."lr"', dash: 'group', facet: 'metric', attempt: 2 } as const;
   const routes: Route[] = [
     { page: 'projects', show: 'active' },
     { page: 'projects', show: 'deleted' },

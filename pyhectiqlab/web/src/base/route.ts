@@ -3,7 +3,7 @@
 
 import type { Axis } from './axis';
 import { readLayout, widthTexts, type ColumnLayout } from './columnlayout';
-import { SCALES, type Scale } from './boardsettings';
+import { rangeWithout, SCALES, type Scale } from './boardsettings';
 import { BANDS, LINES, type BandKind, type Lines } from './grouplines';
 import type { Kind } from './kinds';
 import { formatSmoothing, parseSmoothing, type Smoothing } from './smooth';
@@ -17,6 +17,7 @@ export interface ChartView {
   smoothing: Smoothing | null;
   scale: Scale; // of y
   xScale: Scale;
+  cut: number | null; // % of the values at either end that charts leave out
   lo: number | null;
   hi: number | null;
   query: string; // which keys
@@ -118,6 +119,7 @@ export const DEFAULT_VIEW: ChartView = {
   smoothing: null,
   scale: 'linear',
   xScale: 'linear',
+  cut: null,
   lo: null,
   hi: null,
   query: '',
@@ -300,6 +302,7 @@ function parseView(params: URLSearchParams, query = 'q'): ChartView {
     smoothing: parseSmoothing(params.get('smooth'), drawn),
     scale: scale(params.get('y')),
     xScale: drawn === 'time' ? 'linear' : scale(params.get('xs')), // a date has no logarithm
+    cut: readCut(params.get('cut')),
     lo,
     hi,
     query: text(params.get(query)),
@@ -320,6 +323,7 @@ function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void
   if (view.smoothing) params.set('smooth', formatSmoothing(view.smoothing));
   if (view.scale !== 'linear') params.set('y', view.scale);
   if (view.xScale !== 'linear') params.set('xs', view.xScale);
+  if (view.cut !== null) params.set('cut', String(view.cut));
   if (view.lo !== null && view.hi !== null) {
     params.set('lo', String(view.lo));
     params.set('hi', String(view.hi));
@@ -330,6 +334,11 @@ function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void
   if (view.of !== null) params.set('of', view.of);
   for (const name of ['color', 'dash', 'facet'] as const) if (view[name] !== null) params.set(name, view[name]);
   if (view.attempt !== null) params.set('attempt', String(view.attempt));
+}
+
+function readCut(raw: string | null): number | null {
+  const percent = Number(raw);
+  return raw !== null && rangeWithout(percent) ? percent : null;
 }
 
 function assigned(raw: string | null): string | null {

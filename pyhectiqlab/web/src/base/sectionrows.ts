@@ -1,6 +1,6 @@
 // Sections of charts beside each other: one with few charts shares its row with the next, or takes all of it.
 
-import type { Size } from './boardsettings';
+import { COLUMNS_MAX, sizeOf } from './panelsize';
 
 /** Of a section: the columns that its charts make, and which share of its row's `of` columns it takes. */
 export interface SectionPlace {
@@ -9,7 +9,11 @@ export interface SectionPlace {
   of: number;
 }
 
-export const spanOf = (size: Size | undefined) => (size === 'L' ? Infinity : size === 'M' ? 2 : 1);
+/** How many columns a chart takes; Infinity: all there are. */
+export function spanOf(size: string | undefined): number {
+  const { columns } = sizeOf(size);
+  return columns === COLUMNS_MAX ? Infinity : columns;
+}
 
 /** `spans`: how many columns the charts of each section would take in one row; Infinity: all there are. */
 export function packed(spans: readonly number[], columns: number): SectionPlace[] {

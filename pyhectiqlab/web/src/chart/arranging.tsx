@@ -1,10 +1,8 @@
 // Panels are arranged by hand: dragged by their name to the place of another one, sized by a corner. The menu does both, too.
 
 import { useRef, useState } from 'preact/hooks';
-import type { TargetedDragEvent, TargetedPointerEvent } from 'preact';
-import { SIZES, type Size } from '../base/boardsettings';
-
-export const HEIGHTS: Record<Size, number> = { S: 196, M: 280, L: 400 }; // px
+import type { TargetedDragEvent, TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
+import { describeSize, FIRST_SIZE, resized, ROW, sizeOf, writeSize, type PanelSize } from '../base/panelsize';
 
 /** Where a panel stands among those of its section. `earlier`, `later`: null at the ends. */
 export interface Place {
@@ -51,24 +49,49 @@ export function useDragging(name: string, place: Place | null) {
   };
 }
 
-/** The corner of a panel: dragged down or up, it has the size whose height is nearest. */
-export function Grip({ size = 'S', onSize }: { size?: Size | undefined; onSize: (size: Size) => void }) {
-  const from = useRef<{ y: number; height: number } | null>(null);
-  const move = (e: TargetedPointerEvent<HTMLSpanElement>) => {
+interface GripProps {
+  of: string;
+  size: string | undefined;
+  /** How many columns it takes now: no more than there are. */
+  span: number;
+  onSize: (size: string | undefined) => void;
+}
+
+/** The corner of a panel: dragged, it takes the columns and rows that reach there; arrow keys add one or take one away, 0 makes it as at
+ * first. */
+export function Grip({ of, size, span, onSize }: GripProps) {
+  const from = useRef<{ x: number; y: number; size: PanelSize; column: number } | null>(null);
+  const now = sizeOf(size);
+  const to = (wanted: PanelSize) => {
+    const text = writeSize(wanted);
+    if (text !== writeSize(now)) onSize(text);
+  };
+  const move = (e: TargetedPointerEvent<HTMLButtonElement>) => {
     if (!from.current) return;
-    const wanted = from.current.height + e.clientY - from.current.y;
-    const nearest = SIZES.reduce((best, s) => (Math.abs(HEIGHTS[s] - wanted) < Math.abs(HEIGHTS[best] - wanted) ? s : best), SIZES[0] as Size);
-    if (nearest !== size) onSize(nearest);
+    const { x, y, size: began, column } = from.current;
+    const wider = Math.round((e.clientX - x) / column);
+    // Where all columns were wanted, fewer are counted from those that there are.
+    const { columns, rows } = resized({ columns: wider ? span0.current : began.columns, rows: began.rows }, wider, Math.round((e.clientY - y) / ROW));
+    to({ columns, rows });
+  };
+  const span0 = useRef(span);
+  const key = (e: TargetedKeyboardEvent<HTMLButtonElement>) => {
+    const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[e.key] ?? [0, 0];
+    if (!right && !down && e.key !== '0') return;
+    e.preventDefault();
+    e.stopPropagation();
+    to(e.key === '0' ? FIRST_SIZE : resized(right ? { ...now, columns: Math.min(now.columns, right < 0 ? span : now.columns) } : now, right!, down!));
   };
   return (
-    <span
+    <button
       class="panel-grip"
-      aria-hidden="true"
-      title="Drag: S, M, L"
+      aria-label={`Size of ${of}: ${describeSize(now)}. Arrow keys change it, 0 resets it.`}
+      title="Drag, or use the arrow keys: columns and rows"
+      onKeyDown={key}
       onPointerDown={(e) => {
-        e.preventDefault();
         e.currentTarget.setPointerCapture(e.pointerId);
-        from.current = { y: e.clientY, height: HEIGHTS[size] };
+        span0.current = span;
+        from.current = { x: e.clientX, y: e.clientY, size: now, column: e.currentTarget.parentElement!.offsetWidth / span };
       }}
       onPointerMove={move}
       onPointerUp={() => (from.current = null)}

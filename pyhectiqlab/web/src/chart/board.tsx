@@ -10,6 +10,7 @@ import { matching, movedKey, movedOwn, ordered, OWN_KEYS_MAX, ownName, ownTitle,
 import { Frames } from '../base/frames';
 import { groupKeys, naturally } from '../base/group';
 import { POSITION_MAX, type ChartView } from '../base/route';
+import { heightOf } from '../base/panelsize';
 import { packed, spanOf } from '../base/sectionrows';
 import { asFormula, askedAxis } from '../base/xaxes';
 import { BucketFeed, type FetchBuckets } from '../state/feed';
@@ -25,7 +26,7 @@ import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { lookOf } from '../base/looks';
 import { Large, Legend, LineLegend, MoreKeys, NoKeys } from './boardparts';
-import { HEIGHTS, type Place } from './arranging';
+import type { Place } from './arranging';
 import { Controls } from './controls';
 import { FacetBlock, LookKeys } from './assigning';
 import { splitInto, useTold, type Split } from './facets';
@@ -157,7 +158,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   const reset = () => change.current({ ...view, lo: null, hi: null }, false);
   const arrange = useRef<(change: (held: BoardSettings) => BoardSettings) => void>(() => {});
   arrange.current = (change) => setSettings(change(settings));
-  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null, place: Place | null = null) => {
+  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null, place: Place | null = null, span = 1) => {
     const split = splitOf(enlarge ? key : `large ${key}`, drawn);
     const one = (facet: Facet | undefined, runs: readonly ChartRun[]) => (
       <Panel
@@ -173,6 +174,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
         view={view}
         feed={on}
         height={facet ? Math.min(height, FACET_HEIGHT) : height}
+        span={facet ? 1 : span}
         settings={settings.panels[key] ?? NO_PANEL_SETTINGS}
         onSettings={(change) => arrange.current((held) => withPanel(held, key, change))}
         ranges={ranges ?? (split && facet ? split.ys : null)}
@@ -199,6 +201,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
           view={view}
           news={news}
           height={height}
+          span={span}
           settings={settings.panels[key] ?? NO_PANEL_SETTINGS}
           onSettings={(change) => arrange.current((held) => withPanel(held, key, change))}
           onEnlarge={enlarge ? () => change.current({ ...view, panel: key }, false) : null}
@@ -231,7 +234,8 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   const ownPanel = (own: OwnPanel, on: BucketFeed | null, height: number) => {
     const name = ownName(own);
     const drawn = own.y ? [formulaKey(own.y)] : matching(all.keys, own.pattern).slice(0, OWN_KEYS_MAX);
-    const { size = 'S' } = settings.panels[name] ?? NO_PANEL_SETTINGS;
+    const { size } = settings.panels[name] ?? NO_PANEL_SETTINGS;
+    const span = on === null ? Math.min(ownColumns, spanOf(size)) : 1;
     const at = settings.own.indexOf(own);
     const moveTo = (other: OwnPanel | undefined) => (other ? () => arrange.current((held) => movedOwn(held, own.id, other.id)) : null);
     const actions = { edit: () => setEditing(own), remove: () => arrange.current((held) => withoutOwn(held, own.id)) };
@@ -245,7 +249,8 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       runs: shown,
       view,
       news,
-      height: height || HEIGHTS[size],
+      height: height || heightOf(size),
+      span,
       settings: settings.panels[name] ?? NO_PANEL_SETTINGS,
       onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => arrange.current((held) => withPanel(held, name, change)),
       onEnlarge: on === null ? () => change.current({ ...view, panel: name }, false) : null,
@@ -256,9 +261,10 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
     }
     if (own.runs) return kinds && <kinds.RunsPanel key={name} chart={own.runs} {...plain} />;
     if (own.x && own.y) return kinds && <kinds.XyPanel key={name} x={own.x} y={own.y} {...plain} />;
-    return panel(name, ownTitle(own), on ?? (size === 'S' ? feed : large), height || HEIGHTS[size], on === null, null, drawn, actions, place);
+    return panel(name, ownTitle(own), on ?? (span === 1 ? feed : large), height || heightOf(size), on === null, null, drawn, actions, place, span);
   };
   const own = ofGroups ? settings.own.filter(({ y, runs, histogram }) => !y && !runs && !histogram) : settings.own;
+  const ownColumns = packed([own.reduce((sum, one) => sum + spanOf(settings.panels[ownName(one)]?.size), 0)], columns)[0]!.span;
   const largeOwn = view.panel === null ? undefined : own.find((one) => ownName(one) === view.panel);
 
   // Kept between renders: with thousands of panels, news about the run must not touch each of them.
@@ -292,8 +298,9 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
               const moveTo = (to: string | undefined) => (to === undefined ? null : () => arrange.current((held) => movedKey(held, group.name, group.items, key, to)));
               const drop = (other: string) => arrange.current((held) => movedKey(held, group.name, group.items, other, key));
               const place = { section: group.name, earlier: moveTo(group.items[at - 1]), later: moveTo(group.items[at + 1]), drop };
-              const { size = 'S' } = settings.panels[key] ?? NO_PANEL_SETTINGS;
-              return panel(key, group.name ? key.slice(group.name.length + 1) : key, size === 'S' && rows[g]!.share === rows[g]!.span ? feed : large, HEIGHTS[size], true, rangesOf(group.name), [key], null, place);
+              const { size } = settings.panels[key] ?? NO_PANEL_SETTINGS;
+              const span = Math.min(rows[g]!.span, spanOf(size));
+              return panel(key, group.name ? key.slice(group.name.length + 1) : key, span === 1 && rows[g]!.share === rows[g]!.span ? feed : large, heightOf(size), true, rangesOf(group.name), [key], null, place, span);
             })}
           </div>
         </details>
@@ -323,7 +330,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas, of runs and of histograms are not drawn while runs are grouped.</p>}
       {own.length > 0 && !view.query && width > 0 && (
         <section class="group" aria-label="Charts of several metrics">
-          <div class="panels" style={{ gridTemplateColumns: `repeat(${packed([own.reduce((sum, one) => sum + spanOf(settings.panels[ownName(one)]?.size), 0)], columns)[0]!.span}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
+          <div class="panels" style={{ gridTemplateColumns: `repeat(${ownColumns}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
         </section>
       )}
       {editing && kinds && (

@@ -2,7 +2,7 @@
 
 import type { Assign } from '../base/assign';
 import { unitOf, type Axis } from '../base/axis';
-import { SCALE_NAMES, SCALES, type Scale } from '../base/boardsettings';
+import { LEFT_OUT_MAX, rangeWithout, SCALE_NAMES, SCALES, type Scale } from '../base/boardsettings';
 import type { ChartView } from '../base/route';
 import { useNarrow } from '../state/narrow';
 import { SearchBox, Segments } from '../widgets/basics';
@@ -10,6 +10,7 @@ import { Icon } from '../widgets/icon';
 import { AssignControl } from './assigning';
 import { describeX } from './readout';
 import { SmoothingControl } from './smoothing';
+import { OUTLIERS } from './yrange';
 
 const AXES: readonly (readonly [Axis, string])[] = [
   ['step', 'Step'],
@@ -58,6 +59,20 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assig
       )}
       <SmoothingControl smoothing={view.smoothing} axis={view.axis} onChange={(smoothing) => setView({ ...view, smoothing }, true)} />
       <Choice label="Y" name="Vertical scale" title="Scale of the values" value={view.scale} options={SCALE_OPTIONS} onChange={(scale) => setView({ ...view, scale: scale as Scale }, true)} />
+      <Choice
+        label="Values"
+        name="Which values charts cover"
+        title="Charts without a range of their own leave out some of their values, at the top and at the bottom"
+        value={view.cut === null ? '' : 'most'}
+        options={[['', 'All'], ['most', 'Without outliers']]}
+        onChange={(what) => setView({ ...view, cut: what ? OUTLIERS : null }, true)}
+      />
+      {view.cut !== null && (
+        <label class="select" title="So many per cent of a chart's values are left out at either end">
+          <input class="percent" type="number" min="0.01" max={LEFT_OUT_MAX} step="any" aria-label="Per cent that charts leave out at either end" value={view.cut} onChange={(e) => rangeWithout(Number(e.currentTarget.value)) && setView({ ...view, cut: Number(e.currentTarget.value) }, true)} />
+          %
+        </label>
+      )}
       {view.axis !== 'time' && (
         <Choice label="X" name="Horizontal scale" title="Scale of the horizontal axis" value={view.xScale} options={SCALE_OPTIONS} onChange={(scale) => setView({ ...view, xScale: scale as Scale }, true)} />
       )}

@@ -1,9 +1,10 @@
 // A panel of the histograms of one name over x, of one run at a time: the one that is chosen, or the first that has some.
 
+import { rangeWithout } from '../base/boardsettings';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { zerosOf } from '../api/attempts';
 import { histogramsOf, MediaSource } from '../api/media';
-import { along, shareBeyond, stepHistograms, stepsWithin, type StepHistogram } from '../base/densities';
+import { along, OUTLIERS, shareBeyond, stepHistograms, stepsWithin, type StepHistogram } from '../base/densities';
 import { formatInteger, formatValue, plural } from '../base/format';
 import { useLoad } from '../state/load';
 import { Segments } from '../widgets/basics';
@@ -92,7 +93,7 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
   const scale = settings.scale ?? view.scale;
   const xScale = axis === 'time' ? 'linear' : view.xScale;
   const ridges = settings.ridges ?? false;
-  const y = settings.y ?? 'all';
+  const y = settings.y ?? (view.cut === null ? 'all' : (rangeWithout(view.cut) ?? 'all'));
   useEffect(() => {
     root.current!.drawn = () => its && { run: its.run, histograms: its.histograms, layout: layout.current };
   }, [its]);
@@ -132,7 +133,7 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
     </div>
   );
   return (
-    <PanelFrame {...frame} root={root} hint={name} state={state} error={error} none={none} note={note} give={give} foot={foot} drawn={() => layout.current?.values ?? null}>
+    <PanelFrame {...frame} root={root} hint={name} state={state} error={error} none={none} note={note} give={give} foot={foot} drawn={() => layout.current?.values ?? null} outliers={OUTLIERS}>
       {its && run && (
         <HeatChart
           label={`Histograms of ${title}, ${run.name}`}

@@ -29,4 +29,6 @@ export interface MenuProps {
   give?: () => Given | Lines | null;
   /** The range that is drawn, where numbers by hand begin. Without it the range cannot be chosen. */
   drawn?: () => readonly [number, number] | null;
+  /** How many per cent at either end are outliers to this chart. */
+  outliers?: number;
 }

@@ -5,7 +5,7 @@ import type { BucketQuery } from '../api/columns';
 import type { Buckets } from '../base/buckets';
 import type { FacetOf } from '../base/assign';
 import type { Axis } from '../base/axis';
-import type { PanelSettings } from '../base/boardsettings';
+import { rangeWithout, type PanelSettings } from '../base/boardsettings';
 import { plural } from '../base/format';
 import { Frames } from '../base/frames';
 import type { ChartView } from '../base/route';
@@ -50,6 +50,8 @@ interface Props {
   view: ChartView;
   feed: BucketFeed;
   height: number;
+  /** Columns of its grid that it takes. */
+  span: number;
   settings: PanelSettings;
   onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
   /** Of a section whose panels have one y range. */
@@ -86,7 +88,7 @@ const frames = new Frames(); // panels that come into sight or leave it
 const NO_RANGES = new SharedRanges();
 const NO_LOOK: Look = { color: '', dash: [] };
 
-export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
+export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, feed, height, span, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
   const drag = useDragging(metric, place);
   const called = `${own ? title : metric}${facet ? ` · ${facet.label}` : ''}`;
   const root = useRef<PanelElement>(null);
@@ -147,7 +149,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
   const empty = curves !== null && !curves.some((c) => c.x.some((x) => x >= seen[0] && x <= seen[1]));
   const shown = visible && curves !== null && !empty;
   const scale = settings.scale ?? view.scale;
-  const y = settings.y ?? 'all';
+  const y = settings.y ?? (view.cut === null ? 'all' : (rangeWithout(view.cut) ?? 'all'));
   const extremes = useMemo(() => ranges && all && rangeY(all, seen[0], seen[1], scale === 'log'), [ranges, all, seen[0], seen[1], scale]);
   useEffect(() => {
     ranges?.set(id, extremes ?? null);
@@ -238,7 +240,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
   }
 
   return (
-    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={metric} data-facet={facet?.label} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} style={span > 1 ? { gridColumn: `span ${span}` } : undefined} data-key={metric} data-facet={facet?.label} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
         <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{facet?.label ?? title}</h3>
         {latest && <span class={latest.raw || latest.of ? 'panel-value long' : 'panel-value'} title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
@@ -278,7 +280,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
         </p>
       )}
       </div>
-      {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}
+      {place && <Grip of={called} size={settings.size} span={span} onSize={(size) => onSettings({ size })} />}
     </section>
   );
 }

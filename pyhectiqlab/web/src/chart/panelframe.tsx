@@ -26,6 +26,8 @@ export interface FramedProps {
   view: ChartView;
   news: number; // grows with new points
   height: number;
+  /** Columns of its grid that it takes. */
+  span: number;
   settings: PanelSettings;
   onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
   onEnlarge: (() => void) | null;
@@ -53,18 +55,19 @@ interface Props extends FramedProps {
   foot?: ComponentChildren;
   /** The range of values that is drawn, where it can be chosen. */
   drawn?: () => readonly [number, number] | null;
+  outliers?: number;
   children: ComponentChildren;
 }
 
-export function PanelFrame({ name, title, own, xs, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, foot, drawn, children }: Props) {
+export function PanelFrame({ name, title, own, xs, place, height, span, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, foot, drawn, outliers, children }: Props) {
   const drag = useDragging(name, place);
   const called = own ? title : name;
   const away = useStore(noPoints);
   return (
-    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={state}>
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} style={span > 1 ? { gridColumn: `span ${span}` } : undefined} data-key={name} data-state={state}>
       <header class="panel-head">
         <h3 {...drag.handle} title={hint}>{title}</h3>
-        <PanelMenu metric={called} own={own} place={place} xs={xs} settings={settings} onChange={onSettings} give={give} {...(drawn && { drawn })} />
+        <PanelMenu metric={called} own={own} place={place} xs={xs} settings={settings} onChange={onSettings} give={give} {...(drawn && { drawn })} {...(outliers && { outliers })} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${called}`} title="Enlarge">
             <Icon name="expand" />
@@ -80,7 +83,7 @@ export function PanelFrame({ name, title, own, xs, place, height, settings, onSe
         {foot}
         {note && <p class="panel-note" title={note}>{note}</p>}
       </div>
-      {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}
+      {place && <Grip of={called} size={settings.size} span={span} onSize={(size) => onSettings({ size })} />}
     </section>
   );
 }

@@ -1,15 +1,16 @@
 // What the menu of a panel has: its scales, its range, its size, and what is taken along. Loaded when a menu is opened.
 
 import { useState } from 'preact/hooks';
-import { SCALE_NAMES, SCALES, SIZES, type Scale, type Size } from '../base/boardsettings';
-import { FONTS, readStyle, sizeOf, WIDTHS, type FigureStyle } from '../base/figurestyle';
+import { LEFT_OUT_MAX, leftOut, rangeWithout, SCALE_NAMES, SCALES, type Scale } from '../base/boardsettings';
+import { FONTS, readStyle, sizeOf as sizeOfFigure, WIDTHS, type FigureStyle } from '../base/figurestyle';
+import { COLUMNS_MAX, resized, ROWS_MAX, ROWS_MIN, sizeOf, writeSize } from '../base/panelsize';
 import { keepStyle, keptStyle } from '../state/keptstyle';
-import { copy, Segments } from '../widgets/basics';
+import { copy } from '../widgets/basics';
 import { linesGiven } from './given';
 import type { MenuProps } from './menuprops';
 import { pngOf, saveFile } from './save';
 
-export function Contents({ metric, own, place, xs, settings, onChange, drawn, give }: MenuProps) {
+export function Contents({ metric, own, place, xs, settings, onChange, drawn, outliers = 2, give }: MenuProps) {
   const [copied, setCopied] = useState(false);
   const [style, setStyle] = useState(() => readStyle(keptStyle()));
   const restyle = (change: Partial<FigureStyle>) => {
@@ -26,12 +27,14 @@ export function Contents({ metric, own, place, xs, settings, onChange, drawn, gi
     if (!its) return;
     const name = metric.replace(/[^\w.-]+/g, '_');
     if (what === 'csv') saveFile(`${name}.csv`, new Blob([its.csv()], { type: 'text/csv' }));
-    else if (what === 'svg') saveFile(`${name}.svg`, new Blob([its.svg(sizeOf(style))], { type: 'image/svg+xml' }));
-    else if (what === 'png') void pngOf(its.svg(sizeOf(style)), 3).then((png) => saveFile(`${name}.png`, png));
+    else if (what === 'svg') saveFile(`${name}.svg`, new Blob([its.svg(sizeOfFigure(style))], { type: 'image/svg+xml' }));
+    else if (what === 'png') void pngOf(its.svg(sizeOfFigure(style)), 3).then((png) => saveFile(`${name}.png`, png));
     else void copy(its.python!()).then(setCopied);
   };
-  const { y = 'all' } = settings;
-  const hand = typeof y === 'string' ? null : y;
+  const { y } = settings;
+  const hand = y === undefined || typeof y === 'string' ? null : y;
+  const percent = y === undefined ? null : leftOut(y, outliers);
+  const size = sizeOf(settings.size);
   const end = (at: 0 | 1, text: string) => {
     const value = text.trim() === '' ? null : Number(text);
     const range = at === 0 ? ([value, hand?.[1] ?? null] as const) : ([hand?.[0] ?? null, value] as const);
@@ -71,12 +74,20 @@ export function Contents({ metric, own, place, xs, settings, onChange, drawn, gi
       )}
       {drawn && <label class="select">
         Values
-        <select aria-label="Which values" value={hand ? 'hand' : (y as string)} onChange={(e) => (e.currentTarget.value === 'hand' ? byHand() : onChange({ y: e.currentTarget.value === 'most' ? 'most' : undefined }))}>
+        <select aria-label="Which values" value={hand ? 'hand' : percent !== null ? 'most' : y === 'all' ? 'all' : ''} onChange={(e) => (e.currentTarget.value === 'hand' ? byHand() : onChange({ y: e.currentTarget.value === 'most' ? 'most' : e.currentTarget.value === 'all' ? 'all' : undefined }))}>
+          <option value="">As the page</option>
           <option value="all">All</option>
-          <option value="most" title="Without the highest and the lowest 2 %">Without outliers</option>
+          <option value="most" title="Without the highest and the lowest">Without outliers</option>
           <option value="hand">From … to</option>
         </select>
       </label>}
+      {percent !== null && (
+        <label class="select" title="How many per cent of the values are left out at the top, and as many at the bottom; below the chart stands how many points these are">
+          Left out at either end
+          <input class="percent" type="number" min="0.01" max={LEFT_OUT_MAX} step="any" aria-label="Per cent left out at either end" value={percent} onChange={(e) => onChange({ y: rangeWithout(Number(e.currentTarget.value)) ?? 'most' })} />
+          %
+        </label>
+      )}
       {hand && (
         <div class="menu-ends">
           <input type="number" step="any" aria-label="Lowest value" placeholder="open" value={hand[0] ?? ''} onChange={(e) => end(0, e.currentTarget.value)} />
@@ -84,7 +95,13 @@ export function Contents({ metric, own, place, xs, settings, onChange, drawn, gi
           <input type="number" step="any" aria-label="Highest value" placeholder="open" value={hand[1] ?? ''} onChange={(e) => end(1, e.currentTarget.value)} />
         </div>
       )}
-      <Segments label="Size" options={SIZES.map((s) => [s, s] as const)} value={settings.size ?? 'S'} onChange={(size: Size) => onChange({ size: size === 'S' ? undefined : size })} />
+      <div class="menu-ends menu-size" role="group" aria-label="Size">
+        Size
+        <input type="number" min="1" max={COLUMNS_MAX} aria-label="Columns" title={`${COLUMNS_MAX}: all there are`} value={size.columns} onChange={(e) => onChange({ size: writeSize(resized({ ...size, columns: 0 }, Math.round(Number(e.currentTarget.value)), 0)) })} />
+        columns ×
+        <input type="number" min={ROWS_MIN} max={ROWS_MAX} aria-label="Rows" value={size.rows} onChange={(e) => onChange({ size: writeSize(resized({ ...size, rows: 0 }, 0, Math.round(Number(e.currentTarget.value)))) })} />
+        rows
+      </div>
       {give && <details class="menu-figure">
         <summary>Figure: {style.width} px, {style.font} px {style.serif ? 'serif' : 'sans-serif'}</summary>
         <label class="select">

@@ -1,11 +1,11 @@
 // Which values a y axis covers, and what lies beyond it.
 
-import type { Scale, YRange } from '../base/boardsettings';
+import { leftOut, type Scale, type YRange } from '../base/boardsettings';
 import { formatInteger } from '../base/format';
 import { nth } from '../base/nth';
 import { padY, rangeY, type Curve } from './series';
 
-const TAIL = 0.02; // of the slices at either end, which are outliers to 'most'
+export const OUTLIERS = 2; // % of the slices at either end
 const FLATTENED = 8; // times as much as most need: then the rest is flat
 
 export interface Beyond {
@@ -20,7 +20,8 @@ export function yAxis(curves: readonly Curve[], x: readonly [number, number], y:
   let all = rangeY(curves, x[0], x[1], log);
   if (!all) return null;
   if (shared && !(log && shared[0] <= 0)) all = [Math.min(all[0], shared[0]), Math.max(all[1], shared[1])];
-  const air = padRange(y === 'most' ? (mostOf(curves, x, log) ?? all) : all, scale, curves);
+  const left = leftOut(y, OUTLIERS);
+  const air = padRange(left === null ? all : (mostOf(curves, x, log, left) ?? all), scale, curves);
   if (typeof y === 'string') return air;
   const [lo, hi] = [log && (y[0] ?? 1) <= 0 ? null : y[0], log && (y[1] ?? 1) <= 0 ? null : y[1]];
   const ends: [number, number] = [lo ?? Math.min(air[0], hi === null ? air[0] : less(hi)), hi ?? Math.max(air[1], lo === null ? air[1] : more(lo))];
@@ -52,8 +53,8 @@ export function thresholdOf(curves: readonly Curve[]): number {
   return most ? 10 ** Math.floor(Math.log10(Math.max(least, most * 1e-6)) + 1e-9) : 1;
 }
 
-/** The extremes without those of 2 % of the slices at either end, one at least. null: there are too few slices to tell. */
-function mostOf(curves: readonly Curve[], [lo, hi]: readonly [number, number], log: boolean): [number, number] | null {
+/** The extremes without those of so many per cent of the slices at either end, of one at least. null: there are too few slices to tell. */
+function mostOf(curves: readonly Curve[], [lo, hi]: readonly [number, number], log: boolean, left: number): [number, number] | null {
   const room = curves.reduce((n, { x }) => n + x.length, 0);
   const [lows, highs] = [new Float64Array(room), new Float64Array(room)];
   let [nLow, nHigh] = [0, 0];
@@ -64,7 +65,7 @@ function mostOf(curves: readonly Curve[], [lo, hi]: readonly [number, number], l
       if (!log || max[i]! > 0) highs[nHigh++] = max[i]!;
     }
   if (nLow < 5) return null;
-  const cut = (n: number) => Math.max(1, Math.floor(TAIL * n));
+  const cut = (n: number) => Math.max(1, Math.floor((left / 100) * n));
   const ends: [number, number] = [nth(lows.subarray(0, nLow), cut(nLow)), nth(highs.subarray(0, nHigh), nHigh - 1 - cut(nHigh))];
   return ends[0] <= ends[1] ? ends : null;
 }
@@ -73,7 +74,7 @@ function mostOf(curves: readonly Curve[], [lo, hi]: readonly [number, number], l
 export function flattened(curves: readonly Curve[], x: readonly [number, number], scale: Scale): boolean {
   const log = scale === 'log';
   const all = rangeY(curves, x[0], x[1], log);
-  const most = mostOf(curves, x, log);
+  const most = mostOf(curves, x, log, OUTLIERS);
   if (!all || !most || scale === 'symlog') return false;
   const size = ([lo, hi]: [number, number]) => (log ? Math.log(hi) - Math.log(lo) : hi - lo);
   return size(most) > 0 && size(all) > FLATTENED * size(most);

@@ -1,0 +1,39 @@
+// The size of a chart: columns of its section's grid, and rows of a few pixels each. Pure.
+
+export interface PanelSize {
+  columns: number; // COLUMNS_MAX: all there are
+  rows: number;
+}
+
+export const COLUMNS_MAX = 12;
+export const ROWS_MIN = 4;
+export const ROWS_MAX = 40;
+export const ROW = 28; // px
+export const FIRST_SIZE: PanelSize = { columns: 1, rows: 7 };
+const OLD: Record<string, PanelSize> = { S: FIRST_SIZE, M: { columns: 2, rows: 10 }, L: { columns: COLUMNS_MAX, rows: 14 } };
+
+/** The size that "2x10" means; also S, M and L of older views. null: none. */
+export function readSize(text: unknown): PanelSize | null {
+  if (typeof text !== 'string') return null;
+  const [, columns, rows] = /^(\d{1,2})x(\d{1,2})$/.exec(text) ?? [];
+  const size = OLD[text] ?? { columns: Number(columns), rows: Number(rows) };
+  return size.columns >= 1 && size.columns <= COLUMNS_MAX && size.rows >= ROWS_MIN && size.rows <= ROWS_MAX ? size : null;
+}
+
+/** undefined: as charts are at first. */
+export function writeSize({ columns, rows }: PanelSize): string | undefined {
+  return columns === FIRST_SIZE.columns && rows === FIRST_SIZE.rows ? undefined : `${columns}x${rows}`;
+}
+
+export const sizeOf = (text: string | undefined): PanelSize => readSize(text) ?? FIRST_SIZE;
+export const heightOf = (text: string | undefined): number => sizeOf(text).rows * ROW;
+
+/** A size that is so much larger, as far as it goes. */
+export function resized({ columns, rows }: PanelSize, byColumns: number, byRows: number): PanelSize {
+  return { columns: Math.min(COLUMNS_MAX, Math.max(1, columns + byColumns)), rows: Math.min(ROWS_MAX, Math.max(ROWS_MIN, rows + byRows)) };
+}
+
+/** "2 columns, 10 rows" */
+export function describeSize({ columns, rows }: PanelSize): string {
+  return `${columns === COLUMNS_MAX ? 'all columns' : columns === 1 ? '1 column' : `${columns} columns`}, ${rows} rows`;
+}

@@ -70,7 +70,7 @@ def ops_of(kind: str) -> tuple[str, ...]:
         return (*_ORDER, *_EQUAL)
     if kind in ("created", "started", "ended", "activity"):
         return (">", "<", ">=", "<=")
-    if kind in ("duration", "points", "attempt"):
+    if kind in ("duration", "points", "attempt", "rank"):
         return (*_ORDER, *_EQUAL)
     if kind == "archived":
         return _EQUAL

@@ -13,6 +13,7 @@ A search is terms with spaces between them, or AND; a run is found when all of t
     FIELD   = state | tag | author | group | host | name | note | id | text | archived
             | host                                         of any process, in any attempt
             | created | started | ended | activity | duration | points | attempt
+            | rank                                         of any process, in any attempt
             | config.PATH                                  names of nested values with dots between them
             | metric.KEY[.STAT]                            over all ranks and attempts; STAT: last (without one), first,
                                                            min, max, mean, count (of points), nan (how many are NaN),
@@ -61,7 +62,7 @@ ORDERS = tuple(_COMPARE)
 
 _TEXTS = ("state", "tag", "author", "group", "host", "name", "note", "id", "text", "archived")
 _TIMES = ("created", "started", "ended", "activity")
-_NUMBERS = ("duration", "points", "attempt")
+_NUMBERS = ("duration", "points", "attempt", "rank")
 FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
 FACTS = (
     "state",

@@ -70,8 +70,8 @@ class FoundRuns(Iterable[RunView]):
 
         Args:
             columns: config.PATH, metric.KEY.STAT as in a sort, or what a run has: state, author, created, started,
-                ended, duration, attempt, points, note, group, project, tag (a list of names). None where the run has
-                no such value.
+                ended, duration, attempt, points, note, group, project, tag and host (lists of names). None where the
+                run has no such value.
             sort: several, the first counts most. None given: the sort of the search.
 
         Raises:
@@ -93,7 +93,8 @@ class FoundRuns(Iterable[RunView]):
             for item in islice(lab.table(asked, page=min(self._limit or PAGE, PAGE)), self._limit):
                 run = shaped(lab, run_view, {**item, "last": {}}, self._profile)
                 values = shaped(lab, lambda item=item: dict(zip(asked["column"], item["values"], strict=True)))
-                facts = {name: getattr(run, _FACTS[name]) for name in names if name in _FACTS}
+                facts = {name: getattr(run, _FACTS[name]) for name in names if name in _FACTS and name != "host"}
+                facts["host"] = list(item.get("hosts", ()))
                 yield {"id": run.id, "name": run.name, **{name: (facts | values)[name] for name in names}}
 
     def _pages(self, more: Mapping[str, Any], page: int) -> Iterator[RunView]:
@@ -110,7 +111,11 @@ _OF_RUN = (
 )
 
 
-_FACTS = {name: name for name in _OF_RUN if name not in ("tags", "ranks", "url")} | {"group": "group", "tag": "tags"}
+_FACTS = {name: name for name in _OF_RUN if name not in ("tags", "ranks", "url")} | {
+    "group": "group",
+    "tag": "tags",
+    "host": "hosts",
+}
 
 
 def _row(run: RunView) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 All groups share one grid.
 
-What a run contributes to a bucket is one value: the mean of its finite points there, over its ranks, without what a
-newer attempt hides. So each run counts once, however often it logs. A run without a finite point in a bucket
+What a run contributes to a bucket is one value: the mean of its finite points there, over its ranks or of one, without
+what a newer attempt hides. So each run counts once, however often it logs. A run without a finite point in a bucket
 contributes nothing to it: nothing is interpolated, and `runs` says how many contribute. A smoothed line has the middle
 of the runs' smoothed values beside it, each at the run's last point in the bucket.
 """
@@ -68,6 +68,7 @@ def group_lines(
     groups: Sequence[Sequence[str]],
     keys: Sequence[str],
     *,
+    ranks: Sequence[int | None] = (),
     axis: Axis = "step",
     lo: int | None = None,
     hi: int | None = None,
@@ -77,13 +78,15 @@ def group_lines(
     band: Band = Band("minmax"),
     smoothing: Smoothing | None = None,
 ) -> Iterator[GroupLine]:
-    """Yield the lines of each key, group by group, as asked for. `groups`: ids of runs. `lo`, `hi`, `n`, `attempts`,
+    """Yield the lines of each key, group by group, as asked for. `groups`: ids of runs. `ranks`: of each group, the one
+    that counts; None: all of them. `lo`, `hi`, `n`, `attempts`,
     `smoothing`: as in PointStore.iter_buckets. Takes the memory of one group's buckets. Blocks on the store.
 
     Raises ValueError for a range that cannot be.
     """
     for key in keys:
-        selectors = [Selector(run, key) for runs in groups for run in runs]
+        its_ranks = ranks or [None] * len(groups)
+        selectors = [Selector(run, key, rank) for runs, rank in zip(groups, its_ranks, strict=True) for run in runs]
         lines = points.iter_buckets(selectors, axis, lo, hi, n, attempts, BUCKETS_MAX, smoothing)
         made = [_line(g, key, [next(lines) for _ in runs], middle, band) for g, runs in enumerate(groups)]
         width = max(line.width for line in made)

@@ -52,8 +52,9 @@ def grouped(
 ) -> tuple[list[Group], int, int]:
     """Return groups, the largest first, at most GROUPS_MAX; how many groups there are; and how many runs.
 
-    A run with several tags is in a group for each of them where `by` has tags; so is one with several
-    hosts. Statistics are over the numbers among a column's values; texts are left out.
+    A run with several tags is in a group for each of them where `by` has tags; so is one with several hosts, or ranks.
+    Statistics are over the numbers among a column's values; texts are left out. Those of a metric are over all ranks,
+    so groups of one rank have none.
     """
     ids = sorted(find_ids(view, points, query, now))
     row, keys = _keys(view, points, query, by, ids, now)
@@ -63,9 +64,12 @@ def grouped(
     code = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(keys))
     sizes = np.bincount(code, minlength=len(numbers))
     order = np.argsort(-sizes, kind="stable")[:GROUPS_MAX]
-    statistics = [
-        _statistics(fact_or_value(view, points, column, query, ids, now), ids, row, code, order) for column in columns
-    ]
+    of_ranks = any(field.kind == "rank" for field in by)
+    statistics = []
+    for column in columns:
+        none = of_ranks and column.kind == "metric"
+        values = {} if none else fact_or_value(view, points, column, query, ids, now)
+        statistics.append(_statistics(values, ids, row, code, order))
     by_code = np.argsort(code, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
     names = list(numbers)
@@ -83,9 +87,15 @@ def _keys(
     rows = list(range(len(ids)))
     keys: list[tuple[Value | None, ...]] = [()] * len(ids)
     for field in by:
-        if field.kind in ("tag", "host"):
-            names = view.tag_names(query, now) if field.kind == "tag" else view.host_names(ids)
-            none: list[str | None] = [None]
+        if field.kind in ("tag", "host", "rank"):
+            names: Mapping[str, Sequence[str | int]] = (
+                view.tag_names(query, now)
+                if field.kind == "tag"
+                else view.host_names(ids)
+                if field.kind == "host"
+                else view.rank_numbers(ids)
+            )
+            none: list[str | int | None] = [None]
             pairs = [(i, (*key, t)) for i, key in zip(rows, keys, strict=True) for t in names.get(ids[i], none)]
             rows, keys = [i for i, _ in pairs], [key for _, key in pairs]
         else:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, FailFast, Field
 
 from ..protocol import limits
 from .grouplines import GROUPS_MAX, KEYS_MAX, LINES_MAX, RUNS_MAX
-from .models import Body, Id, Number
+from .models import Body, Id, Number, Rank
 from .models_series import SmoothBody
 
 BUCKETS_MAX = 2_000
@@ -24,6 +24,9 @@ class GroupLinesBody(Body):
     ] = Field(description=f"Ids of runs. At most {RUNS_MAX} in all groups together.")
     keys: Annotated[list[Key], Field(min_length=1, max_length=KEYS_MAX)] = Field(
         description=f"Runs times keys are at most {LINES_MAX:,}."
+    )
+    ranks: list[Rank | None] | None = Field(
+        None, description="Of each group, the rank whose points count alone; null: the mean over all ranks."
     )
     axis: Literal["step", "time", "relative"] = "step"
     lo: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None

@@ -12,6 +12,7 @@ from .models_runs import RunAnswer
 
 class TableRow(RunAnswer):
     values: list[Number | str | None] = Field(description="Of the columns, in their order; null: the run has none.")
+    hosts: list[str] = Field(description="That its processes were on, in any attempt, each once, sorted.")
 
 
 class TableAnswer(BaseModel):

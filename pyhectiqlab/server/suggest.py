@@ -54,6 +54,7 @@ _FACTS = {
     "duration": "how long it took",
     "points": "how many points it has",
     "attempt": "which attempt it is at",
+    "rank": "a rank of one of its processes",
 }
 
 
@@ -187,6 +188,9 @@ def _counts(view: MetaView, query: RunQuery, field: Field, now: float) -> Mappin
         return Counter(name for names in view.tag_names(query, now).values() for name in names)
     if field.kind == "host":
         return Counter(name for names in view.host_names(view.found_ids(query, now)).values() for name in names)
+    if field.kind == "rank":
+        numbers = view.rank_numbers(view.found_ids(query, now))
+        return Counter(str(number) for its in numbers.values() for number in its)
     if field.kind == "config":
         ids = frozenset(view.found_ids(query, now))
         return Counter(_written(value) for run, value in view.config_values(field.name).items() if run in ids)

@@ -68,6 +68,8 @@ def _fact(view: MetaView, run: Run, kind: str, now: float) -> Value | None:
         return ", ".join(tag.name for tag in tags)
     if kind == "host":
         return ", ".join(view.host_names([run.id]).get(run.id, ()))
+    if kind == "rank":
+        return ", ".join(map(str, view.rank_numbers([run.id]).get(run.id, ())))
     if kind == "note":
         return view.note(run.id) if run.note_cut else run.note
     if kind == "duration":

@@ -92,6 +92,11 @@ class MetaView(
     def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
         """The tags, by name, of every run that the terms leave and that has any."""
 
+    def rank_numbers(self, ids: Sequence[str]) -> dict[str, list[int]]:
+        """The ranks that the processes of each of these runs had, in all its attempts, each once, in order: those below
+        RANKS_MAX. Runs of which no process attached are left out.
+        """
+
     def host_names(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """The hosts that the processes of each of these runs were on, in all its attempts, each once, sorted. Runs of
         which none is known are left out.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,7 +204,11 @@ def test_runs_are_searched_and_told_as_a_table(run: read.RunView, reader: Site) 
     columns = ["config.lr", "metric.valid/loss.min", "tag", "config.none-such"]
     rows = list(search_runs("read-back", limit=1).rows(columns, sort=["-metric.valid/loss.count", "name"]))
     assert rows == [dict(zip(["id", "name", *columns], [run.id, "told", 0.5, 0.125, ["baseline"], None], strict=True))]
-    for name in ("host", "size"):
+    (row,) = search_runs("read-back", limit=1).rows(["host", "metric.valid/loss.smoothed(mean,1000)"])
+    assert row["host"] == [platform.node()]
+    line = run.buckets("valid/loss", smooth=("mean", 1000)).smoothed
+    assert line is not None and row["metric.valid/loss.smoothed(mean,1000)"] == line[-1]
+    for name in ("note_cut", "size"):
         with pytest.raises(ValueError, match=name):
             found.rows([name])
     for wrong in ({"filter": "stat=x"}, {"sort": "size"}, {"limit": 0}):

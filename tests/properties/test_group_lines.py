@@ -91,6 +91,7 @@ def expected(values: list[float], middle: str, band: Band) -> tuple[float, float
         ]
     ),
     st.sampled_from([None, (-10, 20)]),
+    st.lists(st.sampled_from([None, 0, 1]), min_size=3, max_size=3),
 )
 def test_a_line_is_what_each_run_says_once(
     store: PointStore,
@@ -99,6 +100,7 @@ def test_a_line_is_what_each_run_says_once(
     attempts: str,
     how: tuple[str, Band],
     window: tuple[int, int] | None,
+    ranks: list[int | None],
 ) -> None:
     names = [[f"run {next(NUMBERS)}" for _ in group] for group in groups]
     for group, its_names in zip(groups, names, strict=True):
@@ -107,15 +109,27 @@ def test_a_line_is_what_each_run_says_once(
     lo, hi = window or (None, None)
     middle, band = how
     lines = list(
-        group_lines(store, names, ["loss"], n=n, attempts=attempts, lo=lo, hi=hi, middle=middle, band=band)  # type: ignore[arg-type]
+        group_lines(
+            store,
+            names,
+            ["loss"],
+            ranks=ranks[: len(names)],
+            n=n,
+            attempts=attempts,  # type: ignore[arg-type]
+            lo=lo,
+            hi=hi,
+            middle=middle,  # type: ignore[arg-type]
+            band=band,
+        )
     )
     assert [line.group for line in lines] == list(range(len(groups))) and len({line.width for line in lines}) == 1
     width = lines[0].width
-    for group, line in zip(groups, lines, strict=True):
+    for group, line, only in zip(groups, lines, ranks, strict=False):
         buckets: dict[int, list[float]] = {}
         for series in group:
             finite: dict[int, list[float]] = {}
-            for step, value in seen(series, attempts):
+            its = {place: points for place, points in series.items() if only in (None, place[0])}
+            for step, value in seen(its, attempts):
                 if math.isfinite(value) and (window is None or window[0] <= step <= window[1]):
                     finite.setdefault(step // width * width, []).append(value)
             for start, values in finite.items():

@@ -186,6 +186,8 @@ def holds_for(fact: Fact, term: Term, value: str) -> bool:
         return op == "=" and text in (value, aliases.get(value))
     if kind in ("created", "points"):
         return value == ANY or compare(getattr(fact, kind), op, term.number(value, NOW))
+    if kind == "rank":  # the second host is that of a second rank
+        return value == ANY or any(compare(rank, op, float(value)) for rank in range(max(1, len(fact.hosts))))
     if kind == "text":
         return low(value) in low(fact.name) or low(value) in low(fact.note) or value == fact.id
     texts = {"tag": fact.tags, "name": [fact.name], "note": [fact.note], "author": ["ada"], "host": fact.hosts}[kind]
@@ -261,6 +263,11 @@ terms = st.one_of(
             "tag=*",
             "tag!=*",
             "host=*",
+            "rank=1",
+            "rank!=1",
+            "rank<1",
+            "rank=0,3",
+            "rank=*",
             "host!=*",
             "note=*",
             "note!=*",

@@ -37,7 +37,7 @@ SORTS = [
         for sign in ("", "-")
     ),
 ]
-BY = ["tag", "host", "state", "author", "config.lr", "config.model.depth"]
+BY = ["tag", "host", "rank", "state", "author", "config.lr", "config.model.depth"]
 COLUMNS = [
     'metric."loss".smoothed(median,2)',
     'metric."loss".last',
@@ -142,7 +142,9 @@ def test_groups_are_those_of_the_model(some: list[Fact], by: list[str], tmp_path
     for fact in world.facts:
         keys: list[tuple[Any, ...]] = [()]
         for field in fields:
-            several = {"tag": sorted(fact.tags), "host": fact.hosts}.get(field.kind)
+            several = {"tag": sorted(fact.tags), "host": fact.hosts, "rank": [*range(max(1, len(fact.hosts)))]}.get(
+                field.kind
+            )
             own = [value(fact, field)] if several is None else several or [None]
             keys = [(*key, v) for key in keys for v in own]
         for key in keys:
@@ -153,7 +155,9 @@ def test_groups_are_those_of_the_model(some: list[Fact], by: list[str], tmp_path
         its = wanted[tuple(group.values)]
         assert list(group.runs) == sorted(fact.id for fact in its)
         for field, told in zip(numbers, group.columns, strict=True):
-            values = [v for fact in its if (v := value(fact, field)) is not None and not isinstance(v, str)]
+            of_ranks = field.kind == "metric" and "rank" in by  # a metric's numbers are over all ranks
+            its_facts = [] if of_ranks else its
+            values = [v for fact in its_facts if (v := value(fact, field)) is not None and not isinstance(v, str)]
             finite = np.array([v for v in values if math.isfinite(v)])
             assert (told.n, told.nan) == (len(finite), len(values) - len(finite))
             if len(finite):

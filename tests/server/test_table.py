@@ -187,8 +187,51 @@ def test_runs_are_grouped_found_and_given_by_the_hosts_that_they_were_on(api: Ap
         ["one", "gpu-1"],
         ["two", "gpu-2"],
     ]
+    rows = api.get("/table", project=project, sort="name")["rows"]
+    assert [row["hosts"] for row in rows] == [["gpu-1", "gpu-2"], [], ["gpu-1"], ["gpu-2"]]
     items = api.get("/table/suggest", project=project, text="host=", caret=5)["items"]
     assert {(item["text"], item["about"]) for item in items} == {("gpu-1", "2 runs"), ("gpu-2", "2 runs")}
+
+
+def test_runs_are_grouped_found_and_given_by_their_ranks_and_each_rank_has_a_line(api: Api) -> None:
+    """Groups of one rank have no statistics of metrics, which are over all ranks."""
+    project = f"ranks-{new_id(4)}"
+    runs: dict[str, str] = {}
+    for name, world_size in (("wide", 3), ("also", 3), ("one", 1)):
+        for rank in range(world_size):
+            session = new_id(8)
+            told = {"rank": rank, "world_size": world_size, "create_project": True}
+            runs[name] = run = api.attach(name, session, project=project, **told)["run"]["id"]
+            value = 10.0 * rank + len(runs)
+            points = batch(run, new_id(), 1, 2, rank=rank, series=[column("loss", [0, 1], [value, value + 1])])
+            api.ingest(points, session=session)
+    told = api.get("/table/groups", project=project, by="rank", column=["metric.loss", "config.lr"])
+    groups = {group["values"][0]: group for group in told["groups"]}
+    wide = sorted([runs["wide"], runs["also"]])
+    assert {rank: group["runs"] for rank, group in groups.items()} == {0: sorted(runs.values()), 1: wide, 2: wide}
+    assert all(group["columns"][0]["n"] == 0 for group in groups.values())
+    for words, wanted in (
+        ("rank=2", ["also", "wide"]),
+        ("rank!=1", ["one"]),
+        ("rank>=0 rank<1", ["also", "one", "wide"]),
+    ):
+        found = api.get("/table", project=project, filter=words, sort="name")["rows"]
+        assert [row["name"] for row in found] == wanted, words
+    assert suggested(api, "rank=", project=project) == ["0", "1", "2"]
+    assert [row["rank"] for row in rows_of(api, project=project, column=["rank"], sort="name")] == [
+        "0, 1, 2",
+        "0",
+        "0, 1, 2",
+    ]
+    body = {"groups": [wide, wide, [runs["one"]]], "ranks": [2, None, 0], "keys": ["loss"]}
+    lines = api.call("POST", "/series/groups", json=body)["lines"]
+    assert [line["middle"] for line in lines] == [[21.5, 22.5], [11.5, 12.5], [3.0, 4.0]]
+    assert lines[0]["low"] == [21.0, 22.0] and lines[0]["high"] == [22.0, 23.0]
+    error = error_of(api.raw("POST", "/series/groups", json={**body, "ranks": [1]}))
+    assert (error["status"], "for each group" in error["message"]) == (422, True)
+    for several in ("tag", "host", "rank"):  # of which a run may have many: they have no statistics
+        (group,) = api.get("/table/groups", project=project, column=several)["groups"]
+        assert group["columns"][0]["n"] == 0
 
 
 def test_columns_are_listed_for_whoever_chooses_some(api: Api, project: str) -> None:
@@ -332,7 +375,7 @@ def test_a_text_that_needs_quotes_is_completed_with_them(api: Api) -> None:
     project, session = f"quotes-{new_id(4)}", new_id(8)
     run = api.attach("run", session, project=project, create_project=True)["run"]["id"]
     api.ingest(events_batch(run, new_id(), 1, [("config", {"values": {"my key": "two words"}})]), session=session)
-    assert suggested(api, "my k", project=project) == ['config."my key"']
+    assert suggested(api, "my k", project=project) == ["rank", 'config."my key"']
     whole = api.get("/table/suggest", text='config."my key"="tw', caret=19, project=project)
     assert (whole["kind"], whole["start"], whole["end"]) == ("value", 16, 19)
     assert whole["items"] == [{"text": '"two words"', "about": "1 run"}]

@@ -125,6 +125,30 @@ def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab
     loss.wait("d.curves.length === 6 && d.curves.every(c => c.run.length === 12)")
 
 
+def test_groups_by_rank(page: Page, lab: RealLab, feeder: Feeder) -> None:
+    """A line for each rank, over the runs that have it: of the points of that rank alone, with their band."""
+    project = f"ranks-{uuid.uuid4().hex[:6]}"
+    for level, (name, ranks) in enumerate({"a": 3, "b": 3, "c": 1}.items()):
+        for rank in range(ranks):
+            run = feeder.run(name, project=project, rank=rank, world_size=ranks)
+            run.points({"loss": (range(3), [100.0 * rank + level] * 3)})
+    page.goto(f"{lab.url}/projects/{project}?by=rank&col=host&col=state&sort=name")
+    names = page.locator("tr.group-row .group-name")
+    expect(names).to_have_text(["rank 03 runs", "rank 12 runs", "rank 22 runs"])
+    curves = Panel(page, "loss").wait("d.curves.length === 3")["curves"]
+    told = {c["name"]: (c["line"][0], c["min"][0], c["max"][0], c["count"][0]) for c in curves}
+    assert told == {
+        "rank 0": (1.0, 0.0, 2.0, 3),
+        "rank 1": (100.5, 100.0, 101.0, 2),
+        "rank 2": (200.5, 200.0, 201.0, 2),
+    }
+    names.nth(1).click()
+    expect(page.locator("tr[data-run] .run-name a")).to_have_text(["a", "b"])
+    page.goto(f"{lab.url}/projects/{project}?col=host&sort=name")
+    expect(page.get_by_role("columnheader", name="Host")).to_be_visible()
+    expect(page.get_by_role("cell", name="gpu-7")).to_have_count(3)
+
+
 def test_groups_by_host(page: Page, lab: RealLab, feeder: Feeder) -> None:
     """A run whose ranks were on two hosts is in a group of each: in the rows, the lines and the colours of runs."""
     project = f"hosts-{uuid.uuid4().hex[:6]}"

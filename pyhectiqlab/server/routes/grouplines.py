@@ -35,6 +35,8 @@ def lines_of_groups(body: models.GroupLinesBody, request: Request, lab: TheLab, 
         )
     if any(len(set(group)) < len(group) for group in body.groups) or len(set(body.keys)) < len(body.keys):
         raise ApiError(422, "invalid", "A run is twice in a group, or a key is named twice.")
+    if body.ranks is not None and len(body.ranks) != len(body.groups):
+        raise ApiError(422, "invalid", "There is a rank, or null, for each group.")
     low, high = body.quantiles
     if low > high or (body.band == "std" and body.middle != "mean"):
         raise ApiError(422, "invalid", "The lower quantile comes first, and a band of std lies around the mean.")
@@ -46,6 +48,7 @@ def lines_of_groups(body: models.GroupLinesBody, request: Request, lab: TheLab, 
             lab.points,
             body.groups,
             body.keys,
+            ranks=body.ranks or (),
             axis=body.axis,
             lo=body.lo,
             hi=body.hi,

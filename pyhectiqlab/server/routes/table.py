@@ -70,9 +70,10 @@ def get_table(
         seen = {run.id: run for run in runs if run.deleted is None and roles[run.project_id] is not None}
         values = dict(zip(ids, columns_of(view, lab.points, fields, ids), strict=True))
         page = Page(limit, packed=wants_msgpack(request), name="rows")
+        hosts = view.host_names(list(seen))
         shown = {run["id"]: run for run in run_answers(request, lab, list(seen.values()), [])}
         for run in ids:
-            page.add({**shown[run], "values": values[run]} if run in shown else None)
+            page.add({**shown[run], "values": values[run], "hosts": hosts.get(run, [])} if run in shown else None)
             if page.full:
                 break
     return page.reply(total=len(known.ids), order=order, offset=offset)
@@ -123,14 +124,15 @@ def get_groups(
     caller: TheCaller,
     by: Annotated[
         list[Search] | None,
-        Query(description="state, tag, author, group, host, attempt or config.NAME. Several; none: one group."),
+        Query(description="state, tag, author, group, host, rank, attempt or config.NAME. Several; none: one group."),
     ] = None,
     project: OfProject = None,
     filter: Filter = None,
     column: Annotated[list[Search] | None, Query(description=f"{COLUMN}. Several.")] = None,
 ) -> Response:
     """Runs that have the same values in common, and the mean, standard deviation, minimum and maximum of columns over
-    each group. A run with several tags or hosts is in a group of each.
+    each group. A run with several tags, hosts or ranks (the lowest 32) is in a group of each. Columns of metrics
+    are over all ranks, so groups of one rank have no statistics of them.
     """
     fields = _parsed(search.parse_column, by, BY_MAX, "values to group by")
     columns = _parsed(search.parse_column, column, COLUMNS_MAX, "columns")

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from ...protocol.search import ANY, Term
 from ...protocol.searchable import as_written
 from ..meta import Run, RunPage, RunQuery
+from ..points import RANKS_MAX
 from .dialect import any_of, lists_of
 from .meta_members import visible_to
 from .meta_runs import RUN, read_runs
@@ -109,6 +110,9 @@ def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
     if kind == "host":
         its = true() if value == ANY else _text(sessions.c.host, term.op, value)
         return runs.c.id.in_(select(sessions.c.run_id).where(sessions.c.host != "", its))
+    if kind == "rank":
+        its = true() if value == ANY else _ordered(sessions.c.rank, term.op, term.number(value))
+        return runs.c.id.in_(select(sessions.c.run_id).where(its))
     if kind == "text":
         return or_(_text(runs.c.name, "~", value), runs.c.id == value, _text(runs.c.note, "~", value))
     if kind == "author":
@@ -183,6 +187,8 @@ class SearchSql(Share):
         return [run for (run,) in self._rows(select(runs.c.id).where(*self._conditions(query, now)))]
 
     def fact_values(self, fact: str, query: RunQuery, now: float) -> dict[str, float | str]:
+        if fact in ("tag", "host", "rank"):  # a run has several
+            return {}
         value = _sort_value(fact, now)
         if fact in ("started", "ended", "duration"):
             value = _number(fact, now)  # no substitute where there is none
@@ -207,6 +213,14 @@ class SearchSql(Share):
         for of, name in self._rows(statement):
             names.setdefault(of, []).append(name)
         return names
+
+    def rank_numbers(self, ids: Sequence[str]) -> dict[str, list[int]]:
+        run, rank = sessions.c.run_id, sessions.c.rank
+        numbers: dict[str, list[int]] = {}
+        where = any_of(self.conn, run, ids), rank < RANKS_MAX
+        for of, number in self._rows(select(run, rank).distinct().where(*where).order_by(run, rank)):
+            numbers.setdefault(of, []).append(number)
+        return numbers
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
         by_id = {run.id: run for run in read_runs(self.conn, RUN.where(any_of(self.conn, runs.c.id, ids)))}

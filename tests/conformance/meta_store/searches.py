@@ -28,6 +28,9 @@ FOUND = {
     "author=ada": NAMES,
     "host=n2": ["a%b"],
     "host~N": ["B", "a_b", "a%b", "ba"],
+    "rank=1": ["a%b"],
+    "rank>=0": NAMES,
+    "rank!=1": [name for name in NAMES if name != "a%b"],
     "host=*": [name for name in NAMES if name != "É"],
     "host!=*": ["É"],
     "host!=n1": ["b", "é", "É"],
@@ -165,6 +168,12 @@ class SearchesSuite:
                 runs[name]: ["n1", "n2"] if name == "a%b" else [HOSTS.get(name, "h")] for name in NAMES if name != "É"
             }
             assert view.host_names([runs["É"]]) == view.host_names([]) == {}
+
+    def test_ranks_of_runs(self, world: World, runs: dict[str, str]) -> None:
+        with world.store.reading() as view:
+            ranks = view.rank_numbers([*runs.values(), "none"])
+            assert ranks == {runs[name]: [0, 1] if name == "a%b" else [0] for name in NAMES}
+            assert view.rank_numbers([]) == {}
 
     def test_values_of_some_configs(self, world: World, runs: dict[str, str]) -> None:
         ids = [runs["b"], "none", runs["é"], *(f"none {n}" for n in range(1_200))]

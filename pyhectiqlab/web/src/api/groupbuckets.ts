@@ -17,7 +17,7 @@ export async function fetchGroupLines(groups: readonly RunGroup[], keys: readonl
   const { axis, lo, hi, n, smooth } = query;
   const answers = await Promise.all(
     requestsOf(groups, keys).map(async (part) => {
-      const body = { groups: part.groups.map((group) => group.runs), keys: part.keys, axis, n, middle: lines, band, ...(smooth ? { smooth } : {}), ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
+      const body = { groups: part.groups.map((group) => group.runs), keys: part.keys, ...(part.groups.some(({ rank }) => rank !== null) && { ranks: part.groups.map(({ rank }) => rank) }), axis, n, middle: lines, band, ...(smooth ? { smooth } : {}), ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
       const response = await request('/series/groups', { method: 'POST', body, accept: 'application/x-msgpack', signal });
       return decodeGroupLines(new Uint8Array(await response.arrayBuffer()), part.groups.map((group) => group.id), lines);
     }),

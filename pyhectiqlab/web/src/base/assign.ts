@@ -24,7 +24,7 @@ const OTHER = PALETTE[COLORS - 1]!; // grey
 export type RunValues = ReadonlyMap<string, ReadonlyMap<string, GroupValue>>;
 
 /** The names among these that are values of runs. */
-export const runNames = ({ color, dash, facet }: Assign): string[] => [...new Set([color, dash, facet])].filter((name) => name !== null).filter(isGroup);
+export const runNames = ({ color, dash, facet }: Assign): string[] => [...new Set([color, dash, facet])].filter((name) => name !== null).filter((name) => name !== 'rank' && isGroup(name));
 
 export const assignLabel = (name: string) => (name === 'run' || name === 'metric' || name === 'rank' ? name : groupLabel(name));
 
@@ -89,8 +89,8 @@ export function valueOf(values: RunValues, run: string, name: string): GroupValu
 export function assignedLooks<R extends Line>(runs: readonly R[], { color, dash }: Assign, values: RunValues, ranks: number): { runs: readonly R[]; keys: Key[] } {
   const valuesOf = (name: string) => inOrder(runs.map((run) => valueOf(values, run.id, name)));
   const ofRank = Array.from({ length: ranks }, (_, rank) => rank);
-  const colors = color !== null && isGroup(color) ? colorKey(color, valuesOf(color)) : null;
-  const dashes = dash !== null && isGroup(dash) ? dashKey(dash, valuesOf(dash)) : null;
+  const colors = color !== null && color !== 'rank' && isGroup(color) ? colorKey(color, valuesOf(color)) : null;
+  const dashes = dash !== null && dash !== 'rank' && isGroup(dash) ? dashKey(dash, valuesOf(dash)) : null;
   const keys = [
     colors?.key ?? (color === 'rank' ? keyOf('Colour: rank', 'rank', ofRank, ranks > COLORS ? COLORS - 1 : ranks, 'colours', (rank) => ({ color: colorAt(rank as number, ranks), dash: [] })) : null),
     dashes?.key ?? (dash === 'rank' ? dashKey('rank', ofRank).key : dash === 'run' ? dashKey('run', runs.map((run) => run.name)).key : null),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { bandOf, groupId, requestsOf, sampleOf, type RunGroup } from './grouplines';
 
-const group = (id: string, n: number): RunGroup => ({ id, name: id, runs: Array.from({ length: n }, (_, i) => `${id}${i}`) });
+const group = (id: string, n: number): RunGroup => ({ id, name: id, runs: Array.from({ length: n }, (_, i) => `${id}${i}`), rank: null });
 
 test('every group is asked for every key, within what the lab takes at once', () => {
   const groups = [group('a', 300), group('b', 200), group('c', 1), group('d', 500), ...Array.from({ length: 120 }, (_, i) => group(`x${i}`, 2))];

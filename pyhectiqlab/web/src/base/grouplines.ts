@@ -18,6 +18,8 @@ export interface RunGroup {
   id: string;
   name: string;
   runs: readonly string[];
+  /** The one whose points count alone; null: the mean over all. */
+  rank: number | null;
 }
 
 /** A band of a standard deviation lies around a mean. */

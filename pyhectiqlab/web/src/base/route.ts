@@ -106,8 +106,9 @@ const TABS: readonly RunTab[] = ['charts', 'logs', 'media', 'artifacts', 'overvi
 const isSort = (sort: string) => (SORTS as readonly string[]).includes(sort) || /^-?(config|metric)\../.test(sort.slice(0, 2048));
 
 const PANES: readonly Pane[] = ['both', 'table', 'charts'];
-export const GROUP_FACTS = ['state', 'tag', 'author', 'group', 'host', 'attempt'];
+export const GROUP_FACTS = ['state', 'tag', 'author', 'group', 'host', 'rank', 'attempt'];
 /** What runs may be grouped by. */
+/** What runs are grouped by. In groups of a rank is what its runs tell of that rank. */
 export const isGroup = (name: string) => GROUP_FACTS.includes(name) || /^config\../.test(name.slice(0, 2048));
 
 const TEXT_MAX = 1024;

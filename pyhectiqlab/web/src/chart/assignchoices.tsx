@@ -24,7 +24,7 @@ export function AssignChoices({ assign, names, runs, ranks, onChange }: AssignPr
   const { data } = useLoad((signal) => (names === 'any' && runs.length ? api.tableColumns({ filter: [`id=${runs.join()}`] }, signal) : Promise.resolve(null)), [names, runs.join()]);
   const config = (data?.config ?? []).map((c) => columnName({ kind: 'config', path: c.path }));
   const chosen = [assign.color, assign.dash, assign.facet].filter((name) => name !== null);
-  const options = [...new Set(['run', 'metric', ...(ranks > 1 ? ['rank'] : []), ...(names === 'any' ? [...GROUP_FACTS, ...config] : names), ...chosen])];
+  const options = [...new Set(['run', 'metric', ...(ranks > 1 ? ['rank'] : []), ...(names === 'any' ? [...GROUP_FACTS, ...config] : names).filter((name) => name !== 'rank'), ...chosen])];
   return (
     <div class="assign-ways">
       {WAYS.map(([way, label, usual]) => (

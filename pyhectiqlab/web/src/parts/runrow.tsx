@@ -154,6 +154,8 @@ function FactCell({ run, fact, now }: { run: TableRow; fact: Exclude<Fact, 'note
       return <td>{run.author}</td>;
     case 'group':
       return <td class={run.group ? 'words' : 'dim'} title={run.group}>{run.group || '–'}</td>;
+    case 'host':
+      return <td class={run.hosts.length ? 'words' : 'dim'} title={run.hosts.join(', ')}>{run.hosts.join(', ') || '–'}</td>;
     case 'points':
       return <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>;
   }

@@ -4,7 +4,6 @@ import { useMemo } from 'preact/hooks';
 import { assignedLooks, runNames, takenAssign, type Assign, type Key, type RunValues } from '../base/assign';
 import type { GroupValue } from '../base/groupcolumns';
 import type { Look } from '../base/looks';
-import { api } from '../api/calls';
 import { RANKS_MAX } from '../base/buckets';
 import { useLoad } from './load';
 import { firstRows } from './tablerows';
@@ -42,14 +41,13 @@ export function useAssigned(runs: readonly Run[], looks: ReadonlyMap<string, Loo
       const column = asked.filter((name) => name.startsWith('config.'));
       const { rows } = await firstRows({ filter: [`id=${ids.join()}`], sort: [], column }, ids.length, signal);
       const byId = new Map(rows.map((row) => [row.id, row]));
-      const hosts = asked.includes('host') ? await hostsOf(ids, signal) : null;
       return new Map(
         runs.map((run, i) => {
           const row = byId.get(ids[i]!);
           const valueOf = (name: string): GroupValue => {
             if (!row) return null;
             if (name === 'tag') return row.tags.map((tag) => tag.name).sort().join(', ');
-            if (name === 'host') return hosts?.get(row.id)?.join(', ') ?? null;
+            if (name === 'host') return row.hosts.join(', ') || null;
             return name.startsWith('config.') ? (row.values[column.indexOf(name)] ?? null) : (row[name as 'state' | 'author' | 'group' | 'attempt'] ?? null);
           };
           return [run.id, new Map(asked.map((name) => [name, valueOf(name)]))] as const;
@@ -63,12 +61,4 @@ export function useAssigned(runs: readonly Run[], looks: ReadonlyMap<string, Loo
   const looked = useMemo(() => assignedLooks(runs.flatMap((run) => (looks.has(run.id) ? [{ id: run.id, name: run.name, ...looks.get(run.id)! }] : [])), assign, values, ranks), [runs.map((run) => `${run.id} ${run.name}`).join('\n'), looks, assign, values, ranks]);
   const all = useMemo(() => (looked.keys.length || assign.color || assign.dash ? new Map(looked.runs.map(({ id, color, dash }) => [id, { color, dash }])) : looks), [looked, looks]);
   return { assign, names, values, looks: all, keys: looked.keys, refresh };
-}
-
-/** The hosts that each run was on, by name: a row does not tell them. */
-async function hostsOf(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string[]>> {
-  const { groups } = await api.tableGroups({ filter: [`id=${ids.join()}`], by: ['host'] }, signal);
-  const hosts = new Map<string, string[]>();
-  for (const { values, runs } of groups) if (values[0] !== null) for (const run of runs) hosts.set(run, [...(hosts.get(run) ?? []), String(values[0])].sort());
-  return hosts;
 }

@@ -27,7 +27,7 @@ export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[]):
   const { by, lines } = route;
   const band = bandOf(lines, route.band);
   const held = JSON.stringify([by, sorted.map((group) => [group.values, group.runs])]);
-  const all = useMemo(() => sorted.map(({ values, runs }) => ({ id: groupId(by, values), name: groupName(by, values), runs: runs.slice(0, GROUP_RUNS_MAX) })), [held]);
+  const all = useMemo(() => sorted.map(({ values, runs }) => ({ id: groupId(by, values), name: groupName(by, values), runs: runs.slice(0, GROUP_RUNS_MAX), rank: rankOf(by, values) })), [held]);
   const chosen = typeof route.groups === 'string' ? null : route.groups;
   const drawn = useMemo(
     () => (chosen ? all.filter((group) => chosen.includes(group.id)) : all.slice(0, route.groups === 'all' ? GROUPS_MAX : FIRST_SHOWN)),
@@ -46,4 +46,9 @@ export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[]):
   const sizes = new Map(sorted.map(({ values, size }) => [groupId(by, values), size]));
   const left = drawn.reduce((n, group) => n + (sizes.get(group.id) ?? 0) - group.runs.length, 0);
   return { all, drawn, left, fetch };
+}
+
+function rankOf(by: readonly string[], values: readonly GroupValue[]): number | null {
+  const rank = values[by.indexOf('rank')];
+  return typeof rank === 'number' ? rank : null;
 }

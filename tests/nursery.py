@@ -1,8 +1,9 @@
 """Nurseries: processes that have imported everything and fork others in milliseconds, as they are told line by line.
 
-An order names files: `output`, and where they are given `error` (else that, too, is the output) and `input`.
-`serve` is the loop of such a process: it reads a line of JSON a child from stdin and answers with its pid, later with
-its wait status. `Nursery` is the harness's side; several worlds may share one.
+An order names files: `output`, and where they are given `error` (else that, too, is the output) and `input`. They may
+be pipes of the harness, by their names in /proc. `serve` is the loop of such a process: it reads a line of JSON a child
+from stdin and answers with its pid, later with its wait status. `Nursery` is the harness's side; several worlds may
+share one.
 """
 
 from __future__ import annotations
@@ -25,12 +26,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Nursery:
-    """Of the module `python -m MODULE`. Several threads may use it; it has none of its own, as tests fork."""
+    """Of the module `python -m MODULE`. Several threads may use it; it has none of its own, as tests fork.
 
-    def __init__(self, module: str) -> None:
+    Args:
+        env: all its variables.
+        errors: what its sys.stderr is made for; subprocess.PIPE for children whose errors go to pipes.
+    """
+
+    def __init__(self, module: str, env: dict[str, str] | None = None, errors: int | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module], cwd=ROOT, env=_environment(),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None,
+            [sys.executable, "-m", module], cwd=ROOT, env=env or _environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
         assert self._process.stdin is not None and self._process.stdout is not None
         self._orders, self._told = self._process.stdin, self._process.stdout
@@ -48,7 +54,8 @@ class Nursery:
             self._orders.write(json.dumps({**order, "id": ident}).encode() + b"\n")
             self._orders.flush()
         if not self._wait_for(lambda: ident in self._pids, 180):
-            raise RuntimeError("the process that others are forked from does not answer")
+            said = self._process.stderr.read() if self._process.stderr and self._process.poll() is not None else b""
+            raise RuntimeError(f"the process that others are forked from does not answer: {said.decode()}")
         return self._pids.pop(ident)
 
     def wait(self, pid: int, timeout: float) -> int | None:
@@ -70,6 +77,8 @@ class Nursery:
         self._process.kill()
         self._process.wait()
         self._told.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
 
     def _wait_for(self, said: Callable[[], bool], timeout: float) -> bool:
         deadline = time.monotonic() + timeout
@@ -105,53 +114,12 @@ def _environment() -> dict[str, str]:
 
 
 def serve(work: Callable[[dict[str, Any]], int]) -> None:
-    """Forks a child a line, which does the work and ends with the status that it returns. Until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    waiting = b""
-    children: set[int] = set()
-    try:
-        while True:
-            ready, _, _ = select.select([0], [], [], 0.03)
-            if ready:
-                block = os.read(0, 1 << 16)
-                if not block:
-                    break
-                waiting += block
-            *lines, waiting = waiting.split(b"\n")
-            for line in lines:
-                order = json.loads(line)
-                pid = _fork(order, work)
-                children.add(pid)
-                print(json.dumps({"id": order["id"], "pid": pid}), flush=True)
-            for pid in tuple(children):
-                found, status = os.waitpid(pid, os.WNOHANG)
-                if found:
-                    children.discard(pid)
-                    told = {"ended": pid, "status": status, "at": time.monotonic()}  # the clock of all processes
-                    print(json.dumps(told), flush=True)
-    finally:  # the harness may have been killed: nobody reads any more
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def _fork(order: dict[str, Any], work: Callable[[dict[str, Any]], int]) -> int:
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
+    """Fork a child a line, which does the work and ends with the status that it returns. Until stdin ends."""
+    order = next_order()
+    if order is None:
+        return
     status = 70
     try:
-        os.setpgid(0, 0)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        into = [order["output"], order.get("error", order["output"])]
-        opened = [os.open(order.get("input", os.devnull), os.O_RDONLY)]
-        opened += [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for path in into]
-        for at, to in zip(opened, (0, 1, 2), strict=True):
-            os.dup2(at, to)
-        for other in opened:
-            os.close(other)
-        os.environ.update(order["env"])
         status = work(order)
     except BaseException:
         traceback.print_exc()
@@ -160,3 +128,65 @@ def _fork(order: dict[str, Any], work: Callable[[dict[str, Any]], int]) -> int:
             with contextlib.suppress(OSError, ValueError):  # a command may have given it up
                 stream.flush()
         os._exit(status)
+
+
+def next_order() -> dict[str, Any] | None:
+    """Return an order in each child that is forked for one, and None in the process itself, once stdin has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    bell, ringing = os.pipe()  # a child that ends rings it
+    for end in (bell, ringing):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(ringing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    waiting = b""
+    children: set[int] = set()
+    try:
+        while True:
+            ready, _, _ = select.select([0, bell], [], [])
+            if bell in ready:
+                os.read(bell, 1 << 10)
+            if 0 in ready:
+                block = os.read(0, 1 << 16)
+                if not block:
+                    return None
+                waiting += block
+            *lines, waiting = waiting.split(b"\n")
+            for line in lines:
+                order: dict[str, Any] = json.loads(line)
+                pid = _fork(order, (bell, ringing))
+                if not pid:
+                    children.clear()  # they are not ours
+                    return order
+                children.add(pid)
+                print(json.dumps({"id": order["id"], "pid": pid}), flush=True)
+            for pid in tuple(children):
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    children.discard(pid)
+                    row = {"ended": pid, "status": status, "at": time.monotonic()}  # the clock of all processes
+                    print(json.dumps(row), flush=True)
+    finally:  # the harness may have been killed: nobody reads any more
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _fork(order: dict[str, Any], bell: tuple[int, int]) -> int:
+    """Fork a child with the order's files and variables; 0 in the child."""
+    sys.stdout.flush()
+    # Before the fork: who gave a pipe closes its end as soon as there is a child.
+    opened = [os.open(order.get("input", os.devnull), os.O_RDONLY)]
+    for path in (order["output"], order.get("error", order["output"])):
+        opened.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    child = os.fork()
+    if not child:
+        os.setpgid(0, 0)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for at, to in zip(opened, (0, 1, 2), strict=True):
+            os.dup2(at, to)
+        os.environ.update(order["env"])
+    for fd in (*opened, *(() if child else bell)):
+        os.close(fd)
+    return child

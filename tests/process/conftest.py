@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pyhectiqlab.uploader.lease import Lease
 
 from ..commands import run_command
 from ..labs import ForkedLab
+from ..scripts import start_script
 from ..waiting import eventually as eventually
 
 SLOW = "sending what is left"  # said by an end that takes more than a second
@@ -44,6 +44,7 @@ class Site:
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    forks: bool = True  # scripts (scripts.py)
 
     @property
     def env(self) -> dict[str, str]:
@@ -60,9 +61,7 @@ class Site:
 
     def start(self, script: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """Ended, at the latest, with the test."""
-        command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, env={**self.env, **env}, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        process = start_script(textwrap.dedent(script), *arguments, env={**self.env, **env}, forks=self.forks)
         self.started.append(process)
         return process
 

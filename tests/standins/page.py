@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "compatibility.md"
+TRIED = Path(__file__).with_name("tried.json")
 HEAD = """# Compatibility
 
 What of other trackers is tested with stand-ins: each row is a test that runs these calls in a script of its own,
@@ -27,8 +29,27 @@ def rows(path: Path) -> list[tuple[str, str]]:
     return [(" ".join((ast.get_docstring(test) or "").split()), test.name) for test in tests]
 
 
+RELEASES = """
+## Releases
+
+With which releases the tests of real frameworks and repositories were run last, beside those that each run of the tests
+has. `python -m tests.standins.tried` keeps it.
+
+| what | release, or commit | when | passed | failed | skipped | note |
+|---|---|---|---|---|---|---|
+"""
+
+
+def releases() -> str:
+    names = ("version", "date", "passed", "failed", "skipped", "note")
+    tried = json.loads(TRIED.read_text())
+    return RELEASES + "".join(
+        f"| {' | '.join([what, *(str(row.get(name, '')) for name in names)])} |\n" for what, row in tried.items()
+    )
+
+
 def page() -> str:
-    text = HEAD
+    text = HEAD + releases()
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
         listed = [(what, name) for what, name in rows(path) if what]
         if not listed:

@@ -88,7 +88,8 @@ _OPTIONS = (
         "--points",
         envvar="HECTIQLAB_POINTS",
         metavar="URL",
-        help="Several labs: ClickHouse for points, clickhouse://USER@HOST:8123/DATABASE, or clickhouses:// with TLS.",
+        help="Several labs: ClickHouse for points, clickhouse://USER@HOST:8123/DATABASE, or clickhouses:// with TLS; "
+        "several with blanks between them: each has some of the runs (docs/points-in-clickhouse.md).",
     ),
     click.option(
         "--files",

@@ -67,12 +67,16 @@ class IngestJob:
 
 @dataclass
 class Plan:
-    """What a group would do: jobs with their results so far, and the writers' cursors before it."""
+    """What a group would do: jobs with their results so far, and the writers' cursors before it.
+
+    `refused`: why a part of the PointStore refused batches, by their writers.
+    """
 
     jobs: Sequence[IngestJob]
     committed: dict[str, int]
     runs: dict[str, IngestRun]
     known: Collection[str] = ()  # writers that the MetaStore knows
+    refused: dict[str, str] = field(default_factory=dict)
 
     def accepted(self) -> Iterable[tuple[IngestJob, Batch]]:
         for job in self.jobs:
@@ -178,6 +182,8 @@ def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
     """Make the plan's points durable. Return the writers whose points the PointStore has lost: writer → the cursor it
     has.
 
+    Batches that a part of the store refuses leave the plan, and are answered so.
+
     Raises StoreError; then nothing of the plan is kept, or everything that the PointStore knows already.
     """
     todo = list(its_plan.accepted())
@@ -186,6 +192,8 @@ def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
     behind: dict[str, int] = {}
     results = points.append([batch.columns for _, batch in todo])
     for (_, batch), result in zip(todo, results, strict=True):
+        if result.status == "refused":
+            its_plan.refused.setdefault(batch.writer, result.why)
         if result.status != "conflict" or batch.writer in behind:
             continue
         # It holds the beginning of this batch, or of the one before it in this group, from before a crash, when the
@@ -195,6 +203,8 @@ def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
         again = points.append([rest])[0]
         if again.status == "conflict":
             behind[batch.writer] = again.cursor
+    for writer, why in its_plan.refused.items():
+        its_plan.take_back(writer, its_plan.committed[writer], 503, why)
     for writer, cursor in behind.items():
         its_plan.take_back(writer, cursor, 409, LOST_POINTS)
     return behind

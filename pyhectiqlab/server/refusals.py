@@ -46,6 +46,11 @@ class Refusals:
             untold, self._untold, self._told_at = self._untold, 0, now
         log.error("%d write%s refused: %s", untold, "s were" if untold > 1 else " was", error)
 
+    def refused_in_part(self, n: int) -> None:
+        """Note that a part of a store refused `n` writes while others took theirs. That part says by itself why."""
+        with self._lock:
+            self.count += n
+
     def taken(self) -> None:
         """Note that the stores took a write: they take writes again."""
         with self._lock:

@@ -361,6 +361,7 @@ class Writer:
         if ingest:
             crashpoints.passing("lab.planned")
         behind = ingest_plan.append_points(self._points, its_plan)
+        self._refusals.refused_in_part(len(its_plan.refused))
         if ingest:
             crashpoints.passing("lab.points")
         later = ingest_plan.deferrable(its_plan) if may_defer and not behind else None

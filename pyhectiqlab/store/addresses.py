@@ -20,7 +20,8 @@ class Addresses:
 
     Attributes:
         database: postgresql://USER@HOST/NAME. direct: the same database past a pooler; "": there is none.
-        points, files: by what comes before the colon, an entry of POINT_STORES and of BLOB_STORES.
+        points, files: by what comes before the colon, an entry of POINT_STORES and of BLOB_STORES. There may be several
+            addresses of ClickHouse in `points`, with blanks between them: a shard each.
         connections: to the database that read, at most, of each lab.
     """
 
@@ -36,7 +37,9 @@ class Addresses:
 
 
 def shown(address: str) -> str:
-    """Return an address without its password, and without what follows its path."""
+    """Return an address without its password, and without what follows its path; likewise of several of ClickHouse."""
+    if address.startswith("clickhouse") and len(several := address.split()) > 1:
+        return " ".join(map(shown, several))
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
@@ -52,12 +55,15 @@ def folder_of(at: Addresses) -> Path:
     return folder
 
 
-def clickhouse_of(at: Addresses) -> tuple[str, str]:
-    """Return the address of ClickHouse itself, and the name of its cluster (`?cluster=NAME`); "": there is none."""
-    where = urlsplit(at.points)
-    options = dict(parse_qsl(where.query))
-    cluster = options.pop("cluster", "")
-    return where._replace(query=urlencode(options)).geturl(), cluster
+def clickhouses_of(at: Addresses) -> list[tuple[str, str]]:
+    """Return the address of each ClickHouse, and the name of its cluster (`?cluster=NAME`); "": there is none."""
+    found = []
+    for address in at.points.split():
+        where = urlsplit(address)
+        options = dict(parse_qsl(where.query))
+        cluster = options.pop("cluster", "")
+        found.append((where._replace(query=urlencode(options)).geturl(), cluster))
+    return found
 
 
 def lacking(where: str, what: str, place: str) -> str:

@@ -8,13 +8,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..base.texts import size_text
 from ..errors import LabError
 from . import first_look
-from .addresses import Addresses, clickhouse_of, folder_of, shown
+from .addresses import Addresses, clickhouses_of, folder_of, shown
 from .folder import shared
 from .sql.engine_postgresql import VERSION_MIN as POSTGRESQL_MIN
 from .sql.engine_postgresql import connect_directly
@@ -41,11 +42,13 @@ def check_engines(at: Addresses) -> Iterator[Finding]:
     """Ask each engine. Block for some seconds where one is away. Change nothing, but for a table and an object that are
     made, and removed.
     """
-    for engine, address, check in (
+    several = [address for address, _ in clickhouses_of(at)] if at.points.startswith("clickhouse") else [at.points]
+    checks: list[tuple[str, str, Callable[[Addresses, list[str], list[str]], None]]] = [
         ("PostgreSQL", at.database, _postgresql),
-        ("ClickHouse", at.points, _clickhouse),
+        *(("ClickHouse", address, partial(_clickhouse, address)) for address in several),
         ("files", at.files, _files),
-    ):
+    ]
+    for engine, address, check in checks:
         facts: list[str] = []
         wrong: list[str] = []
         try:
@@ -108,17 +111,18 @@ def _postgresql(at: Addresses, facts: list[str], wrong: list[str]) -> None:
             facts.append("reached past the pooler")
 
 
-def _clickhouse(at: Addresses, facts: list[str], wrong: list[str]) -> None:
+def _clickhouse(address: str, at: Addresses, facts: list[str], wrong: list[str]) -> None:
+    """Check the one ClickHouse, or one of several shards."""
     if not at.points.startswith("clickhouse"):
         facts.append("not ClickHouse")
         return
-    from .clickhouse import checking
+    from .clickhouse import checking, shards
     from .clickhouse.client import VERSION_MIN, ClickHouse
     from .clickhouse.facts import Facts
     from .clickhouse.schema import SCHEMA_VERSION, look
 
-    known = _known(at)
-    clickhouse = ClickHouse(clickhouse_of(at)[0])
+    known, several = _known(at), [its for its, _ in clickhouses_of(at)]
+    clickhouse = ClickHouse(address)
     with contextlib.closing(clickhouse):
         version = clickhouse.text("SELECT version()")
         facts.append(f"version {version}")
@@ -129,11 +133,17 @@ def _clickhouse(at: Addresses, facts: list[str], wrong: list[str]) -> None:
         facts.append("may make tables")
         if known is None:
             return
-        if not look(clickhouse, known.points, known.generation, known.has_points):
-            facts.append("no tables yet")
-            return
-        facts.append(f"schema {SCHEMA_VERSION}")
-        with contextlib.closing(Facts(at.database)) as its_facts:
+        with contextlib.closing(Facts(at.database)) as of_all:
+            its_facts, its_id, has_points = of_all, known.points, known.has_points
+            if len(several) > 1 or known.sharded:
+                shard = next(one for one in shards.assigned(several, of_all) if one.address == address)
+                its_facts, its_id = of_all.of_shard(shard.number), shard.id
+                facts.append(f"shard {shard.number}" if its_id else "a new shard")
+                has_points = bool(its_id) and its_facts.has_points()
+            if not look(clickhouse, its_id, known.generation, has_points):
+                facts.append("no tables yet")
+                return
+            facts.append(f"schema {SCHEMA_VERSION}")
             wrong += [finding.what for finding in checking.work(clickhouse, its_facts) if not finding.fine]
         size = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
         parts = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase()"

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..base.installing import install_advice
 from ..errors import ConfigurationError, EngineAwayError, StoreError
-from .addresses import Addresses, clickhouse_of, folder_of, shown
+from .addresses import Addresses, clickhouses_of, folder_of, shown
 from .folder import shared
 from .sql.engine_postgresql import check_version, connect_directly
 from .sql.engines import checked_url, one_line
@@ -27,7 +27,8 @@ _TABLES = ("migrations", "lab", "runs")  # whose rights stand for those of all
 @dataclass(frozen=True)
 class Known:
     """What PostgreSQL knows of a lab. `points`: the id that tables in ClickHouse have to bear. "": not there yet.
-    `has_points`, `has_files`: whether there are any, which the other engines have to have.
+    `has_points`, `has_files`: whether there are any, which the other engines have to have. `sharded`: several shards
+    have the points.
     """
 
     id: str = ""
@@ -35,6 +36,7 @@ class Known:
     points: str = ""
     has_points: bool = False
     has_files: bool = False
+    sharded: bool = False
 
     @property
     def was_there(self) -> bool:
@@ -106,6 +108,7 @@ def ask_postgresql(address: str) -> Known:
             one("SELECT value FROM lab WHERE key = 'generation'") or "",
             *(_points(one) if has_points else ("", False)),
             has_files=one(HAS_FILES),
+            sharded=one("SELECT to_regclass('points_shards') IS NOT NULL"),
         )
 
 
@@ -159,10 +162,14 @@ def _lacks_rights(address: str, user: str) -> StoreError:
 
 
 def _clickhouse(at: Addresses, known: Known) -> None:
-    from .clickhouse import checking, schema
+    from .clickhouse import checking, schema, shards
     from .clickhouse.client import ClickHouse
 
-    with contextlib.closing(ClickHouse(clickhouse_of(at)[0])) as clickhouse:
+    addresses = [address for address, _ in clickhouses_of(at)]
+    if len(addresses) > 1 or known.sharded:
+        shards.look(addresses, at.database, known.generation)
+        return
+    with contextlib.closing(ClickHouse(addresses[0])) as clickhouse:
         if not schema.look(clickhouse, known.points, known.generation, known.has_points):
             checking.try_rights(clickhouse)
 

@@ -19,7 +19,7 @@ from ..base.installing import install_advice
 from ..errors import ConfigurationError, EngineAwayError, StoreError
 from . import first_look
 from .addresses import Addresses as Addresses
-from .addresses import clickhouse_of, folder_of, shown
+from .addresses import clickhouses_of, folder_of, shown
 from .blobs import BlobStore
 from .engine_counts import EngineCounts
 from .meta import MetaStore
@@ -120,7 +120,8 @@ class FleetStorage:
     def engines(self) -> Mapping[str, EngineCounts]:
         stores = {"postgresql": self.meta, "clickhouse": self.points, "s3": self.blobs}
         counts = {name: getattr(store, "counts", None) for name, store in stores.items()}
-        return {name: its for name, its in counts.items() if its is not None}
+        of_shards: Mapping[str, EngineCounts] = getattr(self.points, "engine_counts", {})
+        return {**{name: its for name, its in counts.items() if its is not None}, **of_shards}
 
     def is_settling(self) -> bool:
         return self.points.work_left().to_remove > 0
@@ -248,20 +249,18 @@ def _folder(storage: FleetStorage) -> BlobStore:
 
 
 def _clickhouse(storage: FleetStorage) -> PointStore:
-    """Open a store of points in ClickHouse, of several servers where the address says `?cluster=NAME`. What it must
-    know of its rows is in PostgreSQL.
+    """Open a store of points in ClickHouse, of several servers where the address says `?cluster=NAME`; or in several,
+    each with some of the runs, where there are several addresses. What it must know of its rows is in PostgreSQL.
     """
     from .clickhouse.point_store import ClickHousePointStore
+    from .clickhouse.sharded import ShardedPointStore
 
-    address, cluster = clickhouse_of(storage.at)
-    return ClickHousePointStore(
-        address,
-        storage.at.database,
-        aside=not storage.beside,
-        cluster=cluster,
-        generation=storage.claims,
-        without="points" in storage.lost,
-    )
+    places, database = clickhouses_of(storage.at), storage.at.database
+    aside, claims, lost = not storage.beside, storage.claims, "points" in storage.lost
+    if len(places) > 1:
+        return ShardedPointStore(places, database, aside=aside, generation=claims, without=lost)
+    ((address, cluster),) = places
+    return ClickHousePointStore(address, database, aside=aside, cluster=cluster, generation=claims, without=lost)
 
 
 def _s3(storage: FleetStorage) -> BlobStore:

@@ -60,11 +60,14 @@ class PointBatch:
 
 @dataclass(frozen=True)
 class AppendResult:
-    """`status`: "ok", "duplicate" (last ≤ cursor: nothing to do) or "conflict" (first ≠ cursor + 1: nothing done).
-    `cursor`: the last sequence number of the writer that the store holds, after this call."""
+    """`status`: "ok", "duplicate" (last ≤ cursor: nothing to do), "conflict" (first ≠ cursor + 1: nothing done) or
+    "refused" (by a part of the store, as `why` says, while others took what was theirs: nothing is known of it now).
+    `cursor`: the last sequence number of the writer that the store holds, after this call; of one that is refused, 0.
+    """
 
-    status: Literal["ok", "duplicate", "conflict"]
+    status: Literal["ok", "duplicate", "conflict", "refused"]
     cursor: int
+    why: str = ""
 
 
 @dataclass(frozen=True)

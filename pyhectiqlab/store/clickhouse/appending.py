@@ -113,7 +113,7 @@ class Appender:
     def _bring(self, held: Connection, batches: Sequence[PointBatch], writers: dict[str, int]) -> None:
         runs, series = self._identities.of_batches(batches)
         with self._facts.writing() as conn:
-            block, arrivals = _note(conn, batches, writers, runs)
+            block, arrivals = _note(conn, batches, writers, runs, self._facts.lock_of("order of blocks"))
         crashpoints.passing("points.noted")
         if block.points:
             self._clickhouse.insert("arrived", _rows(batches, writers, series, block, arrivals))
@@ -161,7 +161,7 @@ def settle_left(its_facts: Facts, clickhouse: ClickHouse, older_s: float) -> Non
 
 
 def _note(
-    conn: Connection, batches: Sequence[PointBatch], writers: dict[str, int], runs: dict[str, int]
+    conn: Connection, batches: Sequence[PointBatch], writers: dict[str, int], runs: dict[str, int], lock: str
 ) -> tuple[Block, list[int]]:
     """Note a block. Return it, and the number of each batch. All labs do this one after the other, for a moment: so
     numbers are seen in their order.
@@ -173,7 +173,7 @@ def _note(
     window = next((its for _ in range(WINDOWS_TRIED) if (its := facts.one(conn, now_open)) is not None), None)
     if window is None:
         raise StoreError("The lab's database has no open window of points: look with `hectiqlab admin check`.")
-    facts.one(conn, "SELECT pg_advisory_xact_lock(hashtextextended('hectiqlab order of blocks', 0))")
+    facts.one(conn, "SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))", lock=lock)
     insert = (
         f"""INSERT INTO points_blocks ("window", state, points) VALUES (:window, {PENDING}, :points) RETURNING id"""
     )

@@ -9,6 +9,7 @@ Nothing is kept in a session and each lock ends with its transaction, so PgBounc
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,18 @@ from ...errors import ConfigurationError, NewerSchemaError, StoreError
 from ..sql import engine_postgresql
 from ..sql.column_types import kept
 from ..sql.dialect import exclude
-from .facts_schema import ABORTED, BUILT, DONE, LIVE, OPEN, PENDING, SCHEMA_VERSION, metadata, series_of_key
+from .facts_schema import (
+    ABORTED,
+    BUILT,
+    DONE,
+    LIVE,
+    OPEN,
+    PENDING,
+    SCHEMA_FIRST,
+    SCHEMA_VERSION,
+    metadata,
+    series_of_key,
+)
 
 CONNECTIONS_MAX = 16
 POOL_TIMEOUT_S = 30.0
@@ -33,6 +45,9 @@ NAMED_MAX = 500  # runs that a query names, if it can do without
 
 HAS_POINTS = f"""SELECT EXISTS (SELECT FROM points_builds WHERE state = {LIVE})
     OR EXISTS (SELECT FROM points_blocks WHERE state = {DONE} AND points > 0)"""
+
+
+SHARDS = "shards"  # a key of points_lab, where there are several
 
 
 class Block(NamedTuple):
@@ -67,7 +82,11 @@ class SeriesRow(NamedTuple):
 
 
 class Facts:
-    """Opens a database of PostgreSQL. Raises ConfigurationError for what is no address of one."""
+    """Opens a database of PostgreSQL. Raises ConfigurationError for what is no address of one.
+
+    Attributes:
+        schema: of PostgreSQL, in which the tables are; "": where those of the lab are.
+    """
 
     def __init__(self, place: str) -> None:
         try:
@@ -83,10 +102,26 @@ class Facts:
         pool: dict[str, Any] = {"pool_timeout": POOL_TIMEOUT_S, "max_overflow": CONNECTIONS_MAX, "pool_size": 4}
         self._write = engine_postgresql.for_writing(url, **pool)
         self._read = engine_postgresql.for_reading(url, **pool)
+        self.schema, self._of_shard = "", False
+
+    def of_shard(self, number: int) -> Facts:
+        """Return those of one shard of several, which has tables of its own. They end with these."""
+        its = copy.copy(self)
+        its._of_shard = True
+        if number > 1:  # a lab of one address that gets a second one keeps its tables where they are
+            its.schema = f"points_{number}"
+            option = {engine_postgresql.FIRST_SCHEMA: its.schema}
+            its._write, its._read = (e.execution_options(**option) for e in (self._write, self._read))
+        return its
+
+    def lock_of(self, work: str) -> str:
+        """Return the name of the lock that keeps others from the same work on the same points."""
+        return f"hectiqlab {self.schema} {work}" if self.schema else f"hectiqlab {work}"
 
     def close(self) -> None:
-        self._write.dispose()
-        self._read.dispose()
+        if not self._of_shard:
+            self._write.dispose()
+            self._read.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -103,29 +138,40 @@ class Facts:
     def is_there(self) -> bool:
         """Return whether a lab had its points there before."""
         with self.reading() as conn:
-            return inspect(conn).has_table("points_lab")
+            return inspect(conn).has_table("points_lab", schema=self.schema or None)
 
     def prepare(self) -> str:
         """Make the tables where they are not there. Return the id that ClickHouse's tables have to bear. Raises
-        NewerSchemaError.
+        NewerSchemaError; StoreError where they are those of one shard of several, and the others were not named.
         """
         with self.reading() as conn:
             its = inspect(conn)
-            whole = its.has_table("points_lab") and its.has_index("points_series", str(series_of_key.name))
+            whole = its.has_table("points_lab", schema=self.schema or None) and its.has_index(
+                "points_series", str(series_of_key.name), schema=self.schema or None
+            )
         if not whole:
             with self.writing() as conn:
                 exclude(conn, "schema of points", for_ever=True)
-                if not inspect(conn).has_table("points_lab"):
+                if self.schema:
+                    run(conn, f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
+                    conn = conn.execution_options(schema_translate_map={None: self.schema})
+                if not inspect(conn).has_table("points_lab", schema=self.schema or None):
                     metadata.create_all(conn)
-                    values = {"schema": str(SCHEMA_VERSION), "id": str(uuid.uuid4()), "purges": "0"}
+                    values = {"schema": str(SCHEMA_FIRST), "id": str(uuid.uuid4()), "purges": "0"}
                     for key, value in values.items():
                         conn.execute(text("INSERT INTO points_lab VALUES (:k, :v)"), {"k": key, "v": value})
                     conn.execute(text("INSERT INTO points_windows (state) VALUES (:open)"), {"open": OPEN})
                 series_of_key.create(conn, checkfirst=True)
         with self.reading() as conn:
             values = dict(map(tuple, all_of(conn, "SELECT key, value FROM points_lab")))
-        if is_newer(values["schema"]):
-            raise newer(values["schema"])
+            if is_newer(values["schema"]):
+                raise newer(values["schema"])
+            if SHARDS in values and not self._of_shard:
+                places = [row[0] for row in all_of(conn, "SELECT place FROM points_shards ORDER BY number")]
+                raise StoreError(
+                    f"The points of this lab are on {len(places)} shards ({', '.join(places)}): name all of them with"
+                    " --points, with blanks between them."
+                )
         return values["id"]
 
     def has_points(self) -> bool:
@@ -159,7 +205,8 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as e:
-        raise StoreError(f"The lab's database failed: {' '.join(str(e.orig).split()).rstrip('.')}.") from e
+        said, _, _ = " ".join(str(e.orig).split()).partition(" CONTEXT: ")
+        raise StoreError(f"The lab's database failed: {said.rstrip('.')}.") from e
     except PendingRollbackError as e:
         raise StoreError("The lab's database failed: the connection to it was lost.") from e
     except TimeoutError:

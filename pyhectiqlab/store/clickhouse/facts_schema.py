@@ -18,7 +18,8 @@ from sqlalchemy import (
 
 from ..sql.column_types import Words
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SCHEMA_FIRST = 1  # of points in one ClickHouse, which earlier labs know; 2: they are on several shards
 PENDING, DONE, ABORTED = 0, 1, 2  # states of blocks
 OPEN, CLOSED, BUILT = 0, 1, 2  # of windows: BUILT ones no longer count, their points are in a build
 BUILDING, LIVE, ENDED = 0, 1, 2  # of builds: LIVE ones count

@@ -29,12 +29,16 @@ ROWS_AT_ONCE = 1 << 17  # about so many buckets in its answer
 
 @dataclass(frozen=True)
 class Line:
-    """What is drawn as one: series, each with the step that it is hidden from. `ranks`: as in Buckets."""
+    """What is drawn as one: series, each with the step that it is hidden from.
+
+    `ranks`: as in Buckets. `place`: which of the selectors that were asked for it is of, from 0 on.
+    """
 
     selector: Selector
     series: Sequence[tuple[Series, int | None]]
     ranks: int
     window: Window | None
+    place: int = 0
 
 
 class View(NamedTuple):
@@ -60,12 +64,12 @@ class Query:
     smoothing: Smoothing | None
 
 
-def lines_of(reading: Reading, selectors: Iterable[Selector], query: Query) -> list[tuple[Line, View]]:
-    """Return the lines that are to be drawn, and what is to be read for each."""
+def lines_of(reading: Reading, selectors: Iterable[Selector], query: Query) -> list[Line]:
+    """Return the lines that are to be drawn."""
     wanted = list(selectors)
     by_pair = reading.series(((s.run, s.key) for s in wanted), ends=True)
     lines = []
-    for selector in wanted:
+    for place, selector in enumerate(wanted):
         meant = [
             s
             for s in by_pair.get((selector.run, selector.key), [])
@@ -75,7 +79,12 @@ def lines_of(reading: Reading, selectors: Iterable[Selector], query: Query) -> l
             hidden_from = cuts([s.info for s in series], query.attempts)
             both = list(zip(series, hidden_from, strict=True))
             ends = ((s.info, cut, s.row.origin) for s, cut in both)
-            lines.append(Line(its, both, ranks, window_of(ends, query.axis, query.lo, query.hi)))
+            lines.append(Line(its, both, ranks, window_of(ends, query.axis, query.lo, query.hi), place))
+    return lines
+
+
+def with_views(lines: Sequence[Line], query: Query) -> list[tuple[Line, View]]:
+    """Return what is to be read for each line of a chart, also of several readings: they share the grids of keys."""
     share = share_of(query.most, len(lines), query.n)
     shifts = shifts_for(((line.selector.key, line.window) for line in lines), share)
     return [(line, _view(line, query, shifts.get(line.selector.key, 0))) for line in lines]

@@ -52,7 +52,7 @@ class ClickHousePointStore:
 
     Args:
         place: clickhouse://USER:PASSWORD@HOST:8123/DATABASE, or clickhouses:// for TLS.
-        facts_place: postgresql://USER@HOST/NAME.
+        facts_place: postgresql://USER@HOST/NAME; or what is there of one shard of several (sharded.py).
         aside: tidy in a thread of its own; else `maintain` does it, as long as it takes.
         cluster: the name of a cluster of ClickHouse, whose tables are replicated; "": there is one server.
         generation: of the lab, which is noted beside the points; points of another one are refused. "": of any.
@@ -69,7 +69,7 @@ class ClickHousePointStore:
     def __init__(
         self,
         place: str,
-        facts_place: str,
+        facts_place: str | Facts,
         sizes: Sizes = DEFAULT_SIZES,
         aside: bool = False,
         cluster: str = "",
@@ -78,7 +78,7 @@ class ClickHousePointStore:
     ) -> None:
         self._clickhouse = ClickHouse(place)
         self.counts = self._clickhouse.counts
-        self._facts = Facts(facts_place)
+        self._facts = facts_place if isinstance(facts_place, Facts) else Facts(facts_place)
         self._kept, self._runs = Kept(), RunNumbers()
         self._smoothed_ends = SmoothedEnds(self.summaries, self._ends)
         self._closed = False
@@ -114,6 +114,10 @@ class ClickHousePointStore:
                 schema.prepare(self._clickhouse, lab_id, self._cluster, self._generation, has_points)
                 building.drop_unknown(self._facts, self._clickhouse)
                 self._ready = True
+
+    def reach_engine(self) -> None:
+        """Raise EngineAwayError where ClickHouse does not answer."""
+        self._clickhouse.text("SELECT 1")
 
     def note_generation(self, generation: str) -> None:
         """Make the points those of this generation of the lab. Raises StoreError."""
@@ -228,9 +232,13 @@ class ClickHousePointStore:
         smoothing: Smoothing | None = None,
     ) -> Iterator[Buckets]:
         query = lines.Query(axis, lo, hi, n, attempts, most, smoothing)
+        r, its_lines = self.lines_of(selectors, query)
+        yield from lines.drawn(r, lines.with_views(its_lines, query), query)
+
+    def lines_of(self, selectors: Iterable[Selector], query: lines.Query) -> tuple[Reading, list[lines.Line]]:
+        """Return the lines of a chart, and where they are read."""
         with self._reading() as r:
-            its_lines = lines.lines_of(r, selectors, query)
-        yield from lines.drawn(r, its_lines, query)
+            return r, lines.lines_of(r, selectors, query)
 
     def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
         return list(self.iter_buckets(selectors, *query, **more))

@@ -7,7 +7,7 @@ import uuid
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError, StoreError
 from ..addresses import lacking, other_generation
-from .client import ClickHouse
+from .client import Address, ClickHouse
 
 SCHEMA_VERSION = 1
 BUILT = ("stored", "nodes", "summaries")  # a build is a partition of each
@@ -105,6 +105,11 @@ def is_there(clickhouse: ClickHouse) -> bool:
     return bool(int(clickhouse.text(there)) and _value(clickhouse, "schema"))
 
 
+def id_of(clickhouse: ClickHouse) -> str:
+    """Return the id that its tables bear; "": there are none."""
+    return _value(clickhouse, "id") if is_there(clickhouse) else ""
+
+
 def note_generation(clickhouse: ClickHouse, generation: str) -> None:
     """Make the points those of this generation of the lab."""
     clickhouse.do("ALTER TABLE lab DELETE WHERE key = 'generation' SETTINGS mutations_sync = 2")
@@ -128,7 +133,7 @@ def _make(clickhouse: ClickHouse, lab_id: str, cluster: str) -> None:
     first, *others = statements(its_id, cluster)
     clickhouse.do(first)
     if _owner(clickhouse) != its_id:
-        raise _of_another(clickhouse)
+        raise of_another(clickhouse.address)
     for statement in others:
         clickhouse.do(statement)
     clickhouse.do(f"INSERT INTO lab VALUES ('id', '{its_id}')")
@@ -146,15 +151,15 @@ def check(clickhouse: ClickHouse, lab_id: str, generation: str = "") -> None:
             f" {SCHEMA_VERSION}. Upgrade it: {upgrade_advice('fleet')}"
         )
     if _value(clickhouse, "id") != lab_id:
-        raise _of_another(clickhouse)
+        raise of_another(clickhouse.address)
     its = _value(clickhouse, "generation") if generation else ""
     if its and its != generation:
         raise StoreError(other_generation(f"ClickHouse at {clickhouse.address} holds the points", "a database"))
 
 
-def _of_another(clickhouse: ClickHouse) -> StoreError:
+def of_another(address: Address) -> StoreError:
     return StoreError(
-        f"ClickHouse at {clickhouse.address} holds the points of another lab than PostgreSQL: name the database"
+        f"ClickHouse at {address} holds the points of another lab than PostgreSQL: name the database"
         " that belongs to it, or an empty one for a new lab."
     )
 

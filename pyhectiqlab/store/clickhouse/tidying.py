@@ -66,7 +66,7 @@ class Tidier:
         with self._facts.writing() as held:
             held.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             lock = "SELECT pg_try_advisory_xact_lock(hashtextextended(:work, 0))"
-            yield held if facts.one(held, lock, work=f"hectiqlab points {work}") else None
+            yield held if facts.one(held, lock, work=self._facts.lock_of(f"points {work}")) else None
 
     def _end_unfinished(self, _held: Connection) -> bool:
         """Whoever began these builds is dead, since the lock is ours."""

@@ -59,6 +59,8 @@ def copy(
 
 def _append(target: PointStore, group: Sequence[PointBatch]) -> None:
     for batch, result in zip(group, target.append(group), strict=True):
+        if result.status == "refused":
+            raise StoreError(result.why)
         if result.status == "conflict":
             raise StoreError(
                 f"The points of the run {batch.run} do not fit what is there already: move to an empty place instead."

@@ -19,6 +19,7 @@ from ...base.installing import install_advice
 from ...errors import ConfigurationError
 
 VERSION_MIN = 14
+FIRST_SCHEMA = "hectiqlab_first_schema"  # execution option of an engine: where names of tables are looked for first
 READ_TIMEOUT_S = 60  # of a statement
 LOCK_TIMEOUT_S = 30  # how long a statement waits for another transaction to end
 IDLE_TIMEOUT_S = 300  # of a writer between two statements: then its locks are released, even if it hangs
@@ -102,11 +103,19 @@ def _check_encoding(connection: Any, _record: Any) -> None:
 
 
 def _begin_reading(conn: Connection) -> None:
-    conn.exec_driver_sql(BEGIN_READING, execution_options={"no_parameters": True})
+    conn.exec_driver_sql(BEGIN_READING + _search_path(conn), execution_options={"no_parameters": True})
 
 
 def _begin_writing(conn: Connection) -> None:
-    conn.exec_driver_sql(BEGIN_WRITING, execution_options={"no_parameters": True})
+    conn.exec_driver_sql(BEGIN_WRITING + _search_path(conn), execution_options={"no_parameters": True})
+
+
+def _search_path(conn: Connection) -> str:
+    """Return what has this transaction look for tables in a schema first; "": they are where they always are."""
+    schema = conn.get_execution_options().get(FIRST_SCHEMA)
+    if schema is None:
+        return ""
+    return f"; SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), true)"
 
 
 def _refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -130,5 +130,5 @@ def balancer(folder: Path, labs: Sequence[str], port: int) -> Iterator[str]:
 def _answers(url: str) -> bool:
     try:
         return requests.get(f"{url}/healthz", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):  # the first answer takes its time on a busy machine
         return False

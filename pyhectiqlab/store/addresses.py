@@ -57,13 +57,13 @@ def folder_of(at: Addresses) -> Path:
 
 def clickhouses_of(at: Addresses) -> list[tuple[str, str]]:
     """Return the address of each ClickHouse, and the name of its cluster (`?cluster=NAME`); "": there is none."""
-    found = []
+    places = []
     for address in at.points.split():
         where = urlsplit(address)
         options = dict(parse_qsl(where.query))
         cluster = options.pop("cluster", "")
-        found.append((where._replace(query=urlencode(options)).geturl(), cluster))
-    return found
+        places.append((where._replace(query=urlencode(options)).geturl(), cluster))
+    return places
 
 
 def lacking(where: str, what: str, place: str) -> str:

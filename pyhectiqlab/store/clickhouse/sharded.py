@@ -232,13 +232,13 @@ class ShardedPointStore:
         def read(number: int) -> Any:
             return self._shard(number).ask(lambda store: store.lines_of([wanted[i] for i in where[number]], query))
 
-        found = _at_once(self._asking, read, list(where))
-        both = [(where[number][line.place], number, line) for number, (_, its) in found.items() for line in its]
+        by_shard = _at_once(self._asking, read, list(where))
+        both = [(where[number][line.place], number, line) for number, (_, its) in by_shard.items() for line in its]
         both.sort(key=lambda one: one[0])  # lines of a selector are of one shard, and stay in their order
         with_views = lines.with_views([line for _, _, line in both], query)
         numbers = [number for _, number, _ in both]
         drawn = {}
-        for number, (reading, _) in found.items():
+        for number, (reading, _) in by_shard.items():
             its = [one for one, of in zip(with_views, numbers, strict=True) if of == number]
             drawn[number] = _Ahead(self._asking, lines.drawn(reading, its, query))
         for number in numbers:

@@ -86,23 +86,23 @@ def matched(addresses: Sequence[str], known: Sequence[Known]) -> list[Shard]:
         raise ConfigurationError(f"--points names {twice} twice: name each shard once.")
     looks = [_look(address) for address in addresses]
     by_id = {its.id: its for its in known}
-    found: dict[int, Known] = {}  # by which address
+    by_place: dict[int, Known] = {}  # by which address
     for n, (its_id, _) in enumerate(looks):
         if its_id:
             if its_id not in by_id:
                 raise schema.of_another(Address(addresses[n]))
-            if by_id[its_id] in found.values():
+            if by_id[its_id] in by_place.values():
                 raise ConfigurationError(f"--points names {places[n]} twice, by two names: name each shard once.")
-            found[n] = by_id[its_id]
+            by_place[n] = by_id[its_id]
     # What does not answer, or is empty: the one that was there; else, in order, those that nothing else is.
     for n, place in enumerate(places):
-        there = next((its for its in known if its.place == place and its not in found.values()), None)
-        if n not in found and there is not None:
-            found[n] = there
-    left = [its for its in known if its not in found.values()]
-    open_places = sorted((n for n in range(len(places)) if n not in found), key=lambda n: not looks[n][1])
+        there = next((its for its in known if its.place == place and its not in by_place.values()), None)
+        if n not in by_place and there is not None:
+            by_place[n] = there
+    left = [its for its in known if its not in by_place.values()]
+    open_places = sorted((n for n in range(len(places)) if n not in by_place), key=lambda n: not looks[n][1])
     for n, its in zip(open_places, left, strict=False):
-        found[n] = its
+        by_place[n] = its
     if len(left) > len(open_places):
         lost = left[len(open_places)]
         where = f", which was last at {lost.place}" if lost.place else ""
@@ -110,12 +110,12 @@ def matched(addresses: Sequence[str], known: Sequence[Known]) -> list[Shard]:
             f"--points lacks the address of shard {lost.number} of this lab's points{where}: name all of its"
             f" {len(known)} shards, with blanks between them."
         )
-    if len(found) < len(places) and (away := next((why for _, why in looks if why), "")):
+    if len(by_place) < len(places) and (away := next((why for _, why in looks if why), "")):
         raise StoreError(f"{away} A shard is added only while all others answer.")
     numbers = iter(range(max((its.number for its in known), default=0) + 1, len(places) + len(known) + 1))
     shards = []
     for n, address in enumerate(addresses):
-        its_known = found.get(n)
+        its_known = by_place.get(n)
         number, its_id = (next(numbers), "") if its_known is None else its_known[:2]
         shards.append(Shard(number, its_id, address, looks[n][1]))
     return shards

@@ -155,7 +155,7 @@ class ShardedPointStore:
     def reach(self, cursors: Mapping[str, int]) -> dict[str, int]:
         reached: dict[str, int] = {}
         for its in self._shards.values():
-            reached |= its.ask(lambda store: store.reach(cursors))
+            reached |= its.store.reach(cursors)
         return reached
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
@@ -255,9 +255,11 @@ class ShardedPointStore:
         self._of(run).store.undelete(run)
 
     def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
-        """See PointStore. Where a shard fails, the others are maintained first."""
+        """See PointStore. What is away is left for later; where a shard fails, the others are maintained first."""
         more, errors = False, []
         for its in self._shards.values():
+            if its.away:
+                continue
             try:
                 more |= its.ask(lambda store: store.maintain(seconds_max / len(self._shards), saving))
             except StoreError as e:
@@ -267,7 +269,7 @@ class ShardedPointStore:
         return more
 
     def work_left(self) -> WorkLeft:
-        left = [its.ask(lambda store: store.work_left()) for its in self._shards.values()]
+        left = [its.store.work_left() for its in self._shards.values()]  # mostly known without ClickHouse
         return WorkLeft(sum(its.to_compact for its in left), sum(its.to_remove for its in left))
 
     def damage(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Scripts: `python -c SCRIPT`, forked from a process that has imported what most scripts import.
 
 A script takes a third of a second of a processor before its first event, nearly all of it for imports, and the tests
-run more than a thousand. A forked script differs from a started one in nothing that a test looks at: it has its own
+run many hundreds. A forked script differs from a started one in nothing that a test looks at: it has its own
 command line and `__main__`, its place among the processes, the variables, the folder and the pipes that it is given,
 and it ends as Python ends. It cannot show what importing does, and the functions that run it are below its own on the
 stack: tests about these have their scripts started (`forks=False`).
@@ -48,7 +48,9 @@ def nursery() -> Nursery | None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
     shared = Nursery(__name__, env, subprocess.PIPE)
     atexit.register(shared.close)
-    return shared
+    with Script("", (), env, shared) as probe:  # some kernels do not let a process look like another
+        probe.communicate()
+    return shared if probe.returncode == 0 else None
 
 
 def start_script(script: str, *arguments: str, env: dict[str, str], forks: bool = True) -> subprocess.Popen[str]:
@@ -60,8 +62,9 @@ def start_script(script: str, *arguments: str, env: dict[str, str], forks: bool 
     """
     at_start = [name for name in {*env, *os.environ} if name.startswith(AT_START)]
     relative = [v for k, v in env.items() if k in ("HECTIQLAB_HOME", "HECTIQLAB_CREDENTIALS") and v[:1] != "/"]
-    if forks and not relative and all(env.get(name) == os.environ.get(name) for name in at_start) and nursery():
-        return Script(script, arguments, env)
+    as_here = all(env.get(name) == os.environ.get(name) for name in at_start)
+    if forks and not relative and as_here and (shared := nursery()):
+        return Script(script, arguments, env, shared)
     command = [sys.executable, "-c", script, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
@@ -70,9 +73,7 @@ def start_script(script: str, *arguments: str, env: dict[str, str], forks: bool 
 class Script(subprocess.Popen[str]):
     """As Popen of a process that is a child of the nursery."""
 
-    def __init__(self, script: str, arguments: tuple[str, ...], env: dict[str, str]) -> None:
-        shared = nursery()
-        assert shared is not None
+    def __init__(self, script: str, arguments: tuple[str, ...], env: dict[str, str], shared: Nursery) -> None:
         self._nursery = shared
         self.args = [sys.executable, "-c", script, *arguments]
         self.returncode: int | None = None

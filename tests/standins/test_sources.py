@@ -182,11 +182,12 @@ def test_lightnings_own_tests_of_its_loggers(site: Site, tmp_path: Path) -> None
     """beside: Lightning's own tests of TensorBoardLogger and WandbLogger pass as without us."""
     tests = source("pytorch-lightning/tests/tests_pytorch")
     files = [str(tests / "loggers" / f"test_{name}.py") for name in ("tensorboard", "wandb")]
-    # These want jsonargparse. TensorFlow sets a variable where it is installed, and each test refuses a new one.
+    # These want jsonargparse. TensorFlow and OpenCV set variables where they are installed; each test refuses new ones.
     without = ["-k", "not cli_integration"]
     command = ["-q", "-p", "no:cacheprovider", "--rootdir", str(tests.parent), *without, *files]
     script = f"import sys, pytest; sys.path.insert(0, {str(tests.parent)!r}); sys.exit(pytest.main(sys.argv[1:]))"
-    beside(site, "tensorboard,wandb", script, *command, cwd=tmp_path, HDF5_PLUGIN_PATH=str(tmp_path))
+    set_already = ("HDF5_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
+    beside(site, "tensorboard,wandb", script, *command, cwd=tmp_path, **dict.fromkeys(set_already, str(tmp_path)))
     with site.client() as client:
         names = [run["name"] for run in client.pages("/runs", {})]
     assert any("version_0" in name for name in names), names

@@ -82,17 +82,60 @@ def formula_lines(
     return answers
 
 
-def formula_pairs(points: PointStore, x: FormulaLine, y: FormulaLine, n: int) -> Pairs:
-    """Return at most about `n` pairs: of more, every so manieth, and the last one. Raises TooLongError."""
+def formula_pairs(
+    points: PointStore,
+    x: FormulaLine,
+    y: FormulaLine,
+    n: int,
+    *,
+    lo: int | None = None,
+    hi: int | None = None,
+    among: tuple[float, float] | None = None,
+    smoothing: Smoothing | None = None,
+) -> Pairs:
+    """Return at most about `n` pairs: of more, every so manieth, and the last one. Raises TooLongError.
+
+    Args:
+        lo, hi: only of these steps.
+        among: only those whose x lies here, and the pairs before and behind each, to which its line goes.
+        smoothing: y is smoothed over all of its steps, whichever of them are asked for.
+    """
     steps, values = _metrics(points, [x, y])
     both = common([steps[key] for key in steps])
     at = {key: values[key][np.searchsorted(steps[key], both)] for key in steps}
     x_value, y_value = x.formula.value(at), y.formula.value(at)
+    if smoothing is not None:
+        own = common([steps[key] for key in y.formula.metrics])
+        values_there = y.formula.value(
+            {key: values[key][np.searchsorted(steps[key], own)] for key in y.formula.metrics}
+        )
+        y_value = _smoothed(own, values_there, both, smoothing)
+    shown = np.ones(len(both), bool)
+    if lo is not None:
+        shown &= both >= lo
+    if hi is not None:
+        shown &= both <= hi
+    if among is not None:
+        inside = (x_value >= among[0]) & (x_value <= among[1])
+        shown &= inside | np.append(inside[1:], False) | np.append(False, inside[:-1])
+    both, x_value, y_value = both[shown], x_value[shown], y_value[shown]
     total = len(both)
     if total > n:
         some = np.unique(np.append(np.arange(0, total, -(-total // n)), total - 1))
         both, x_value, y_value = both[some], x_value[some], y_value[some]
     return Pairs(both, x_value, y_value, total)
+
+
+def _smoothed(step: Int64s, value: Float64s, at: Int64s, smoothing: Smoothing) -> Float64s:
+    """Return a line of such values, smoothed, at some places."""
+    good = np.isfinite(value)
+    place, total, ones = step[good], value[good], np.ones(int(good.sum()))
+
+    def read(begin: int, end: int, _shift: int) -> Sums:
+        some = slice(*np.searchsorted(place, (begin, end + 1)))
+        return Sums(place[some], total[some], ones[some])
+
+    return smoothed(at, smoothing, 0, read)
 
 
 def _values(points: PointStore, line: FormulaLine) -> tuple[Int64s, Float64s]:
@@ -135,16 +178,7 @@ def _buckets(
     parts = np.where(finite, values, 0.0) / np.maximum(1, np.repeat(counted, size))
     mean = np.add.reduceat(parts, first) if len(first) else np.empty(0)
     last = first + size - 1
-    line_of_points = None
-    if smoothing is not None:
-        good = np.isfinite(value)
-        place, total, ones = step[good], value[good], np.ones(int(good.sum()))
-
-        def read(begin: int, end: int, _shift: int) -> Sums:
-            some = slice(*np.searchsorted(place, (begin, end + 1)))
-            return Sums(place[some], total[some], ones[some])
-
-        line_of_points = smoothed(places[last], smoothing, 0, read)
+    line_of_points = None if smoothing is None else _smoothed(step, value, places[last], smoothing)
     return Buckets(
         Selector(line.run, line.text, line.rank, line.attempt),
         1 << shift,

@@ -12,6 +12,7 @@ from .models import Attempt, Body, Id, Number, Rank
 from .models_series import BUCKETS_MAX, SmoothBody
 
 LINES_MAX = 128
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[
     str,
     Field(
@@ -50,6 +51,16 @@ class PairLineBody(Body):
 
 class PairsBody(Body):
     lines: Annotated[list[PairLineBody], Field(min_length=1, max_length=LINES_MAX), FailFast()]
+    lo: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = Field(
+        None, description="The first step."
+    )
+    hi: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = Field(None, description="The last step.")
+    x_range: Annotated[list[Finite], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Only pairs with an x from … to, and the ones before and behind, to which their line goes."
+    )
+    smooth: SmoothBody | None = Field(
+        None, description="`y` is smoothed over its steps, those outside `lo` … `hi` too: `width` is in steps."
+    )
     n: Annotated[int, Field(ge=2, le=BUCKETS_MAX)] = Field(1500, description="Pairs of a line, about.")
 
 

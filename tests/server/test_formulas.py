@@ -120,6 +120,21 @@ def test_lines_and_pairs_agree_with_the_raw_points(api: Api) -> None:
         and {thin["step"][0], thin["step"][-1]} == {both[0], both[-1]}
     )
 
+    # y smoothed over all of its steps, whichever are asked for; steps from … to; x from … to, with those beside.
+    more = {"smooth": smooth, "lo": 1000, "hi": 1200}
+    asked["lines"][0]["y"] = "valid/loss"
+    (line,) = api.call("POST", "/series/pairs", json={**asked, **more})["lines"]
+    assert line["step"] == [s for s in both if 1000 <= s <= 1200] and line["total"] == len(line["step"]) > 10
+    for step, value in zip(line["step"], line["y"], strict=True):
+        near = [v for s, v in kept["valid/loss"].items() if abs(s - step) <= 50 and math.isfinite(v)]
+        assert value == pytest.approx(np.mean(near))
+    x = np.array([kept["train/loss"][s] for s in both], float)
+    low, high = np.nanquantile(x[np.isfinite(x)], [0.4, 0.5])
+    (line,) = api.call("POST", "/series/pairs", json={**asked, "x_range": [low, high]})["lines"]
+    inside = (x >= low) & (x <= high)
+    beside = inside | np.append(inside[1:], False) | np.append(False, inside[:-1])
+    assert line["step"] == np.array(both)[beside].tolist() and 0 < line["total"] < len(both)
+
 
 def test_a_step_counts_with_the_mean_of_its_ranks_and_without_a_metric_there_is_nothing(api: Api) -> None:
     run = str(api.attach()["run"]["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -50,6 +51,51 @@ def test_a_metric_is_drawn_over_the_one_that_its_run_asks_for_or_that_a_reader_c
     page.goto(f"{feeder.url}/runs/{runs[0].id}?x=time")
     assert drawn(page, "epoch") == [["a", [3, 2, 1], [0.5, 1.0, 1.5]]], "what a reader chose holds for any axis"
     Panel(page, "lonely").wait()
+
+
+def test_a_chart_over_another_metric_is_smoothed_and_zoomed(page: Page, feeder: Feeder) -> None:
+    """Smoothed over the steps, as the other lines are; zoomed in its own x, and in the steps of the page."""
+    run = feeder.run("zoomed", project="zoomed axes")
+    steps = list(range(100))
+    loss = [10.0 - step / 20 + (step % 3) for step in steps]
+    run.event("meta", key="x_axes", value={"loss": "epoch"})
+    run.points({"epoch": (steps, [step / 10 for step in steps]), "loss": (steps, loss)})
+    page.goto(f"{feeder.url}/runs/{run.id}?smooth=mean,6")
+    panel = page.locator('.panel[data-key="loss"]')
+
+    def seen(condition: str) -> tuple[list[float], list[float]]:
+        script = f"panel => {{ const s = ({SERIES})(panel); return s && ({condition})(s[0][1]) ? s : null; }}"
+        panel.wait_for()
+        ((_, x, y),) = page.wait_for_function(script, arg=panel.element_handle()).json_value()
+        return x, y
+
+    def smoothed(step: int) -> float:
+        return statistics.fmean(loss[max(0, step - 6) : step + 7])
+
+    x, y = seen("x => x.length === 100")
+    assert y == pytest.approx([smoothed(step) for step in steps])
+    expect(panel.locator(".panel-note")).to_contain_text("smoothed over the steps")
+    box = panel.locator(".panel-plot svg").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 60, steps=5)
+    page.mouse.up()
+    x, y = seen("x => x.length > 5 && x.length < 40")
+    assert 3 < x[0] < x[-1] < 7 and y == pytest.approx([smoothed(round(10 * at)) for at in x])
+    expect(panel.locator(".panel-note")).to_contain_text("epoch")
+    plot = panel.locator(".panel-plot")
+    plot.focus()
+    page.keyboard.press("+")
+    seen(f"x => x.length < {len(x)}")
+    page.keyboard.press("0")
+    seen("x => x.length === 100")
+    page.goto(f"{feeder.url}/runs/{run.id}?lo=20&hi=40")
+    x, y = seen("x => x.length === 21")
+    assert (x[0], x[-1]) == (2.0, 4.0) and y == loss[20:41]
+    page.goto(f"{feeder.url}/runs/{run.id}")
+    plot.dblclick()
+    seen("x => x.length === 100")
 
 
 def test_sections_of_one_chart_stand_beside_each_other_and_no_room_is_left(page: Page, feeder: Feeder) -> None:

@@ -48,14 +48,16 @@ def formulas(body: models.FormulasBody, request: Request, lab: TheLab, caller: T
 @router.post("/series/pairs", response_model=None, responses=answers(models.PairsAnswer, 200, 404, 410))
 def pairs(body: models.PairsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Return for each run the values of two formulas, y over x, at the steps where all their metrics have points. Exact
-    values, in the order of the steps.
+    values, in the order of the steps; y smoothed where that is asked for.
     """
     check_readable(lab, caller, (line.run for line in body.lines))
     page = Page(len(body.lines), wants_msgpack(request), name="lines")
+    smoothing = None if body.smooth is None else Smoothing(body.smooth.kind, body.smooth.width)
+    among = None if body.x_range is None else (min(body.x_range), max(body.x_range))
     for s in body.lines:
         x, y = (FormulaLine(s.run, _read(text), text, s.rank, s.attempt) for text in (s.x, s.y))
         try:
-            paired = formula_pairs(lab.points, x, y, body.n)
+            paired = formula_pairs(lab.points, x, y, body.n, lo=body.lo, hi=body.hi, among=among, smoothing=smoothing)
         except TooLongError as e:
             raise ApiError(422, "too_long", f"{e}") from None
         columns = {name: getattr(paired, name).tolist() for name in ("step", "x", "y")}

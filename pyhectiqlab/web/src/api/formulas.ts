@@ -26,9 +26,12 @@ export interface Pairs {
   y: number[];
 }
 
-export async function fetchPairs(x: string, y: string, runs: readonly string[], { rank, attempt }: Pick<ChartView, 'rank' | 'attempt'>, signal: AbortSignal): Promise<Pairs[]> {
+/** `range`: of x, what is in sight; null: all. Zooms and smoothing of the page are over the steps: where its axis is another one, they
+ * do not count here. */
+export async function fetchPairs(x: string, y: string, runs: readonly string[], { rank, attempt, axis, lo, hi, smoothing }: Pick<ChartView, 'rank' | 'attempt' | 'axis' | 'lo' | 'hi' | 'smoothing'>, range: readonly [number, number] | null, signal: AbortSignal): Promise<Pairs[]> {
+  const steps = axis === 'step' ? { lo, hi, smooth: smoothing } : {};
   const lines = runs.map((run) => ({ run, x, y, rank: rank === 'each' ? null : rank, attempt: attempt === 'each' ? null : attempt }));
-  const answers = await inPieces(lines, '/series/pairs', { n: PAIRS_MAX }, signal);
+  const answers = await inPieces(lines, '/series/pairs', { n: PAIRS_MAX, ...steps, ...(range && { x_range: range }) }, signal);
   return answers.flatMap((bytes) => (decode(bytes) as { lines: Pairs[] }).lines);
 }
 

@@ -11,13 +11,18 @@ export interface Side {
 
 const AIR = 0.05; // of the range, at either end
 
+/** Below what a symmetric log scale is linear: the size of the least value that is not 0. */
+export function thresholdOf(values: readonly number[]): number {
+  let size = Infinity;
+  for (const v of values) if (Number.isFinite(v) && v !== 0) size = Math.min(size, Math.abs(v));
+  return Number.isFinite(size) ? size : 1;
+}
+
 /** An axis over all values that can be drawn, from … to in px, with about `count` ticks. */
 export function sideOf(values: readonly number[], scale: Scale, [from, to]: readonly [number, number], count: number): Side {
   const log = scale === 'log';
   const fits = (v: number) => Number.isFinite(v) && (!log || v > 0);
-  let size = Infinity; // of the least value that is not 0: below it a symmetric log scale is linear
-  for (const v of values) if (Number.isFinite(v) && v !== 0) size = Math.min(size, Math.abs(v));
-  const threshold = Number.isFinite(size) ? size : 1;
+  const threshold = thresholdOf(values);
   const by = (v: number) => (log ? Math.log10(v) : scale === 'symlog' ? Math.asinh(v / threshold) : v);
   const unby = (v: number) => (log ? 10 ** v : scale === 'symlog' ? Math.sinh(v) * threshold : v);
   let [lo, hi] = [Infinity, -Infinity];

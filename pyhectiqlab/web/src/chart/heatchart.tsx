@@ -1,12 +1,13 @@
 // Histograms over x, as a heat map or as ridges: a canvas with axes. The pointer, or the arrow keys, read the bins of a step.
 
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';
 import { barsOf, outsideOf } from '../base/bins';
 import { binAt, binText, type StepHistogram } from '../base/densities';
 import { formatDurationTick, formatInteger, formatMoment, formatValue, plural } from '../base/format';
 import { layOut, paint, type HeatLayout } from './heatpaint';
+import { watchPinch } from './pinch';
 import { paintRidges } from './ridges';
 
 interface Props {
@@ -79,6 +80,23 @@ export function HeatChart({ label, histograms, color, axis, ridges, xScale, scal
     }
     setDrag(null);
   }
+
+  const fingers = useRef<(left: number, right: number) => void>(() => {});
+  fingers.current = (left, right) => {
+    if (!layout) return;
+    const scale = (right - left) / size[0]; // what is pinched is the whole box; the axis begins and ends within it
+    onZoom(layout.across.back(left + LEFT * scale - LEFT), layout.across.back(right - RIGHT * scale - LEFT));
+  };
+  useEffect(() => {
+    let edges: [number, number] | null = null;
+    watchPinch(box.current!, {
+      move: (left, right) => void (edges = [left, right]),
+      end: () => {
+        if (edges) fingers.current(...edges);
+        edges = null;
+      },
+    });
+  }, []);
 
   function onKeyDown(event: KeyboardEvent): void {
     if (!layout || event.ctrlKey || event.metaKey || event.altKey) return;

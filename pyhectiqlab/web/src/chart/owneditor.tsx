@@ -185,7 +185,7 @@ function useTrial(run: string | null, formulas: readonly string[]): Trial | null
     if (!run || !y.trim() || !x.trim()) return;
     const controller = new AbortController();
     const timer = setTimeout(() => {
-      fetchPairs(x, y, [run], { rank: null, attempt: null }, controller.signal).then(
+      fetchPairs(x, y, [run], { rank: null, attempt: null, axis: 'step', lo: null, hi: null, smoothing: null }, null, controller.signal).then(
         ([pairs]) => setTrial({ text, error: '', steps: pairs!.total }),
         (e: unknown) => {
           if (controller.signal.aborted || e instanceof UnreachableError) return;

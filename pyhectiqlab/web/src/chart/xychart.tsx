@@ -1,12 +1,13 @@
 // Points in a plane: lines of values over values, or a point for each run. SVG: there are few of them, and each can be pointed at.
 
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Scale } from '../base/boardsettings';
 import { formatValue } from '../base/format';
 import type { Look } from '../base/looks';
-import { sideOf } from '../base/ticks';
+import { sideBetween, sideOf, thresholdOf } from '../base/ticks';
 import { highlighted } from '../state/highlight';
 import { useStore } from '../state/store';
+import { watchPinch } from './pinch';
 
 export interface XySeries extends Look {
   run: string;
@@ -27,6 +28,10 @@ interface Props {
   xScale: Scale;
   yScale: Scale;
   onPick?: (run: string) => void;
+  /** Of x, what is in sight; null: all. */
+  range?: readonly [number, number] | null;
+  /** Zooms: by a drag, by two fingers, by + and −; 0 and a double click show all. Without it nothing does. */
+  onRange?: (range: [number, number] | null) => void;
 }
 
 const LEFT = 62;
@@ -34,12 +39,14 @@ const RIGHT = 12;
 const TOP = 8;
 const BOTTOM = 36;
 const REACH_PX = 30;
+const DRAG_MIN_PX = 5;
 
-export function XyChart({ label, series, joined, xName, yName, xScale, yScale, onPick }: Props) {
+export function XyChart({ label, series, joined, xName, yName, xScale, yScale, onPick, range = null, onRange }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState<[number, number]>([0, 0]);
   const [at, setAt] = useState<{ s: number; i: number } | null>(null);
   const lit = useStore(highlighted);
+  const clip = useId();
   useLayoutEffect(() => {
     const measure = () => setSize([box.current!.clientWidth, box.current!.clientHeight]);
     const observer = new ResizeObserver(measure);
@@ -48,9 +55,15 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
     return () => observer.disconnect();
   }, []);
   const [width, height] = size;
+  const [drag, setDrag] = useState<readonly [number, number] | null>(null); // px
   const sides = useMemo(
-    () => [sideOf(series.flatMap((s) => s.x), xScale, [LEFT, width - RIGHT], width / 90), sideOf(series.flatMap((s) => s.y), yScale, [height - BOTTOM, TOP], height / 44)] as const,
-    [series, xScale, yScale, width, height],
+    () => {
+      const inSight = ({ x, y }: XySeries) => (range ? y.filter((_, i) => x[i]! >= range[0] && x[i]! <= range[1]) : y);
+      const xs = range ?? series.flatMap((s) => s.x);
+      const across = [LEFT, width - RIGHT] as const;
+      return [range ? sideBetween(range, xScale, thresholdOf(xs), across, width / 90) : sideOf(xs, xScale, across, width / 90), sideOf(series.flatMap(inSight), yScale, [height - BOTTOM, TOP], height / 44)] as const;
+    },
+    [series, xScale, yScale, width, height, range?.[0], range?.[1]],
   );
   const [across, up] = sides;
   const drawn = useMemo(() => series.map((s) => drawnOf(s, joined, across.at, up.at)), [series, joined, sides]);
@@ -60,11 +73,40 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
     highlighted.set(to ? series[to.s]!.run : null);
   };
 
-  function onPointerMove({ offsetX, offsetY }: PointerEvent): void {
+  const zoomTo = (left: number, right: number) => {
+    const [lo, hi] = [across.back(left), across.back(right)];
+    if (lo < hi && Number.isFinite(lo) && Number.isFinite(hi)) onRange?.([lo, hi]);
+  };
+  const fingers = useRef<{ zoom: typeof zoomTo; width: number }>({ zoom: zoomTo, width });
+  fingers.current = { zoom: zoomTo, width };
+  useEffect(() => {
+    if (!onRange) return;
+    let edges: [number, number] | null = null;
+    watchPinch(box.current!, {
+      move: (left, right) => void (edges = [left, right]),
+      end: () => {
+        // What is pinched is the whole box; the axis begins and ends within it.
+        if (edges) {
+          const scale = (edges[1] - edges[0]) / fingers.current.width;
+          fingers.current.zoom(edges[0] + LEFT * scale, edges[1] - RIGHT * scale);
+        }
+        edges = null;
+      },
+    });
+  }, [!onRange]);
+
+  function onPointerUp(): void {
+    if (drag && Math.abs(drag[1] - drag[0]) >= DRAG_MIN_PX) zoomTo(Math.max(LEFT, Math.min(...drag)), Math.min(width - RIGHT, Math.max(...drag)));
+    setDrag(null);
+  }
+
+  function onPointerMove({ offsetX, offsetY, buttons, pointerType }: PointerEvent): void {
+    if (drag && buttons && pointerType !== 'touch') setDrag([drag[0], offsetX]);
     let best = REACH_PX;
     let near: { s: number; i: number } | null = null;
     series.forEach(({ x, y }, s) => {
       for (let i = 0; i < x.length; i++) {
+        if (range && (x[i]! < range[0] || x[i]! > range[1])) continue;
         const away = Math.hypot(across.at(x[i]!) - offsetX, up.at(y[i]!) - offsetY);
         if (away <= best) [best, near] = [away, { s, i }];
       }
@@ -76,7 +118,12 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
     const all = series.flatMap((s, n) => s.x.map((_, i) => ({ s: n, i })));
     const now = point ? all.findIndex(({ s, i }) => s === point.s && i === point.i) : -1;
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (by && all.length) show(all[Math.min(all.length - 1, Math.max(0, now + by))]!);
+    const factor = onRange && ({ '+': 0.5, '=': 0.5, '-': 2 }[event.key] ?? 0);
+    if (factor) {
+      const middle = point ? across.at(series[point.s]!.x[point.i]!) : (LEFT + width - RIGHT) / 2;
+      zoomTo(middle - (middle - LEFT) * factor, middle + (width - RIGHT - middle) * factor);
+    } else if (event.key === '0' && onRange) onRange(null);
+    else if (by && all.length) show(all[Math.min(all.length - 1, Math.max(0, now + by))]!);
     else if (event.key === 'Enter' && point && onPick) onPick(series[point.s]!.run);
     else return;
     event.preventDefault();
@@ -90,14 +137,22 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
       ref={box}
       tabIndex={0}
       role="group"
-      aria-label={`${label}. ${series.length} lines. Arrow keys read points${onPick ? ', Enter opens the run' : ''}.`}
+      aria-label={`${label}. ${series.length} lines. Arrow keys read points${onRange ? ', + and − zoom, 0 shows everything' : ''}${onPick ? ', Enter opens the run' : ''}.`}
       onKeyDown={onKeyDown}
       onBlur={() => show(null)}
-      onPointerLeave={() => show(null)}
+      onPointerLeave={({ pointerType }) => pointerType !== 'touch' && (show(null), setDrag(null))}
+      onDblClick={() => onRange?.(null)}
       onClick={() => point && onPick?.(series[point.s]!.run)}
     >
       {width > 0 && (
-        <svg width={width} height={height} onPointerMove={onPointerMove}>
+        <svg
+          width={width}
+          height={height}
+          onPointerMove={onPointerMove}
+          onPointerDown={(e) => (e.pointerType === 'touch' ? onPointerMove(e) : onRange && setDrag([e.offsetX, e.offsetX]))}
+          onPointerUp={onPointerUp}
+        >
+          <clipPath id={clip}><rect x={LEFT} y={0} width={Math.max(0, width - LEFT - RIGHT)} height={height} /></clipPath>
           <g class="xy-grid">
             {across.ticks.map(([v, text]) => <g key={v}><line x1={across.at(v)} x2={across.at(v)} y1={TOP} y2={height - BOTTOM} /><text x={across.at(v)} y={height - BOTTOM + 14} text-anchor="middle">{text}</text></g>)}
             {up.ticks.map(([v, text]) => <g key={v}><line x1={LEFT} x2={width - RIGHT} y1={up.at(v)} y2={up.at(v)} /><text x={LEFT - 6} y={up.at(v) + 4} text-anchor="end">{text}</text></g>)}
@@ -105,11 +160,12 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
           <text class="xy-name" x={(LEFT + width - RIGHT) / 2} y={height - 4} text-anchor="middle">{xName}</text>
           <text class="xy-name" transform={`translate(11 ${(TOP + height - BOTTOM) / 2}) rotate(-90)`} text-anchor="middle">{yName}</text>
           {series.map((s, n) => (
-            <g key={s.run} opacity={lit === null || lit === s.run ? 1 : 0.2}>
+            <g key={s.run} clip-path={range ? `url(#${clip})` : undefined} opacity={lit === null || lit === s.run ? 1 : 0.2}>
               {joined && <path d={drawn[n]!.line} fill="none" stroke={s.color} stroke-width="1.4" stroke-dasharray={s.dash.join(' ')} />}
               <path d={drawn[n]!.dots} fill={joined ? s.color : 'none'} stroke={s.color} stroke-width={joined ? 0 : 9} stroke-linecap="round" />
             </g>
           ))}
+          {drag && Math.abs(drag[1] - drag[0]) >= DRAG_MIN_PX && <rect class="heat-drag" x={Math.min(...drag)} width={Math.abs(drag[1] - drag[0])} y={TOP} height={height - TOP - BOTTOM} />}
           {its && <circle class="xy-at" cx={left} cy={top} r="5" fill={its.color} />}
         </svg>
       )}

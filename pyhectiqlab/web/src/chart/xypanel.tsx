@@ -1,8 +1,8 @@
 // A panel of one formula over another: a line for each run, through its steps in their order.
 
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { fetchPairs } from '../api/formulas';
-import { formatInteger, plural } from '../base/format';
+import { formatInteger, formatValue, plural } from '../base/format';
 import { useLoad } from '../state/load';
 import { PanelFrame, useSight, type FramedProps } from './panelframe';
 import { XyChart, type XySeries } from './xychart';
@@ -27,10 +27,11 @@ export function XyPanel({ x, y, xName = x, yName = y, onEmpty, ...frame }: Props
   const { runs, view, news, settings } = frame;
   const title = frame.own ? frame.title : `${yName} over ${xName}`;
   const { root, visible } = useSight<XyElement>();
+  const [range, setRange] = useState<[number, number] | null>(null); // of x, that is zoomed to
   const ids = runs.map((run) => run.id);
   const { data, error, refresh } = useLoad(
-    (signal) => (visible && ids.length ? fetchPairs(x, y, ids, view, signal) : Promise.resolve(null)),
-    [visible, ids.join(), x, y, view.rank, view.attempt],
+    (signal) => (visible && ids.length ? fetchPairs(x, y, ids, view, range, signal) : Promise.resolve(null)),
+    [visible, ids.join(), x, y, view.rank, view.attempt, view.axis, view.lo, view.hi, JSON.stringify(view.smoothing), range?.join()],
   );
   useEffect(() => {
     if (news) refresh();
@@ -44,7 +45,7 @@ export function XyPanel({ x, y, xName = x, yName = y, onEmpty, ...frame }: Props
   }, [data, runs]);
   useEffect(() => {
     root.current!.series = series;
-    if (error || (data && visible && !series.length)) onEmpty?.();
+    if (error || (data && visible && !series.length && !range && view.lo === null)) onEmpty?.();
   }, [series, error]);
   const yScale = settings.scale ?? view.scale;
   const xScale = settings.xScale ?? view.xScale;
@@ -53,18 +54,19 @@ export function XyPanel({ x, y, xName = x, yName = y, onEmpty, ...frame }: Props
     const odd = series.reduce((n, s) => n + s.x.filter((v, i) => !fits(v, xScale) || !fits(s.y[i]!, yScale)).length, 0);
     return [
       thinned.length > 0 && `some of ${formatInteger(Math.max(...thinned.map((pairs) => pairs.total)))} steps are drawn`,
-      view.smoothing && 'not smoothed',
+      view.smoothing && (view.axis === 'step' ? 'smoothed over the steps' : 'not smoothed: smoothing here is over steps'),
+      range && `${xName} ${formatValue(range[0])} – ${formatValue(range[1])}`,
       odd > 0 && `${plural(odd, 'point')} not drawable`,
     ].filter(Boolean).join(' · ');
-  }, [data, series, xScale, yScale, view.smoothing]);
+  }, [data, series, xScale, yScale, view.smoothing, view.axis, range]);
   const state = !data ? 'loading' : series.length ? 'drawn' : 'empty';
   const give = () => {
     const byRun = new Map(data?.map((pairs) => [pairs.run, pairs.step]));
     return series.length ? xyGiven({ title, series, joined: true, xName, yName, xScale, yScale, steps: series.map((s) => byRun.get(s.run)!), legend: [] }) : null;
   };
   return (
-    <PanelFrame {...frame} root={root} hint={`${yName} over ${xName}`} state={state} error={error} none="There is no step at which all of these metrics have a point." note={note} give={give}>
-      <XyChart label={`Chart of ${title}`} series={series} joined xName={xName} yName={yName} xScale={xScale} yScale={yScale} />
+    <PanelFrame {...frame} root={root} hint={`${yName} over ${xName}`} state={state} error={error} none={range || view.lo !== null ? 'No points in this range.' : 'There is no step at which all of these metrics have a point.'} note={note} give={give}>
+      <XyChart label={`Chart of ${title}`} series={series} joined xName={xName} yName={yName} xScale={xScale} yScale={yScale} range={range} onRange={setRange} />
     </PanelFrame>
   );
 }

@@ -74,6 +74,12 @@ def arguments(question: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def asked(question: str | None, usual: str, given: str) -> str:
+    """Return the question as it was asked this time: of another size than the usual one, where an argument says so."""
+    assert question and usual in question
+    return question.replace(usual, given)
+
+
 def report(question: str | None, numbers: list[Number], as_json: bool) -> None:
     first = (question or "").splitlines()[0]
     if as_json:

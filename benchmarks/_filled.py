@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from _common import Number, arguments, report
+from _common import Number, arguments, asked, report
 from _fill import Wish, fill
 
 from pyhectiqlab.store.meta import MetaStore
@@ -55,4 +55,4 @@ def main_of(
         contextlib.closing(SqlMetaStore(folder / "lab.db")) as meta,
         contextlib.closing(SqlitePointStore(folder / "points.db")) as points,
     ):
-        report(question, measured(meta, points), args.json)
+        report(asked(question, "10,000 runs", f"{args.runs:,} runs"), measured(meta, points), args.json)

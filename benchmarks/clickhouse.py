@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from _common import Number, arguments, leave, report
+from _common import Number, arguments, asked, leave, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -43,7 +43,8 @@ def main() -> None:
     # What is replaced goes at once, so that it is not counted as room of the points.
     store = ClickHousePointStore(server().url(database), cluster().url(cluster().make_database()), Sizes(grace_s=0.0))
     try:
-        report(__doc__, list(numbers_of(store, database, args)), args.json)
+        question = asked(__doc__, "10,000,000", f"{args.points:,}")
+        report(question, list(numbers_of(store, database, args)), args.json)
     finally:
         store.close()
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _common import Number, arguments, report
+from _common import Number, arguments, asked, report
 
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, Smoothing
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
@@ -41,7 +41,7 @@ def main() -> None:
         *tiny_appends(),
         *wide_runs(),
     ]
-    report(__doc__, numbers, args.json)
+    report(asked(__doc__, "10,000,000", f"{args.points:,}"), numbers, args.json)
 
 
 def long_series(order: str, n: int, uncompacted: bool) -> list[Number]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from pyhectiqlab.protocol.limits import HEARTBEAT_RUNS
 from pyhectiqlab.server.bodies import INLINE_BYTES
 from pyhectiqlab.server.writer import CROWD
 from pyhectiqlab.spool import Writer
+from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.uploader import encode
@@ -258,10 +259,11 @@ def test_a_name_belongs_to_a_new_run_after_its_run_was_deleted(api: Api) -> None
     assert error_of(api.raw("POST", f"/runs/{first['id']}/restore"))["code"] == "name_taken"
 
 
-def test_reading_the_data_directory_needs_no_lab(lab: RealLab) -> None:
-    with sqlite3.connect(f"file:{lab.data_dir / 'lab.db'}?mode=ro", uri=True) as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    db.close()
+def test_the_data_of_a_running_lab_can_be_read_beside_it(lab: RealLab, api: Api) -> None:
+    run = api.attach()["run"]
+    with closing(open_beside(lab.data_dir)) as storage, storage.meta.reading() as view:
+        stored = view.run(run["id"])
+    assert stored is not None and stored.name == run["name"]
 
 
 def test_signs_of_life_that_are_gathered_are_kept_by_an_end_and_a_stop(own_lab: RealLab) -> None:

@@ -70,6 +70,19 @@ def start_script(script: str, *arguments: str, env: dict[str, str], forks: bool 
     return subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
+def run_script(
+    script: str, *arguments: str, env: dict[str, str], timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -c SCRIPT ARGUMENTS…` to its end, without input."""
+    with start_script(script, *arguments, env=env) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
 class Script(subprocess.Popen[str]):
     """As Popen of a process that is a child of the nursery."""
 

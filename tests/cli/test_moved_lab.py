@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pyhectiqlab.spool import SessionDir
 from pyhectiqlab.transport.http import LabClient
 
 from ..labs import ForkedLab
+from ..scripts import run_script, start_script
 from ..transport.scripted import ScriptedServer, as_json, read_request, scripted
 from .conftest import Hectiqlab, told, well
 
@@ -95,9 +95,7 @@ def move(lab: ForkedLab, *arguments: str) -> str:
 
 def script(environment: dict[str, str], code: str = OFFLINE, **variables: str) -> str:
     """Run it without a lab; the name of its session."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment, **variables}, capture_output=True, text=True, timeout=60
-    )
+    done = run_script(code, env={**environment, **variables})
     assert done.returncode == 0, done
     return done.stderr
 
@@ -134,9 +132,8 @@ def test_what_was_logged_offline_is_delivered_where_the_lab_is_now(
 def test_a_living_run_goes_on_where_its_lab_is_now(
     lab: ForkedLab, environment: dict[str, str], home: Path, how: str
 ) -> None:
-    pipe = subprocess.PIPE
     environment["HECTIQLAB_SYSTEM_METRICS"] = "0"
-    process = subprocess.Popen([sys.executable, "-c", LIVING], env=environment, stdin=pipe, stdout=pipe, text=True)
+    process = start_script(LIVING, env=environment)
     try:
         assert process.stdout is not None
         link = process.stdout.readline().strip()
@@ -253,10 +250,9 @@ def test_a_session_goes_to_another_lab_only_where_its_runs_are_to_be_made_anew(
 def test_a_part_of_a_run_goes_to_no_other_lab(
     lab: ForkedLab, other: ForkedLab, environment: dict[str, str], hectiqlab: Hectiqlab, home: Path
 ) -> None:
-    pipe = subprocess.PIPE
     environment |= {"HECTIQLAB_SYSTEM_METRICS": "0", "HECTIQLAB_EXIT_TIMEOUT": "0.5"}
     code = LIVING.replace("print(run.flush(60), flush=True)", "")
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
+    process = start_script(code, env=environment)
     try:
         assert process.stdout is not None and process.stdout.readline().startswith(lab.url)
         lab.stop()

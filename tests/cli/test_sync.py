@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.uploader.lease import Lease
 
 from ..labs import ForkedLab
+from ..scripts import run_script, start_script
 from ..waiting import eventually
 from .conftest import Hectiqlab, well
 
@@ -39,9 +38,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
 
 
 def script(environment: dict[str, str], **variables: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env={**environment, **variables}, capture_output=True, text=True, timeout=60
-    )
+    done = run_script(SCRIPT, env={**environment, **variables})
     assert (done.returncode, done.stdout) == (0, ""), done
 
 
@@ -93,9 +90,7 @@ run = Run({name!r}, {project!r}, should_create_project={project == "p"})
 run.add_metrics("loss", 1.0, 0)
 print(run.mode, run.close(20))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={**environment, **variables}, capture_output=True, text=True, timeout=60
-    )
+    done = run_script(script, env={**environment, **variables})
     assert (done.returncode, done.stdout) == (0, "kept True\n"), done
     assert done.stderr.count("hectiqlab sync") >= 1, "it is promised that a sync sends it"
     return done.stderr
@@ -260,9 +255,8 @@ print("up", flush=True)
 sys.stdin.readline()
 run.add_metrics("loss", 1.0, 7)
 """
-    pipe = subprocess.PIPE
     environment |= {"HECTIQLAB_EXIT_TIMEOUT": "0.5", "HECTIQLAB_SYSTEM_METRICS": "0"}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
+    process = start_script(code, env=environment)
     try:
         assert process.stdout is not None and process.stdout.readline() == "up\n"
         lab.stop()
@@ -308,9 +302,8 @@ for n in range(45):
 print("logged", flush=True)
 sys.stdin.readline()
 """
-    pipe = subprocess.PIPE
     environment["HECTIQLAB_SYSTEM_METRICS"] = "0"  # they would be counted, too
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
+    process = start_script(code, env=environment)
     try:
         assert process.stdin is not None and process.stdout is not None
         assert process.stdout.readline() == "up\n"

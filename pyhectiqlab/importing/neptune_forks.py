@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from ..exporting.parquet import arrow
+from ..protocol.limits import STEP_MAX
 
 _PARENT, _STEP, _NAMES = "sys/forking/parent", "sys/forking/step", ("sys/custom_run_id", "sys/id")
 _DIGITS = Decimal("0.000001")  # of a step
@@ -51,10 +51,10 @@ def kin_of(paths: Sequence[Path]) -> Kin:
                     step = row["float_value"] if step is None else step
                 elif row["string_value"]:
                     texts.setdefault(row["attribute_path"], str(row["string_value"]))
-        except (pa.ArrowException, OSError, LookupError):
+        except (pa.ArrowException, OSError, LookupError, ValueError, TypeError):
             break
     names = frozenset(name for name in (its_id, *(texts.get(name, "") for name in _NAMES)) if name)
-    last = None if step is None or not math.isfinite(step) else Decimal(str(step)).quantize(_DIGITS)
+    last = None if step is None or not abs(step) <= STEP_MAX else Decimal(str(step)).quantize(_DIGITS)
     return Kin(tuple(paths), place, names, texts.get(_PARENT, ""), last)
 
 

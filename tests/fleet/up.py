@@ -27,14 +27,14 @@ from pyhectiqlab.demo.quickstart import (
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.testing.lab import RealLab
 
-from ..clickhouse import server
+from ..clickhouse import Server, server
 from ..postgres import cluster, folder_of_programs
 from ..seaweedfs import seaweedfs
 from ..server.nginx import NGINX
 from .fleet_labs import balancer
 
 
-def up(labs: int, wanted: int, seconds: float, once: bool) -> None:
+def up(labs: int, shards: int, wanted: int, seconds: float, once: bool) -> None:
     if folder_of_programs() is None:
         raise QuickstartError("No PostgreSQL is on this machine: install it (Debian: apt-get install postgresql).")
     if NGINX is None:
@@ -50,7 +50,9 @@ def up(labs: int, wanted: int, seconds: float, once: bool) -> None:
         if not clickhouse.real:
             say("(No ClickHouse is installed: tests/clickhouse_server.py speaks its HTTP over the real engine.)")
         database = postgres.url(postgres.make_database())
-        addresses = ["--database", database, "--points", clickhouse.url(clickhouse.make_database())]
+        servers = [clickhouse, *(Server() for _ in range(shards - 1))]
+        points = " ".join(its.url(its.make_database()) for its in servers)
+        addresses = ["--database", database, "--points", points]
         addresses += ["--files", bucket.address(), "--database-connections", "8"]
         url = f"http://127.0.0.1:{port}"
         started: list[RealLab] = []
@@ -84,6 +86,7 @@ def up(labs: int, wanted: int, seconds: float, once: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/fleet", description=__doc__)
     parser.add_argument("--labs", type=int, default=3)
+    parser.add_argument("--shards", type=int, default=1, help="of ClickHouse, each with some of the runs")
     parser.add_argument("--once", action="store_true", help="end after the training, for machines")
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--seconds", type=float, default=None, help="how long the training takes (90; with --once 15)")
@@ -91,7 +94,7 @@ def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, stop_on_signal)
     try:
-        up(args.labs, args.port, args.seconds or (15.0 if args.once else 90.0), args.once)
+        up(args.labs, args.shards, args.port, args.seconds or (15.0 if args.once else 90.0), args.once)
     except (QuickstartError, LabError) as e:
         sys.exit(str(e))
     except KeyboardInterrupt:

@@ -52,6 +52,32 @@ def pinch(plot: Locator, before: tuple[float, float], after: tuple[float, float]
     session.detach()
 
 
+def test_one_finger_that_is_dragged_along_reads_a_chart(
+    new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder
+) -> None:
+    """It reads what is below it all the way, what it read stays, and the page neither scrolls nor zooms."""
+    run = feeder.run("scrubbed", project="scrubbed")
+    run.points({"loss": (range(101), [float(step) for step in range(101)])})
+    page = new_page(storage_state=owner_state, has_touch=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{lab.url}/runs/{run.id}")
+    plot = page.locator(".panel .panel-plot")
+    plot.scroll_into_view_if_needed()
+    expect(page.locator(".panel")).to_have_attribute("data-state", "drawn")
+    box = plot.locator(".u-over").bounding_box()
+    assert box is not None
+    top = page.evaluate("scrollY")
+    session = page.context.new_cdp_session(page)
+    for kind, step in (("touchStart", 20), ("touchMove", 35), ("touchMove", 50), ("touchMove", 80)):
+        place = {"x": box["x"] + box["width"] * step / 100, "y": box["y"] + box["height"] / 2, "id": 0}
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+        near = "|".join(str(step + by) for by in (-1, 0, 1))
+        expect(plot.locator(".readout-where")).to_have_text(re.compile(f"step ({near})$"))
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(plot.locator(".readout-where")).to_have_text(re.compile("step (79|80|81)$"))
+    assert page.evaluate("scrollY") == top and "lo=" not in page.url
+
+
 def test_every_page_fits_a_phone(
     new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder, tmp_path: Path, watch: Watch
 ) -> None:

@@ -91,6 +91,7 @@ WHOLE = {  # a whole term of each field of the language
     "duration": "duration<1.5h",
     "points": "points>=1e-3",
     "attempt": "attempt=1",
+    "rank": "rank<8",
     "metric": "metric!=nan",
     "config.": 'config."lr"<1e-3',
     "metric.": "metric.valid/loss.min<-1.5e+2",

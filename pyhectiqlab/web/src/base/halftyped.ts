@@ -5,7 +5,7 @@ import { comparisonOf, plain, splitTerms } from './terms';
 
 const TEXTS = ['state', 'tag', 'author', 'group', 'host', 'name', 'note', 'id', 'text', 'archived'];
 const TIMES = ['created', 'started', 'ended', 'activity'];
-const NUMBERS = ['duration', 'points', 'attempt'];
+const NUMBERS = ['duration', 'points', 'attempt', 'rank'];
 const PATHS = ['config.', 'metric.'];
 const BEGINNINGS = [...TEXTS, ...TIMES, ...NUMBERS, ...PATHS];
 const WORD_CHARS = 3; // of a word that may become a field: shorter ones are looked for at once

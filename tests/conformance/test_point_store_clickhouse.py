@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from pyhectiqlab.store.clickhouse import reading
+from pyhectiqlab.store.clickhouse import reading, recents
+from pyhectiqlab.store.clickhouse.facts import Counted
 from pyhectiqlab.store.clickhouse.levels_of_builds import Sizes
 from pyhectiqlab.store.clickhouse.point_store import ClickHousePointStore
-from pyhectiqlab.store.points import AppendResult, PointBatch, PointStore, Summary
+from pyhectiqlab.store.points import AppendResult, PointBatch, PointStore, Selector, Summary
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from ..clickhouse_place import TINY, ClickHousePlace
@@ -89,3 +93,76 @@ def test_summaries_that_are_kept_follow_what_is_built_merged_and_purged(
         while store.maintain():
             pass
         assert list(store.summaries("loss", runs)) == ["a", "c"]
+
+
+def assert_drawn_alike(store: PointStore, model: PointStore, run: str = "a") -> None:
+    for axis, ends in (("step", (None, None)), ("step", (2, 9)), ("relative", (None, None))):
+        asked = [Selector(run, "loss")], axis, *ends
+        (its,), (wanted,) = store.buckets(*asked), model.buckets(*asked)  # type: ignore[arg-type]
+        for name in ("start", "count", "min", "max", "last", "last_step"):
+            assert getattr(its, name).tolist() == getattr(wanted, name).tolist(), (axis, ends, name)
+
+
+def test_recent_points_that_are_kept_follow_what_any_lab_appends_and_what_is_built(place: ClickHousePlace) -> None:
+    model, sizes = MemoryPointStore(), Sizes(grace_s=0.0)
+    with contextlib.closing(place.open(sizes)) as store, contextlib.closing(place.open(sizes)) as another:
+        for n in range(6):
+            batch = Writer(f"w{n}", run="a").batch(loss=[((5 * i + n) % 13, float(i), T0 + i) for i in range(n + 1)])
+            (store if n % 2 else another).append([batch])
+            model.append([batch])
+            for its in (store, another, store):
+                assert_drawn_alike(its, model)
+        store._tidier._sizes = TINY
+        while store.maintain():
+            pass
+        assert store.work_left().to_compact == 0
+        batch = Writer("w7", run="a").batch(loss=[(7, 7.0, T0 + 7)])
+        another.append([batch])
+        model.append([batch])
+        for its in (store, another):
+            assert_drawn_alike(its, model)
+
+
+def test_a_block_that_is_done_after_a_later_one_comes_into_a_chart_that_was_drawn_meanwhile(
+    place: ClickHousePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, is_there, go_on = MemoryPointStore(), threading.Event(), threading.Event()
+    slow, quick = (Writer(name, run="a").batch(loss=[(n, n, T0 + n)]) for n, name in ((1, "slow"), (2, "quick")))
+    with contextlib.closing(place.open(Sizes())) as store, contextlib.closing(place.open(Sizes())) as another:
+        insert = another._clickhouse.insert
+
+        def inserted_and_not_answered(*arguments: Any) -> None:
+            insert(*arguments)
+            is_there.set()
+            assert go_on.wait(60)
+
+        monkeypatch.setattr(another._clickhouse, "insert", inserted_and_not_answered)
+        with ThreadPoolExecutor() as threads:
+            appended = threads.submit(another.append, [slow])
+            assert is_there.wait(60)
+            store.append([quick])
+            model.append([quick])
+            assert_drawn_alike(store, model)
+            go_on.set()
+            appended.result(60)
+        model.append([slow])
+        assert_drawn_alike(store, model)
+
+
+def counted(windows: Sequence[int], block: int, out: Sequence[int] = ()) -> Counted:
+    return Counted((), tuple(windows), block, tuple(out), 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on"),
+    [
+        (counted([1], 5, [4]), counted([1, 2], 7, [7]), True),
+        (counted([1], 5, [4]), counted([1], 5, [4]), True),
+        (counted([1], 5), counted([2], 6), False),  # the window is in a build
+        (counted([1, 2], 5), counted([1], 5), False),  # whoever asks began earlier
+        (counted([1], 5), counted([1], 4), False),
+        (counted([1], 5), counted([1], 5, [3]), False),
+    ],
+)
+def test_kept_points_are_used_only_where_all_of_them_count(before: Counted, now: Counted, goes_on: bool) -> None:
+    assert recents._goes_on(before, now) == goes_on

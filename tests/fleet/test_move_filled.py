@@ -41,8 +41,14 @@ def place(tmp_path: Path) -> Iterator[tuple[Addresses, Path]]:
         yield place
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("size", [SMALL, pytest.param(LARGE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(SMALL, marks=pytest.mark.timeout(900)),
+        pytest.param(LARGE, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
+    ids=["small", "large"],
+)
 def test_a_lab_that_fill_made_moves_there_and_back_and_is_the_same(
     size: tuple[str, ...], place: tuple[Addresses, Path], tmp_path: Path
 ) -> None:

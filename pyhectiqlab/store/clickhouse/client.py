@@ -1,7 +1,7 @@
 """The door to ClickHouse: statements and rows of numbers over its HTTP interface, and its errors as ours.
 
-Only numbers go through here in bulk, as RowBinary: rows lie side by side as they do in a numpy array of the same
-columns, so nothing is converted. Every statement of ours names its rows by integers, so none has a text to quote.
+Only numbers go through here in bulk, column by column (native.py), so nothing is converted. Every statement of ours
+names its rows by integers, so none has a text to quote.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ...base.installing import install_advice
 from ...errors import ConfigurationError, EngineAwayError, StoreError
 from ..engine_counts import EngineCounts
+from . import native
 
 VERSION_MIN = (24, 8)  # older ones may know no multi-part settings of ours; tried: 26.9
 FORM = "clickhouse://USER:PASSWORD@HOST:8123/DATABASE"
@@ -100,8 +101,15 @@ class ClickHouse:
 
     def rows(self, query: str, kind: np.dtype[Any]) -> NDArray[Any]:
         """Return the rows of a query, whose columns are of exactly these types. Raises StoreError."""
-        data = self._call("raw_query", query, fmt="RowBinary")
-        return np.frombuffer(data, kind)
+        return native.as_rows(self.columns(query, kind), kind)
+
+    def columns(self, query: str, kind: np.dtype[Any]) -> dict[str, NDArray[Any]]:
+        """The same, as an array for each column: so much is read faster."""
+        data = self._call("raw_query", query, fmt="Native")
+        try:
+            return native.unpack(data, kind)
+        except ValueError as e:
+            raise StoreError(f"ClickHouse at {self.address} gave an answer that cannot be read: {e}.") from None
 
     def insert(self, table: str, rows: NDArray[Any]) -> None:
         """Insert rows whose fields are columns of the table. They are there, and durable, on return. Raises
@@ -110,7 +118,7 @@ class ClickHouse:
         names = list(rows.dtype.names or ())
         # A token of its own: only this request, sent again by something on its way, is known by it.
         once = {"insert_deduplicate": 1, "insert_deduplication_token": uuid.uuid4().hex}
-        self._call("raw_insert", table, names, rows.tobytes(), settings=once, fmt="RowBinary")
+        self._call("raw_insert", table, names, native.pack(rows), settings=once, fmt="Native")
 
     def insert_texts(self, table: str, rows: list[list[Any]], columns: list[str]) -> None:
         """The same for a few rows of any values."""

@@ -18,9 +18,10 @@ from ..grid import Window, apart, cuts, rank_of, share_of, shifts_for, window_of
 from ..pauses import may_pause
 from ..points import Axis, Buckets, Float64s, Int64s, Selector, Smoothing
 from ..smoothing import Sums, pool, shift_of_cells, smoothed, value_of
-from . import levels_of_builds, statements
+from . import levels_of_builds, recents, statements
 from .identities import key_number
 from .reading import Part, Reading, Series
+from .recents import Recents
 from .statements import SERIES_NODE, SUMS, listed, number, recent
 
 SERIES_AT_ONCE = 512  # in one query of ClickHouse
@@ -156,7 +157,9 @@ def _read(reading: Reading, wanted: Sequence[tuple[Series, View]], kind: np.dtyp
         for part in s.parts:
             queries.add(s, part, view)
     texts = queries.texts()
-    return reading.clickhouse.rows(" UNION ALL ".join(texts), kind) if texts else statements.none(kind)
+    parts = [reading.clickhouse.rows(" UNION ALL ".join(texts), kind)] if texts else []
+    parts += queries.of_recents()
+    return levels.concatenated(parts) if parts else statements.none(kind)
 
 
 class _Queries:
@@ -166,6 +169,7 @@ class _Queries:
         self._reading, self._sums = reading, sums
         self._nodes: dict[tuple[int, Axis, int, int | None, int | None, int], list[int]] = {}
         self._points: dict[tuple[int, View], list[int]] = {}
+        self._recent: dict[View, list[Recents]] = {}
         self._origins: dict[int, int] = {}
         self._keys: dict[int, int] = {}
 
@@ -208,7 +212,19 @@ class _Queries:
                 self._add_points(part, s, view._replace(low=end))
 
     def _add_points(self, part: Part, s: Series, view: View) -> None:
-        self._points.setdefault((part.build, view), []).append(s.row.id)
+        if part.points is None:
+            self._points.setdefault((part.build, view), []).append(s.row.id)
+        else:
+            self._recent.setdefault(view, []).append(part.points)
+
+    def of_recents(self) -> list[NDArray[Any]]:
+        """Return rows of points that are read already."""
+        rows = []
+        for view, points in self._recent.items():
+            origins = self._origins if view.axis == "relative" else {}
+            shown = recents.Shown(view.axis == "step", view.low, view.high, view.cut, view.shift)
+            rows.append(recents.in_cells(points, origins, shown, self._sums))
+        return rows
 
     def texts(self) -> list[str]:
         texts = []

@@ -40,6 +40,7 @@ from .identities import Identities, RunNumbers
 from .kept import Kept
 from .levels_of_builds import Sizes
 from .reading import Reading, reading
+from .recents import KeptRecents
 from .tidying import Tidier
 
 log = logging.getLogger("hectiqlab.server")
@@ -79,7 +80,7 @@ class ClickHousePointStore:
         self._clickhouse = ClickHouse(place)
         self.counts = self._clickhouse.counts
         self._facts = facts_place if isinstance(facts_place, Facts) else Facts(facts_place)
-        self._kept, self._runs = Kept(), RunNumbers()
+        self._kept, self._recents, self._runs = Kept(), KeptRecents(), RunNumbers()
         self._smoothed_ends = SmoothedEnds(self.summaries, self._ends)
         self._closed = False
         self.before_forgetting: Callable[[], None] = lambda: None
@@ -293,7 +294,7 @@ class ClickHousePointStore:
 
     def _reading(self) -> Any:
         self._check_ready()
-        return reading(self._facts, self._clickhouse, self._kept, self._runs)
+        return reading(self._facts, self._clickhouse, self._kept, self._recents, self._runs)
 
     def _asking(self) -> Any:
         self._check_open()

@@ -19,6 +19,7 @@ from .client import ClickHouse
 from .facts import Counted, Facts, SeriesRow
 from .identities import RunNumbers, key_number
 from .kept import Kept, name_of
+from .recents import KeptRecents, Recents
 from .statements import ENDS, INFOS, STATS, STATS_COLUMNS, listed
 
 _COLUMNS = {ENDS: statements.ENDS_COLUMNS, INFOS: statements.INFOS_COLUMNS}
@@ -29,12 +30,14 @@ LISTED_MAX = 2_000  # series that a query names; of more, all rows of the key ar
 class Part:
     """The points of a series in one build, or (build 0) those that are in none yet.
 
-    `shifts`: of the finest nodes, by axis; -1: there are none. Empty where infos were asked for.
+    `shifts`: of the finest nodes, by axis; -1: there are none. Empty where infos were asked for. `points`: of those in
+    no build, where they are read already.
     """
 
     build: int
     extent: Extent
     shifts: Mapping[Axis, int]
+    points: Recents | None = None
 
 
 class Series(NamedTuple):
@@ -49,6 +52,7 @@ class Reading:
     conn: Connection
     counted: Counted
     kept: Kept
+    recents: KeptRecents
     runs: RunNumbers
 
     def stats(self, key: str, series: NDArray[np.int64]) -> NDArray[Any]:
@@ -71,14 +75,26 @@ class Reading:
 
     def summaries(self, keys: Collection[str], series: Collection[int], kind: np.dtype[Any]) -> NDArray[Any]:
         """Return rows of some series, which are of these keys: ENDS or INFOS."""
+        return self._summaries(keys, series, kind)[0]
+
+    def _summaries(
+        self, keys: Collection[str], series: Collection[int], kind: np.dtype[Any]
+    ) -> tuple[NDArray[Any], dict[int, Recents]]:
+        """The same; and for ENDS the recent points of each series, where they had to be read."""
+        recent: dict[int, Recents] = {}
         if not series:
-            return statements.none(kind)
+            return statements.none(kind), recent
         where = f"key IN {listed(sorted({key_number(key) for key in keys}))}"
         ids = np.sort(np.fromiter(series, np.int64, len(series)))
         few = len(ids) <= LISTED_MAX
         if few:
             where += f" AND series IN {listed(ids.tolist())}"
-        rows = recents.summarised(self.clickhouse, self.counted, where, kind)
+        if kind is ENDS and 0 < self.counted.recent <= recents.READ_MAX:
+            name = name_of(kind, ids) if few else (kind.names, tuple(sorted(keys)))
+            points = self.recents.read(self.clickhouse, self.counted, where, name)
+            rows, recent = recents.ends_of(points)
+        else:
+            rows = recents.summarised(self.clickhouse, self.counted, where, kind)
         if self.counted.builds:
             name = name_of(kind, ids)
             built = self.kept.get(self.counted.builds, name) if few else None
@@ -90,7 +106,7 @@ class Reading:
                 if few:
                     self.kept.keep(self.counted.builds, name, built)
             rows = np.concatenate([rows, built])
-        return rows if few else rows[np.isin(rows["series"], ids.astype(np.uint64))]
+        return rows if few else rows[np.isin(rows["series"], ids.astype(np.uint64))], recent
 
     def series(self, wanted: Iterable[tuple[str, str]], ends: bool = False) -> dict[tuple[str, str], list[Series]]:
         """Return every series that has points, by (run, key), sorted by (rank, attempt). `ends`: of their infos, only
@@ -103,9 +119,11 @@ class Reading:
         rows = [row for row in facts.series_of(self.conn, runs, keys) if (row.run, row.key) in pairs]
         attempts = {row.id: row.attempt for row in rows}
         parts: dict[int, list[Part]] = {}
-        for its in self.summaries({row.key for row in rows}, attempts, ENDS if ends else INFOS):
+        summaries, recent = self._summaries({row.key for row in rows}, attempts, ENDS if ends else INFOS)
+        for its in summaries:
             number = int(its["series"])
-            parts.setdefault(number, []).append(_part(its, attempts[number], ends))
+            points = None if its["build"] else recent.get(number)
+            parts.setdefault(number, []).append(_part(its, attempts[number], ends, points))
         by_pair: dict[tuple[str, str], list[Series]] = {}
         for row in rows:
             if row.id in parts:
@@ -115,12 +133,14 @@ class Reading:
 
 
 @contextmanager
-def reading(its_facts: Facts, clickhouse: ClickHouse, kept: Kept, runs: RunNumbers) -> Iterator[Reading]:
+def reading(
+    its_facts: Facts, clickhouse: ClickHouse, kept: Kept, recent: KeptRecents, runs: RunNumbers
+) -> Iterator[Reading]:
     with its_facts.reading() as conn:
-        yield Reading(clickhouse, conn, facts.counted(conn), kept, runs)
+        yield Reading(clickhouse, conn, facts.counted(conn), kept, recent, runs)
 
 
-def _part(row: Any, attempt: int, ends: bool) -> Part:
+def _part(row: Any, attempt: int, ends: bool, points: Recents | None) -> Part:
     of_points = [int(row[name]) for name in ("count", "step_min", "step_max", "time_min", "time_max")]
     place, values = [0, 0, 0, 0], (math.inf, -math.inf, math.nan)
     if not ends:
@@ -128,4 +148,4 @@ def _part(row: Any, attempt: int, ends: bool) -> Part:
         values = float(row["low"]), float(row["high"]), float(row["last"])
     extent = Extent._make((*of_points, *values[:2], attempt, *place, values[2]))
     shifts = {axis: int(row[f"{axis}_shift"]) for axis in statements.AXES} if ends else {}
-    return Part(int(row["build"]), extent, shifts)
+    return Part(int(row["build"]), extent, shifts, points)

@@ -44,7 +44,8 @@ FILTER_NOTE = (
     "Terms with spaces between them, all of which are to hold: state=failed,killed tag=baseline author=ada "
     "created>2026-07-01 config.model.layers>=4 metric.loss.min<0.2 name~resnet. May be given several times."
 )
-RUNS_AT_ONCE = 50
+RUNS_AT_ONCE = 100  # which most pages have: each time takes requests of their own to every engine
+CONFIGS_AT_ONCE = 50  # of up to 64 KiB each
 LISTED_CONFIG_BYTES_MAX = 64 << 10
 CONFIG_NOTE = "Whether each run has its `config`, too; null for one of more than 64 KiB."
 _BY_METRIC = f"metric.KEY.last ({', '.join(search.STATS[1:])})"
@@ -97,8 +98,9 @@ def list_runs(
 
         def answers_of_runs() -> Iterator[dict[str, Any] | None]:
             """A few runs at a time: not many more are read than are sent."""
-            for start in range(0, len(matches.places), RUNS_AT_ONCE):
-                ids = [run_id for _, run_id in matches.places[start : start + RUNS_AT_ONCE]]
+            at_once = CONFIGS_AT_ONCE if config else RUNS_AT_ONCE
+            for start in range(0, len(matches.places), at_once):
+                ids = [run_id for _, run_id in matches.places[start : start + at_once]]
                 runs = {run["id"]: run for run in run_answers(request, lab, view.some_runs(ids), key)}
                 configs = view.configs(ids, LISTED_CONFIG_BYTES_MAX) if config else {}
                 for run_id in ids:

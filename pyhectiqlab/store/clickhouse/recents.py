@@ -33,12 +33,12 @@ _COLUMNS = ", ".join(_POINT.names or ())
 class Recents(NamedTuple):
     """Points that are in no build, in no order but that those of a series lie together."""
 
-    series: NDArray[np.uint64]
-    step: NDArray[np.int64]
-    seq: NDArray[np.int64]
-    arrival: NDArray[np.int64]
-    value: NDArray[np.float64]
-    time: NDArray[np.int64]
+    series: NDArray[Any]
+    step: NDArray[Any]
+    seq: NDArray[Any]
+    arrival: NDArray[Any]
+    value: NDArray[Any]
+    time: NDArray[Any]
 
     def of(self, first: int, behind: int) -> Recents:
         """Return those rows."""

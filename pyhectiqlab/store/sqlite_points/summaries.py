@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from ..extents import Extent, pooled
+from ..levels import SUM_SCALE
 from ..points import PointBatch, Summary
 from . import moments
 from .moments import MOMENTS, Moments, moments_of_row
@@ -30,6 +31,10 @@ _MOMENTS_N = MOMENTS.count(",") + 1
 
 _NUMBERS = """SELECT run.name, run.id FROM json_each(?) wanted CROSS JOIN run ON run.name = wanted.value
     WHERE NOT run.deleted"""
+# Of most runs a key has one series, and nothing of it is recent: then these numbers are all that a summary says.
+_ALONE = """SELECT s.run, s.count, s.last_value, s.value_min, s.value_max, s.total, s.first_value, s.nan, s.min_step,
+        s.max_step, s.finite
+    FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
 _ROWS = f"""SELECT s.run, s.id, {MOMENTS}, {EXTENT}
     FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
 
@@ -111,6 +116,32 @@ class Summaries:
 
 
 def _read(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[str, Summary]:
+    recent = {run for run, keys in reading.recent.runs.items() if keys.get(key)}
+    summaries = _alone(reading.connection, key, {number: run for run, number in numbers.items() if run not in recent})
+    others = recent.union(run for run, summary in summaries.items() if summary is None)
+    if others:
+        summaries |= _pooled(reading, key, {run: number for run, number in numbers.items() if run in others})
+    return {run: summary for run, summary in summaries.items() if summary is not None}
+
+
+def _alone(connection: sqlite3.Connection, key: str, names: Mapping[int, str]) -> dict[str, Summary | None]:
+    """Return the summaries of runs that have one series of a key in the table, without recent points. None: a run has
+    several, or one of which the row does not say all.
+    """
+    summaries: dict[str, Summary | None] = {}
+    for row in connection.execute(_ALONE, (json.dumps(list(names)), key)).fetchall():
+        number, points, last, low, high, total, first, nan_count, low_step, high_step, finite = row
+        run = names[number]
+        if run in summaries or not finite or last is None or first is None:
+            summaries[run] = None
+            continue
+        mean = total / finite / SUM_SCALE
+        mean = low if mean < low else high if mean > high else mean  # by a rounding it may lie outside
+        summaries[run] = Summary(points, last, low, high, mean, first, nan_count, low_step, high_step)
+    return summaries
+
+
+def _pooled(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[str, Summary]:
     names = {number: run for run, number in numbers.items()}
     parts: dict[str, list[tuple[Extent, Moments]]] = {}
     for number, series, *columns in reading.connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall():

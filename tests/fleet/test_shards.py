@@ -75,6 +75,8 @@ def test_a_run_on_a_shard_that_is_away_is_refused_and_others_go_on(two: Fleet, o
     finally:
         other.start()
     wait_until(lambda: two.api(0).statuses(later[2], session="s") == [200])
+    # The other lab asks the shard each second, too.
+    wait_until(lambda: two.api(1).raw("GET", f"/runs/{runs[2]}/points", params={"key": "loss"}).status_code == 200)
     assert two.api(1).steps(runs[2]) == list(range(1, 10))
 
 

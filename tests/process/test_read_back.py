@@ -204,7 +204,7 @@ def test_runs_are_searched_and_told_as_a_table(run: read.RunView, reader: Site) 
     columns = ["config.lr", "metric.valid/loss.min", "tag", "config.none-such"]
     rows = list(search_runs("read-back", limit=1).rows(columns, sort=["-metric.valid/loss.count", "name"]))
     assert rows == [dict(zip(["id", "name", *columns], [run.id, "told", 0.5, 0.125, ["baseline"], None], strict=True))]
-    (row,) = search_runs("read-back", limit=1).rows(["host", "metric.valid/loss.smoothed(mean,1000)"])
+    (row,) = search_runs("read-back", "name=told").rows(["host", "metric.valid/loss.smoothed(mean,1000)"])
     assert row["host"] == [platform.node()]
     line = run.buckets("valid/loss", smooth=("mean", 1000)).smoothed
     assert line is not None and row["metric.valid/loss.smoothed(mean,1000)"] == line[-1]

@@ -146,7 +146,7 @@ def of_metric(fact: Fact, key: str, stat: str) -> float | None:
     if smoothed := smoothed_of(stat):  # step n is at second n + 1
         width = smoothed.width / (1_000_000 if smoothed.timed else 1)
         near = [v for at, v in enumerate(values) if math.isfinite(v) and len(values) - 1 - at <= width]
-        return statistics.median(near) if near else None
+        return statistics.median(near) if near else math.nan  # it ends where no finite value is near
     of_all = {"last": values[-1], "first": values[0], "count": len(values), "nan": sum(map(math.isnan, values))}
     return float(of_all[stat])
 

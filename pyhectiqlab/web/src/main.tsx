@@ -1,8 +1,6 @@
-// Start: who is there, which page.
+// Who is there, which page.
 
 import { render } from 'preact';
-import './styles.css';
-import './media.css';
 import { at } from './base/root';
 import { ComparePage } from './pages/compare';
 import { LoginPage } from './pages/login';

@@ -4,6 +4,7 @@ import type { Role } from '../base/roles';
 import type { Shelf } from '../base/route';
 import type { Bodies, Queries } from '../schema/lab';
 import { call } from './http';
+import { allViewsQuery } from './rows';
 
 type Signal = AbortSignal | undefined;
 
@@ -51,7 +52,7 @@ export const api = {
   setPrivate: (ref: string, hidden: boolean) => call('PATCH /projects/{ref}', { path: { ref }, body: { private: hidden } }),
   setObjective: (ref: string, objective: Bodies['PUT /projects/{ref}/objective']) => call('PUT /projects/{ref}/objective', { path: { ref }, body: objective }),
   removeObjective: (ref: string) => call('DELETE /projects/{ref}/objective', { path: { ref } }),
-  views: (ref: string, after: string | null, signal?: Signal) => call('GET /projects/{ref}/views', { path: { ref }, query: { documents: true, after, limit: 1000 }, signal }),
+  views: (ref: string, after: string | null, signal?: Signal) => call('GET /projects/{ref}/views', { path: { ref }, query: allViewsQuery(after), signal }),
   makeView: (ref: string, body: Bodies['POST /projects/{ref}/views']) => call('POST /projects/{ref}/views', { path: { ref }, body }),
   changeView: (ref: string, view: string, body: Bodies['PUT /projects/{ref}/views/{view_id}']) => call('PUT /projects/{ref}/views/{view_id}', { path: { ref, view_id: view }, body }),
   deleteView: (ref: string, view: string, version: number) => call('DELETE /projects/{ref}/views/{view_id}', { path: { ref, view_id: view }, query: { version } }),

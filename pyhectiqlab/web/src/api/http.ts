@@ -135,17 +135,43 @@ type Exact<Query> = { [N in keyof Query]: Query[N] | (number extends Query[N] ? 
 export type CallOptions<R extends Route> = Common & {
   /** Whole numbers beyond ±2^53 become bigint: for answers that hold values of scripts. */
   exact?: boolean;
+  /** The next call that asks just this takes the answer. For what a page will ask as soon as it is there. */
+  ahead?: boolean;
 } & Part<'path', [Names<R>] extends [never] ? never : Record<Names<R>, string>> &
   Part<'query', Exact<Of<Queries, R>>> &
   Part<'body', Of<Bodies, R>>;
 
 /** Rejects as `request` does. */
-export async function call<R extends Route>(route: R, options: CallOptions<R>): Promise<Answers[R]> {
-  const { path = {}, query = {}, body, exact = false, ...common } = options as AnyOptions;
+export function call<R extends Route>(route: R, options: CallOptions<R>): Promise<Answers[R]> {
+  const { path = {}, query = {}, body, exact = false, ahead = false, ...common } = options as AnyOptions;
   const [method, template] = route.split(' ') as [string, string];
   const filled = template.replace(/{(\w+)}/g, (_, name: string) => encodeURIComponent(path[name]!));
-  const response = await request(filled + search(query), { ...common, method, ...(body === undefined ? {} : { body }) });
-  return (exact ? parseExact(await response.text()) : await response.json()) as Answers[R];
+  const address = filled + search(query);
+  const ask = async () => {
+    const response = await request(address, { ...common, method, ...(body === undefined ? {} : { body }) });
+    return (exact ? parseExact(await response.text()) : await response.json()) as Answers[R];
+  };
+  if (ahead) return keepAhead(address, ask());
+  const early = method === 'GET' ? takeAhead(address) : undefined;
+  return early ? (early as Promise<Answers[R]>).catch(ask) : ask(); // what went wrong is told to who listens by now
+}
+
+const AHEAD_MS = 10_000; // what nobody has taken by then is out of date
+
+/** Answers that are asked for already, by address. Each is taken once. */
+const begun = new Map<string, Promise<unknown>>();
+
+function keepAhead<T>(address: string, answer: Promise<T>): Promise<T> {
+  begun.set(address, answer);
+  answer.catch(() => {}); // told to whoever takes it
+  setTimeout(() => begun.get(address) === answer && begun.delete(address), AHEAD_MS);
+  return answer;
+}
+
+function takeAhead(address: string): Promise<unknown> | undefined {
+  const answer = begun.get(address);
+  begun.delete(address);
+  return answer;
 }
 
 /** What `call` itself sees of its options. */
@@ -154,6 +180,7 @@ interface AnyOptions extends Common {
   query?: object;
   body?: unknown;
   exact?: boolean;
+  ahead?: boolean;
 }
 
 /** "?a=1&b=2&b=3"; what is null, undefined or "" is left out. */

@@ -53,3 +53,18 @@ test('only the newest ticket counts', () => {
   newest.cancel();
   expect([b.isNewest(), b.signal.aborted]).toEqual([false, true]);
 });
+
+test('what is to run now has begun when the call returns', async () => {
+  const turns: number[] = [];
+  const t = new Throttle(async () => void turns.push(performance.now()), 1000);
+  t.runNow();
+  expect(turns.length).toBe(1);
+  t.runNow(); // the first has not ended
+  expect(turns.length).toBe(1);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(turns.length).toBe(2);
+  t.stop();
+  t.runNow();
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(turns.length).toBe(2);
+});

@@ -30,6 +30,13 @@ export class Throttle {
     this.plan(0);
   }
 
+  /** Before this call returns, unless it runs already: then as `askNow`. */
+  runNow(): void {
+    if (this.running || this.stopped) return this.askNow();
+    if (this.timer !== null) clearTimeout(this.timer);
+    void this.turn();
+  }
+
   stop(): void {
     this.stopped = true;
     if (this.timer !== null) clearTimeout(this.timer);

@@ -1,7 +1,6 @@
 // uPlot for scales, axes, cursor and selection; the curves themselves are drawn by draw.ts, each on its own x.
 
 import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
 import { formatDurationTick, formatTicks, formatValue } from '../base/format';
 import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';

@@ -2,6 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
+import type { TableQuery } from '../api/rows';
 import { formatInteger, formatValue, plural } from '../base/format';
 import { groupName, groupTerms, hasStatistics, sortGroups } from '../base/groupcolumns';
 import { lowBest } from '../base/objective';
@@ -14,7 +15,7 @@ import { useLitRow } from '../state/litrow';
 import { useLoad, type Loaded } from '../state/load';
 import { useScrollMemory } from '../state/scrolls';
 import { useNarrow } from '../state/narrow';
-import { firstRows, type TableQuery } from '../state/tablerows';
+import { firstRows } from '../state/tablerows';
 import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { CardLabels, useTapToRead } from './cards';

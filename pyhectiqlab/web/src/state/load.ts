@@ -1,6 +1,6 @@
 // Loading something for a page: the newest answer counts, the old one stays on the screen until then.
 
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useCallback, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, UnreachableError } from '../api/http';
 import { Newest, Throttle } from '../base/limiter';
 import { revival } from './session';
@@ -22,7 +22,8 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
   latest.current = load;
   const throttle = useRef<Throttle | null>(null);
 
-  useEffect(() => {
+  // Before the browser paints: it asks a frame earlier, and what is there already is drawn at once.
+  useLayoutEffect(() => {
     const newest = new Newest();
     setLoading(true);
     const mine = new Throttle(async () => {
@@ -41,7 +42,7 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
       }
     }, interval_ms);
     throttle.current = mine;
-    mine.askNow();
+    mine.runNow();
     return () => {
       mine.stop();
       newest.cancel();

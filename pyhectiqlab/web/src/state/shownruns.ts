@@ -1,10 +1,11 @@
 // The runs that are drawn: those that the link names, or the first of the table.
 
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import type { TableQuery } from '../api/rows';
 import { FIRST_SHOWN, RUNS_MAX, type Shown } from '../base/route';
 import type { TableRow } from '../schema/lab';
 import { useLoad, type Loaded } from './load';
-import { firstRows, type TableQuery, type TableRows } from './tablerows';
+import { firstRows, type TableRows } from './tablerows';
 
 const REFRESH_MS = 2000;
 

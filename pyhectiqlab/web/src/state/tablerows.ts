@@ -3,19 +3,11 @@
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { ApiError, UnreachableError } from '../api/http';
+import { askedRows, BLOCK, type TableQuery } from '../api/rows';
 import type { TableRow } from '../schema/lab';
 import { useLoad, type Loaded } from './load';
 
-const BLOCK = 100; // rows that are asked for at once
-
 const MANY = 1000; // rows that the lab gives at once at the most
-
-export interface TableQuery {
-  project?: string; // none: of all projects
-  filter: string[];
-  sort: string[];
-  column: string[];
-}
 
 /** An order of the lab, and the rows of it that are known. */
 export class Rows {
@@ -64,7 +56,7 @@ export class Rows {
     try {
       do {
         const offset = block * BLOCK + rows.length;
-        const answer = await api.table({ ...this.query, order: this.order, offset, limit: BLOCK - rows.length }, signal);
+        const answer = await api.table(askedRows(this.query, this.order, offset, BLOCK - rows.length), signal);
         if (this.order && answer.order !== this.order) return false;
         this.order = answer.order;
         this.total = answer.total;

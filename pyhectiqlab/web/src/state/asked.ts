@@ -1,0 +1,73 @@
+// What the page of a project asks the lab for, as its link says; and asking for it before the page itself is there.
+
+import { call, type CallOptions } from '../api/http';
+import { allViewsQuery, askedRows, BLOCK, type TableQuery } from '../api/rows';
+import { bestFirst, type Objective } from '../base/objective';
+import { DEFAULT_SORT, NO_VIEW, type Route, type RunsRoute } from '../base/route';
+import { isBare } from '../base/savedview';
+import { firstColumns, isValue } from '../base/tablecolumns';
+import { keptColumns } from './keptcolumns';
+
+const keyOf = (project: string) => `hectiqlab.opened.${project}`;
+
+/** What was seen of a project when it was open last, in this browser. */
+interface Opened {
+  objective: Objective | null;
+  /** Whether a link that says no more opens a saved view. */
+  view: boolean;
+}
+
+/** Which columns somebody chose; null: none. What is shown without a saved view may have been chosen in this browser. */
+export function chosenColumns(route: RunsRoute): string[] | null {
+  if (route.columns.length) return route.columns;
+  return isOwn(route) ? keptColumns(route.project) : null;
+}
+
+export function isOwn(route: RunsRoute): boolean {
+  return route.saved === null || route.saved === NO_VIEW;
+}
+
+/** Which runs the table shows, and in which order. */
+export function listedRuns({ project, query, state, sorts }: RunsRoute, objective: Objective | null): Omit<TableQuery, 'column'> {
+  const filter = [query, state && `state=${state}`].filter((words) => words !== '');
+  return { project, filter, sort: sorts.length ? sorts : [objective ? bestFirst(objective) : DEFAULT_SORT] };
+}
+
+/**
+ * Begins what the page will ask for first, before its scripts are there and anybody knows who looks at it. A guess that was wrong
+ * costs one request: the page takes an answer only where it asks just that.
+ */
+export function askAhead(route: Route): void {
+  begin('GET /me', { anonymous: true });
+  if (route.page !== 'runs') return;
+  const { project: ref } = route;
+  const opened = recall(ref);
+  begin('GET /projects/{ref}', { path: { ref } });
+  begin('GET /projects/{ref}/views', { path: { ref }, query: allViewsQuery(null) });
+  if (isOwn(route) ? opened.view && isBare(route) : isBare(route)) return;
+  const columns = (chosenColumns(route) ?? firstColumns(null, opened.objective)).filter(isValue);
+  begin('GET /table', { query: askedRows({ ...listedRuns(route, opened.objective), column: columns }, '', 0, BLOCK) });
+}
+
+function begin<R extends Parameters<typeof call>[0]>(route: R, options: CallOptions<R>): void {
+  call(route, { ...options, ahead: true }).catch(() => {}); // whoever takes the answer asks again
+}
+
+export function remember(project: string, opened: Opened): void {
+  try {
+    if (opened.objective || opened.view) localStorage.setItem(keyOf(project), JSON.stringify(opened));
+    else localStorage.removeItem(keyOf(project));
+  } catch {
+    // No storage in this browser: the next guess may be wrong.
+  }
+}
+
+function recall(project: string): Opened {
+  try {
+    const kept = JSON.parse(localStorage.getItem(keyOf(project)) ?? 'null') as { objective?: Partial<Objective> | null; view?: unknown } | null;
+    const { key, goal } = kept?.objective ?? {};
+    return { objective: typeof key === 'string' && (goal === 'min' || goal === 'max') ? { key, goal } : null, view: kept?.view === true };
+  } catch {
+    return { objective: null, view: false };
+  }
+}

@@ -192,7 +192,7 @@ def test_charts_do_not_wait_for_the_table_and_news_are_asked_for_once(
     page.route(
         re.compile(r"/api/v1/table\?.*column="), lambda route: held.append(route) if holding else route.continue_()
     )
-    page.goto(f"{feeder.url}/projects/{runs[0].project}")
+    page.goto(f'{feeder.url}/projects/{runs[0].project}?col=metric."loss".last')
     loss = Panel(page, "loss")
     loss.wait("d.curves.length === 10")
     expect(page.locator("tbody tr[data-run]")).to_have_count(0)

@@ -96,8 +96,8 @@ def test_a_lab_moves_onto_two_shards_and_back_and_the_check_tells_of_each(tmp_pa
         assert moved.exit_code == 0 and "Moved and compared" in moved.output, moved.output
         assert everything(at) == source
         checked = CliRunner().invoke(main, ["admin", "check"], env={"HECTIQLAB_CONFIG": str(config)})
-        told = [line for line in checked.output.splitlines() if line.startswith("ClickHouse: ")]
-        assert [f"shard {n}," in line and "schema 1" in line for n, line in enumerate(told, 1)] == [True, True]
+        shards = [line for line in checked.output.splitlines() if line.startswith("ClickHouse: ")]
+        assert [f"shard {n}," in line and "schema 1" in line for n, line in enumerate(shards, 1)] == [True, True]
         env = {"HECTIQLAB_CONFIG": str(config)}
         back = CliRunner().invoke(main, ["admin", "move", "--to", str(tmp_path / "back")], env=env)
         assert back.exit_code == 0, back.output

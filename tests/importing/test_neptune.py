@@ -119,8 +119,8 @@ def test_a_damaged_part_is_told_and_the_rest_comes(site: Site, tmp_path: Path) -
 
 def test_what_the_exporter_itself_wrote_is_what_it_was(site: Site) -> None:
     project = unique("neptune")
-    told = imported(site, "neptune", str(SAMPLES / "neptune-exporter-0.1.0"), "-p", project)
-    assert [(one["name"], one["points"], one["problems"]) for one in told] == [("my run", 11, []), ("child", 9, [])]
+    reports = imported(site, "neptune", str(SAMPLES / "neptune-exporter-0.1.0"), "-p", project)
+    assert [(one["name"], one["points"], one["problems"]) for one in reports] == [("my run", 11, []), ("child", 9, [])]
     one, two = site.find(f"{project}/my run"), site.find(f"{project}/child")
     began = 1_704_164_645.678
     assert points(site, one["id"], "train/loss") == [
@@ -179,8 +179,8 @@ def test_forks_of_forks_begin_with_the_curves_that_they_have_in_neptune(site: Si
     )  # before its parent's own points
     export(tmp_path, "RUN-9", curve("RUN-9", range(9), 1.0))
     project = unique("neptune")
-    told = imported(site, "neptune", str(tmp_path), "-p", project)
-    assert [(one["name"], one["problems"]) for one in told] == [(f"RUN-{n}", []) for n in (9, 3, 1, 4)]
+    reports = imported(site, "neptune", str(tmp_path), "-p", project)
+    assert [(one["name"], one["problems"]) for one in reports] == [(f"RUN-{n}", []) for n in (9, 3, 1, 4)]
     runs = {name: site.find(f"{project}/{name}") for name in ("RUN-1", "RUN-3", "RUN-4", "RUN-9")}
     curves = {name: [p[:2] for p in points(site, run["id"], "loss")] for name, run in runs.items()}
     assert curves["RUN-1"] == [(0, 1.0), (1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 2.0), (6, 3.0), (7, 3.0)]

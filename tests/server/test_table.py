@@ -200,13 +200,13 @@ def test_runs_are_grouped_found_and_given_by_their_ranks_and_each_rank_has_a_lin
     for name, world_size in (("wide", 3), ("also", 3), ("one", 1)):
         for rank in range(world_size):
             session = new_id(8)
-            told = {"rank": rank, "world_size": world_size, "create_project": True}
-            runs[name] = run = api.attach(name, session, project=project, **told)["run"]["id"]
+            process = {"rank": rank, "world_size": world_size, "create_project": True}
+            runs[name] = run = api.attach(name, session, project=project, **process)["run"]["id"]
             value = 10.0 * rank + len(runs)
             points = batch(run, new_id(), 1, 2, rank=rank, series=[column("loss", [0, 1], [value, value + 1])])
             api.ingest(points, session=session)
-    told = api.get("/table/groups", project=project, by="rank", column=["metric.loss", "config.lr"])
-    groups = {group["values"][0]: group for group in told["groups"]}
+    answer = api.get("/table/groups", project=project, by="rank", column=["metric.loss", "config.lr"])
+    groups = {group["values"][0]: group for group in answer["groups"]}
     wide = sorted([runs["wide"], runs["also"]])
     assert {rank: group["runs"] for rank, group in groups.items()} == {0: sorted(runs.values()), 1: wide, 2: wide}
     assert all(group["columns"][0]["n"] == 0 for group in groups.values())

@@ -153,7 +153,7 @@ export function call<R extends Route>(route: R, options: CallOptions<R>): Promis
   };
   if (ahead) return keepAhead(address, ask());
   const early = method === 'GET' ? takeAhead(address) : undefined;
-  return early ? (early as Promise<Answers[R]>).catch(ask) : ask(); // what went wrong is told to who listens by now
+  return early ? (early as Promise<Answers[R]>).catch(ask) : ask(); // ask again: then an error reaches those who listen for it by now
 }
 
 const AHEAD_MS = 10_000; // what nobody has taken by then is out of date
@@ -163,7 +163,7 @@ const begun = new Map<string, Promise<unknown>>();
 
 function keepAhead<T>(address: string, answer: Promise<T>): Promise<T> {
   begun.set(address, answer);
-  answer.catch(() => {}); // told to whoever takes it
+  answer.catch(() => {}); // whoever takes the answer gets the error, too
   setTimeout(() => begun.get(address) === answer && begun.delete(address), AHEAD_MS);
   return answer;
 }

@@ -179,7 +179,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   };
   const smoothed = route.view.smoothing && smoothedStat(route.view.smoothing, route.view.axis);
   const filtered = query !== '' || state !== '';
-  // A search that cannot be understood is told beside the box; the runs stay.
+  // The error of a search that the lab cannot read stands beside the box; the runs stay.
   const unclear = error?.code === 'bad_filter';
   const some = (data ? data.total > 0 : !!shown.data?.runs.length) && !opened.opening;
   const rows = {

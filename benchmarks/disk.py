@@ -51,7 +51,8 @@ from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.points import Column, PointBatch
 from pyhectiqlab.store.sqlite_points import recent
 from pyhectiqlab.store.sqlite_points.chunks import PointColumns
-from pyhectiqlab.store.sqlite_points.point_store import PAGE_BYTES, SqlitePointStore
+from pyhectiqlab.store.sqlite_points.database import PAGE_BYTES
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Tree
 from pyhectiqlab.testing.lab import RealLab
 

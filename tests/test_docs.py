@@ -18,7 +18,7 @@ from pyhectiqlab.protocol import limits
 from pyhectiqlab.server import accounts, login
 from pyhectiqlab.store import accounts as stored_accounts
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
-from pyhectiqlab.store.sqlite_points.point_store import SCHEMA_VERSION
+from pyhectiqlab.store.sqlite_points.database import SCHEMA_VERSION
 
 from .markdown import code, section, table
 

@@ -31,7 +31,7 @@ from ..errors import NewerSchemaError, OlderSchemaError, StoreError
 from .copying import copy_database, failing_as_store_error, reading, renew_generation, sync_folder, write_durably
 from .sql.meta_migrations import MADE_BY, MIGRATIONS
 from .sqlite_files.errors import SQLITE_ERRORS, sentence_of
-from .sqlite_points.point_store import SCHEMA_VERSION
+from .sqlite_points.database import SCHEMA_VERSION
 
 log = logging.getLogger("hectiqlab.server")
 

@@ -18,7 +18,7 @@ from pyhectiqlab.store.meta import MetaView
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.points import PointStore
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
-from pyhectiqlab.store.sqlite_points.point_store import SCHEMA_VERSION
+from pyhectiqlab.store.sqlite_points.database import SCHEMA_VERSION
 
 from .old_labs import LABS, unpack
 

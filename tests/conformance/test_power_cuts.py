@@ -28,7 +28,7 @@ SIZES = replace(TINY, bulk_points=64, recent_batches=5)
 def work(folder: Path) -> None:
     """What the traced process does: it says by a file `acked` how many points are durable."""
     store, writer = SqlitePointStore(folder / "points.db", SIZES), Writer("w")
-    store._checkpoints._frames = 60  # type: ignore[union-attr]  # many of them in a short time
+    store._database._checkpoints._frames = 60  # type: ignore[union-attr]  # many of them in a short time
     gone = Writer("of a run that goes")
     store.append([replace(gone.steps(range(200)), run="gone")])
     for i in range(BATCHES):

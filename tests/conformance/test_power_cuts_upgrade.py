@@ -31,7 +31,7 @@ NOTES = 25
 
 def upgrade_points(folder: Path) -> None:
     store = SqlitePointStore(folder / "points.db", SIZES)
-    store._checkpoints._frames = 60  # type: ignore[union-attr]  # many of them in a short time
+    store._database._checkpoints._frames = 60  # type: ignore[union-attr]  # many of them in a short time
     acknowledge(folder, 1)
     while store.maintain(0.0):
         pass

@@ -1,11 +1,11 @@
 """SqlitePointStore: every metric's history in one SQLite file. The embedded implementation of the PointStore.
 
-One connection writes, under a lock; readers have connections of their own and, the file being in WAL mode, never wait
-for it. A batch is one row of the table `arrived`, written once (arrivals.py); its points are kept in memory, too, where
-readers find them (recent.py), until `compact` writes them as sorted chunks (flushing.py). Columns of very many points
-lie in an unsorted head meanwhile. Sorted runs of chunks are merged, and get nodes, by `compact`, too (compaction.py).
-All of this is done in transactions small enough that an append waits at most about 0.1 s for one. A SIGKILL or a power
-failure at any moment leaves the last committed transaction.
+One connection writes, under a lock; readers have connections of their own and never wait for it (database.py). A batch
+is one row of the table `arrived`, written once (arrivals.py). Its points are kept in memory, too, where readers find
+them (recent.py), until `compact` writes them as sorted chunks (flushing.py). Columns of very many points lie in an
+unsorted head meanwhile. `compact` also merges sorted runs of chunks and gives them nodes (compaction.py). Each step is
+a transaction so small that an append waits at most about 0.1 s for it. A SIGKILL or a power failure at any moment
+leaves the last committed transaction.
 
 `append`, `delete`, `purge` and `compact` may be called from any thread, and wait for each other; the caller runs
 `compact` and `purge` again and again in its spare time.
@@ -15,19 +15,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from ...base import crashpoints
-from ...base.installing import upgrade_advice
-from ...errors import NewerSchemaError, StoreError
+from ...errors import StoreError
 from .. import space
 from ..batches import Rebuilding
 from ..points import (
@@ -44,13 +41,12 @@ from ..points import (
     WorkLeft,
 )
 from ..smoothed_ends import SmoothedEnds
-from ..sqlite_files.checkpoints import Checkpoints
-from ..sqlite_files.errors import SQLITE_ERRORS, sentence_of
 from . import lines, rebuilt
 from . import queries as read
 from .append import Appender
 from .arrivals import numbers_of_points
 from .compaction import Compactor
+from .database import BUSY_TIMEOUT_S, PointsDatabase
 from .flushing import Flusher
 from .loading import Loader
 from .purge import purge_step
@@ -59,12 +55,6 @@ from .recent import KeyPage, Recent
 from .summaries import Summaries
 from .trees import Sizes
 
-SCHEMA_VERSION = 6
-BUSY_TIMEOUT_S = 5.0
-PAGE_BYTES = 4096
-CHECKPOINT_PAGES = 2048  # 8 MiB of log between checkpoints: each takes tens of milliseconds
-WRITER_CACHE_KIB = 64 << 10  # holds what a step of compaction changes: spilling it in between cost some 0.3 s
-LOG_BYTES_KEPT = 64 << 20
 DEFAULT_SIZES = Sizes()
 RECENT_MAX = 4  # times as many recent points as begin a round of flushing: then whoever appends does it
 RETRY_S = 0.0005
@@ -81,36 +71,22 @@ class SqlitePointStore:
 
     def __init__(self, path: Path | str, sizes: Sizes = DEFAULT_SIZES, beside: bool = False) -> None:
         self.path = Path(path)
-        self._lock = threading.RLock()  # held by whoever uses the writing connection
-        self._pool_lock = threading.Lock()  # never taken while waiting for anything else
-        self._idle: list[sqlite3.Connection] = []
-        self._closed = False
-        self._cut_at = 0.0  # monotonic seconds: when to look again whether the file is longer than its content
-        with self._errors():
-            self._writer = self._connect("rwc")
-            try:
-                self._checkpoints = None if beside else Checkpoints(self.path, CHECKPOINT_PAGES)
-            except OSError as e:
-                self._writer.close()
-                raise StoreError(f"{self.path}: {e.strerror}.") from e
-            try:
-                self._prepare()
-            except BaseException:
-                self._disconnect()
-                raise
+        self._database = PointsDatabase(self.path, beside)
+        self._lock, self._reader = self._database.lock, self._database.reader
+        writer = self._database.writer
         self._sizes = sizes
         self.before_forgetting: Callable[[], None] = lambda: None
         self._recent = Recent()
-        self._appender = Appender(self._writer, self._recent, sizes.bulk_points)
+        self._appender = Appender(writer, self._recent, sizes.bulk_points)
         self._loader = Loader(self._recent, self._reader, self._lock)
-        self._flusher = Flusher(self._writer, self._recent, self._appender, sizes, self._loader.damaged)
-        self._compactor = Compactor(self._writer, sizes)
+        self._flusher = Flusher(writer, self._recent, self._appender, sizes, self._loader.damaged)
+        self._compactor = Compactor(writer, sizes)
         self._summaries = Summaries(self._reading)
         self._smoothed_ends = SmoothedEnds(self.summaries, self._ends)
         try:
             self._loader.begin()
         except BaseException:
-            self._disconnect()
+            self._database.close()
             raise
 
     @classmethod
@@ -276,21 +252,21 @@ class SqlitePointStore:
         return [*self._loader.damaged.values(), *self._compactor.damaged.values()]
 
     def _has_surplus(self) -> bool:
-        with self._lock, self._errors():
-            return space.surplus(self._writer) > 0
+        with self._lock, self._database.errors():
+            return space.surplus(self._database.writer) > 0
 
     def _give_back_all(self, seconds_max: float) -> bool:
         """Give all free pages back, some in each transaction. Return whether there are more."""
         deadline = time.monotonic() + seconds_max
         with self._lock:
-            while (more := space.surplus(self._writer, whole=True) > 0) and time.monotonic() < deadline:
+            while (more := space.surplus(self._database.writer, whole=True) > 0) and time.monotonic() < deadline:
                 with self._transaction():
-                    space.give_back(self._writer, whole=True)
-                more = space.surplus(self._writer, whole=True) > 0
+                    space.give_back(self._database.writer, whole=True)
+                more = space.surplus(self._database.writer, whole=True) > 0
                 if not more:
-                    self._cut(surely=True)
+                    self._database.cut(surely=True)
             if not more:
-                self._cut()
+                self._database.cut()
             return more
 
     def purge(self, seconds_max: float = 0.1) -> bool:
@@ -341,45 +317,21 @@ class SqlitePointStore:
                     self._compactor.touch(flushed.series)
                 elif self._compactor.more():
                     self._compactor.step()
-                elif space.surplus(self._writer):
-                    space.give_back(self._writer)
-                    settled = not space.surplus(self._writer)
-                more = self._compactor.more() or space.surplus(self._writer) > 0
+                elif space.surplus(self._database.writer):
+                    space.give_back(self._database.writer)
+                    settled = not space.surplus(self._database.writer)
+                more = self._compactor.more() or space.surplus(self._database.writer) > 0
             if flushed:
                 self._follow(partial(self._flusher.done, flushed))
             more = more or self._flusher.is_due()
             if settled or not more:
-                self._cut(surely=settled)
+                self._database.cut(surely=settled)
             return more
 
-    def _cut(self, surely: bool = False) -> None:
-        """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads an
-        earlier state, or where the process is killed before: so look again each second. `surely`: do it now.
-        """
-        if self._checkpoints is None or not (surely or time.monotonic() >= self._cut_at):
-            return
-        self._cut_at = time.monotonic() + space.CUT_EVERY_S
-        with suppress(OSError):  # no descriptor left: the next call does it
-            if surely or space.is_to_be_cut(self._writer, self.path):
-                self._checkpoints.make(self._writer)
-
     def close(self) -> None:
-        """Waits for the transaction in progress. Safe twice. A read that is in progress ends first."""
+        """See PointStore. Blocks until the transaction in progress has ended. Reads that are under way go on."""
         self._loader.stop()
-        self._disconnect()
-
-    def _disconnect(self) -> None:
-        with self._lock, self._pool_lock:
-            if self._closed:
-                return
-            self._closed = True
-            if self._checkpoints is not None:
-                self._checkpoints.before_close(self._writer)
-            for connection in (*self._idle, self._writer):
-                connection.close()
-            self._idle.clear()
-            if self._checkpoints is not None:
-                self._checkpoints.close()
+        self._database.close()
 
     def _mark(self, run: str, deleted: bool) -> None:
         with self._transaction() as connection:
@@ -388,63 +340,13 @@ class SqlitePointStore:
         self._summaries.forget(run)
         self._smoothed_ends.forget(run)
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,  # transactions begin where we say so
-            check_same_thread=False,
-        )
-
-    def _prepare(self) -> None:
-        execute = self._writer.execute
-        (version,) = execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise NewerSchemaError(
-                f"{self.path} is of schema {version}, this version knows up to {SCHEMA_VERSION}. Upgrade it: "
-                f"{upgrade_advice('server')}"
-            )
-        execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        if version == 0:
-            space.prepare(self._writer)
-        execute("PRAGMA journal_mode = WAL")
-        execute("PRAGMA synchronous = FULL")
-        execute("PRAGMA fullfsync = ON")  # macOS: without it an fsync may stay in the drive's cache
-        execute("PRAGMA checkpoint_fullfsync = ON")
-        execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
-        execute("PRAGMA wal_autocheckpoint = 0")  # see checkpoints.py
-        execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
-        if version < SCHEMA_VERSION:
-            names = (
-                [f"points-{later}.sql" for later in range(version + 1, SCHEMA_VERSION + 1)]
-                if version
-                else ["points.sql"]
-            )
-            schema = "".join(resources.files(__package__).joinpath(name).read_text("utf-8") for name in names)
-            self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection, in a transaction that is durable at the end; an exception leaves no trace."""
-        with self._lock, self._errors():
+        """Give the writing connection, in a transaction, once memory is sure to agree with the disk."""
+        with self._lock:
             self._loader.make_sure()
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._commit()
-            except BaseException:
-                self._forget()
-                if self._writer.in_transaction:  # SQLite has rolled back by itself after some I/O errors
-                    self._writer.execute("ROLLBACK")
-                raise
-
-    def _commit(self) -> None:
-        if not self._writer.in_transaction:  # an error that somebody caught: what followed it was kept by itself
-            raise StoreError(f"{self.path} has rolled back by itself: nothing was changed; see that the disk has room.")
-        self._writer.execute("COMMIT")
-        if self._checkpoints is not None:
-            self._checkpoints.after_commit(self._writer)
+            with self._database.transaction(self._forget) as connection:
+                yield connection
 
     def _follow(self, committed: Callable[[], None]) -> None:
         """Bring the recent points up to what is on the disk now. Where that fails half-way, read all of them again."""
@@ -477,39 +379,3 @@ class SqlitePointStore:
                     return
             time.sleep(RETRY_S)
         raise StoreError(f"{self.path}: its newest points cannot be read; restart the lab, its log says more.")
-
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        """A reading connection that sees one snapshot throughout. There are as many as there were readers at once."""
-        with self._errors():
-            with self._pool_lock:
-                if self._closed:
-                    raise StoreError(f"{self.path} is closed: open it again.")
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                connection = self._connect("ro")
-            try:
-                connection.execute("BEGIN")
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.close()
-                raise
-            self._put_back(connection)
-
-    def _put_back(self, connection: sqlite3.Connection) -> None:
-        with self._pool_lock:
-            if self._closed:
-                connection.close()
-            else:
-                self._idle.append(connection)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLITE_ERRORS as e:
-            why = sentence_of(e)
-            raise StoreError(
-                f"{self.path}: {why}. Nothing was changed; see that the disk has room and the file can be written."
-            ) from e

@@ -10,11 +10,11 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
 from ...base.loops import Loop
-from ...errors import EngineAwayError, StoreError
+from ...errors import StoreError
 from ..engine_counts import EngineCounts
 from ..pauses import may_pause
 from ..points import (
@@ -31,6 +31,7 @@ from ..points import (
     WorkLeft,
 )
 from . import lines
+from .asking import Ahead, ShardStore, at_once, refused
 from .facts import Facts
 from .levels_of_builds import Sizes
 from .placing import Places, chosen
@@ -73,12 +74,12 @@ class ShardedPointStore:
             its_facts = Facts(facts_place)
             stack.callback(its_facts.close)
             self._places = Places(its_facts)
-            self._shards: dict[int, _Shard] = {}
+            self._shards: dict[int, ShardStore] = {}
             for shard in sorted(register([address for address, _ in places], its_facts)):
                 cluster, of_shard = clusters[shard.address], its_facts.of_shard(shard.number)
                 store = ClickHousePointStore(shard.address, of_shard, sizes, aside, cluster, generation, without)
                 stack.callback(store.close)
-                self._shards[shard.number] = its = _Shard(shard.number, store)
+                self._shards[shard.number] = its = ShardStore(shard.number, store)
                 if shard.away:
                     its.note_away(shard.away)
             watch = Loop("watch of shards", self._try_again, log.error, log.warning)
@@ -128,10 +129,10 @@ class ShardedPointStore:
 
         results: list[AppendResult | None] = [None] * len(batches)
         errors: list[StoreError] = []
-        for number, answer in _at_once(self._appending, append, list(where)).items():
+        for number, answer in at_once(self._appending, append, list(where)).items():
             if isinstance(answer, StoreError):
                 errors.append(answer)
-                answer = [_refused(answer)] * len(where[number])
+                answer = [refused(answer)] * len(where[number])
             for i, result in zip(where[number], answer, strict=True):
                 results[i] = result
         if len(errors) == len(where):
@@ -232,7 +233,7 @@ class ShardedPointStore:
         def read(number: int) -> Any:
             return self._shard(number).ask(lambda store: store.lines_of([wanted[i] for i in where[number]], query))
 
-        by_shard = _at_once(self._asking, read, list(where))
+        by_shard = at_once(self._asking, read, list(where))
         both = [(where[number][line.place], number, line) for number, (_, its) in by_shard.items() for line in its]
         both.sort(key=lambda one: one[0])  # lines of a selector are of one shard, and stay in their order
         with_views = lines.with_views([line for _, _, line in both], query)
@@ -240,7 +241,7 @@ class ShardedPointStore:
         drawn = {}
         for number, (reading, _) in by_shard.items():
             its = [one for one, of in zip(with_views, numbers, strict=True) if of == number]
-            drawn[number] = _Ahead(self._asking, lines.drawn(reading, its, query))
+            drawn[number] = Ahead(self._asking, lines.drawn(reading, its, query))
         for number in numbers:
             may_pause()
             yield next(drawn[number])
@@ -307,7 +308,7 @@ class ShardedPointStore:
         where_open = self._open()
         return {run: placed[run] if run in placed else chosen(run, where_open) for run in runs}
 
-    def _shard(self, number: int) -> _Shard:
+    def _shard(self, number: int) -> ShardStore:
         its = self._shards.get(number)
         if its is None:
             raise StoreError(
@@ -316,7 +317,7 @@ class ShardedPointStore:
             )
         return its
 
-    def _of(self, run: str) -> _Shard:
+    def _of(self, run: str) -> ShardStore:
         return self._shard(self._numbers([run])[run])
 
     def _by_shard(self, runs: Sequence[str]) -> dict[int, list[str]]:
@@ -331,86 +332,7 @@ class ShardedPointStore:
     def _of_many(self, runs: Sequence[str], ask: Callable[[ClickHousePointStore, list[str]], T]) -> list[T]:
         """Ask each shard about those of the runs that are on it, all at once. Runs without points are on none."""
         some = self._by_shard(runs)
-        answers = _at_once(
+        answers = at_once(
             self._asking, lambda number: self._shard(number).ask(lambda store: ask(store, some[number])), list(some)
         )
         return list(answers.values())
-
-
-class _Shard:
-    """A shard, and whether its ClickHouse answers. Once it did not, nobody waits for it until it does again.
-
-    Attributes:
-        away: why it does not answer; "": it does.
-    """
-
-    def __init__(self, number: int, store: ClickHousePointStore) -> None:
-        self.number, self.store = number, store
-        self.away = ""
-
-    def ask(self, question: Callable[[ClickHousePointStore], T]) -> T:
-        """Raises StoreError, at once where it is away."""
-        if self.away:
-            raise EngineAwayError(self.away)
-        try:
-            return question(self.store)
-        except EngineAwayError as e:
-            self.note_away(str(e))
-            raise
-
-    def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
-        """Append them; where it is away, those of writers that bring no points, which ClickHouse need not know."""
-        with_points = {batch.writer for batch in batches if batch.columns}
-        without = [batch for batch in batches if batch.writer not in with_points]
-        if not self.away or not without:
-            return self.ask(lambda store: store.append(batches))
-        results = iter(self.store.append(without))
-        refused = _refused(EngineAwayError(self.away))
-        return [refused if batch.writer in with_points else next(results) for batch in batches]
-
-    def note_away(self, why: str) -> None:
-        if not self.away:
-            log.warning("%s Points of runs on this shard (%d) are refused until then.", why, self.number)
-        self.away = why
-
-    def try_again(self) -> None:
-        if self.away:
-            with contextlib.suppress(StoreError):
-                self.store.reach_engine()
-                self.away = ""
-                log.warning("Shard %d of the points answers again.", self.number)
-
-
-def _refused(error: StoreError) -> AppendResult:
-    return AppendResult("refused", 0, str(error))
-
-
-class _Ahead(Iterator[T]):
-    """The next item of an iterator is made by another thread, already while the one before it is used."""
-
-    def __init__(self, threads: ThreadPoolExecutor, items: Iterator[T]) -> None:
-        self._threads, self._items = threads, items
-        self._next: Future[T | None] = threads.submit(next, items, None)
-
-    def __next__(self) -> T:
-        item = self._next.result()
-        if item is None:
-            raise StopIteration
-        self._next = self._threads.submit(next, self._items, None)
-        return item
-
-
-def _at_once(threads: ThreadPoolExecutor, ask: Callable[[int], T], numbers: Sequence[int]) -> dict[int, T]:
-    """Return what is answered for each number. The last one is asked in this thread. Raises what any of them does,
-    once all have ended.
-    """
-    if not numbers:
-        return {}
-    *others, last = numbers
-    futures = {number: threads.submit(ask, number) for number in others}
-    try:
-        answer = ask(last)
-    finally:
-        for future in futures.values():
-            future.exception()
-    return {**{number: future.result() for number, future in futures.items()}, last: answer}

@@ -185,7 +185,7 @@ def flushes(args: argparse.Namespace) -> None:
         user, clients = attach(storage.meta, args.clients)
         names = [os.urandom(16).hex() for _ in clients]
         writer = Writer(storage.meta, storage.points, lambda *_: None, Refusals())
-        writer._is_crowd = lambda: True  # type: ignore[method-assign]
+        writer._jobs.is_crowded = lambda: True  # type: ignore[method-assign]
         recent.time = deferred.time = clock  # type: ignore[assignment]  # points become old as fast as they come
         number, due, under_way, commits = 0, 0.0, False, []
         rounds: list[tuple[int, int, int]] = []  # at the end of each: batches, bytes written, points put into chunks

@@ -1,4 +1,5 @@
-"""The writer thread: the only one that changes the stores. It takes all that waits, commits once, answers all.
+"""The writer thread: the only one that changes the stores. It takes all that waits (waiting_jobs.py), commits once, and
+answers all.
 
 Between commits it lets the PointStore compact: shortly when there is much to do, longer when there is nothing.
 """
@@ -6,12 +7,10 @@ Between commits it lets the PointStore compact: shortly when there is much to do
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from ..base import crashpoints
 from ..base.loops import Loop, Trouble
@@ -22,29 +21,15 @@ from ..store.points import PointStore
 from ..store.storage import ChangeMark
 from . import ingest_plan
 from .deferred import Deferred
-from .fair import FairQueue
 from .inserts import Inserts
-from .jobs import BusyError, Ingest, InPieces, Job, Write, WriteFunction
+from .jobs import Ingest, InPieces, Job, Write, WriteFunction
 from .refusals import Refusals
 from .remembered import Remembered
+from .waiting_jobs import WaitingJobs
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
 
-JOBS_MAX = 4096  # that wait
-BYTES_MAX = 128 << 20  # of ingest bodies that wait
-GROUP_BYTES_MAX = 8 << 20  # of ingest bodies in one commit, which whoever comes next waits for
-GROUP_JOBS_MAX = 512
-GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
-LONG_S = 0.006  # a request that takes longer is committed in pieces
-GATHERED_S = 0.5  # instead of both, where inserts are few: the time passes in the engine, and pages do not wait for it
-REST = 1.0  # of the time that a piece took, behind it, while others are at work
-PACE_S = 0.08  # that ingest alone is gathered for, while many sessions send: each commit costs a sync and some pages
-LONE_S = 0.1  # what comes so long after the last commit is committed at once: at most ten syncs a second
-CROWD = 8  # so many sessions are many, if each sent something within CROWD_S
-CROWD_S = 1.0
-PACED_BYTES = 1 << 20  # where more waits, a commit is worth it
-OTHERS_S = 0.5  # who sent a job that lately is at work
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
@@ -76,24 +61,9 @@ class Writer:
         defers: bool = True,
         inserts: Inserts | None = None,
     ) -> None:
-        self._inserts = inserts
-        self._gathering: FairQueue[Ingest] = FairQueue()  # points that wait for an insert, and what is to come behind
-        self._gathering_since = 0.0  # monotonic: when the first of those came
-        self._rows = 0  # of those
-        self._group_s, self._long_s = (GROUP_S, LONG_S) if inserts is None else (GATHERED_S, GATHERED_S)
+        self._jobs = WaitingJobs(inserts)
         self._refusals, self._is_saving, self._defers = refusals, is_saving, defers
         self._meta, self._points, self._committed = meta, points, committed
-        self._waiting: FairQueue[Job] = FairQueue()
-        self._long: FairQueue[InPieces] = FairQueue()
-        self._rest_until = 0.0  # monotonic: no piece of a long one before
-        self._came: list[tuple[str, float]] = []  # the last two callers with other jobs, and when
-        self._bytes = 0
-        self._urgent = 0  # jobs that wait and are urgent
-        self._since = 0.0  # monotonic: when the first of those that wait came
-        self._committed_at = float("-inf")  # monotonic: when the last commit ended
-        self._senders: OrderedDict[str, float] = OrderedDict()  # session → when it sent last, the oldest first
-        self._wake = threading.Condition()
-        self._stopping = False
         self._more, self._lull = True, False
         self._saved = False  # whether it was saving room when it last compacted
         self._compact_at = 0.0  # monotonic: not before, after it failed
@@ -110,25 +80,22 @@ class Writer:
 
     def stop(self) -> None:
         """Commit what waits, refuse what comes later, and end the thread. Blocks until then. Safe twice."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
+        self._jobs.close()
         self.loop.hurry()
         self.loop.join()
 
     def is_crowded(self) -> bool:
         """Return whether many sessions send."""
-        with self._wake:
-            return self._is_crowd()
+        return self._jobs.is_crowded()
 
     @property
     def waiting(self) -> int:
         """Jobs that nobody has taken yet."""
-        return len(self._waiting) + len(self._long) + len(self._gathering)
+        return len(self._jobs)
 
     def ingest(self, job: ingest_plan.IngestJob, size: int) -> Future[list[ingest_plan.Result]]:
         """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
-        return self._put(Ingest(job, size) if job.cost_s <= self._long_s else InPieces(job, size))
+        return self._jobs.put(Ingest(job, size) if job.cost_s <= self._jobs.long_s else InPieces(job, size))
 
     def write(self, function: WriteFunction[T], urgent: bool = True) -> Future[T]:
         """Run `function` in a transaction; what it returns or raises comes once that is durable. What is not urgent
@@ -136,76 +103,14 @@ class Writer:
 
         Never blocks. Raises BusyError where the queue is full.
         """
-        return self._put(Write(function, urgent))
-
-    def _put(self, job: Job) -> Future[Any]:
-        with self._wake:
-            if self._stopping:
-                raise BusyError("The lab is stopping.")
-            if self.waiting >= JOBS_MAX or (job.size and self._bytes + job.size > BYTES_MAX):
-                raise BusyError("The lab is busy: try again later.")
-            if isinstance(job, InPieces):
-                self._long.put(job.who, job)
-            else:
-                if self._gathers(job):
-                    self._gather(job)
-                else:
-                    self._waiting.put(job.who, job)
-                    if len(self._waiting) == 1:
-                        self._since = time.monotonic()
-                if isinstance(job, Ingest):
-                    session = job.job.request.session
-                    self._senders[session] = time.monotonic()
-                    self._senders.move_to_end(session)
-                self._urgent += job.urgent
-                if job.who:
-                    came = (came for came in self._came if came[0] != job.who)
-                    self._came = [(job.who, time.monotonic()), *came][:2]
-            self._bytes += job.size
-            self._wake.notify()
-        return job.future
-
-    def _gathers(self, job: Job) -> TypeGuard[Ingest]:
-        """Return whether a job waits for an insert. What else a session sends while points of it wait comes behind
-        them.
-        """
-        if self._inserts is None or not isinstance(job, Ingest):
-            return False
-        return job.rows > 0 or job.session in {its.session for its in self._gathering.items(job.who)}
-
-    def _gather(self, job: Ingest) -> None:
-        if not self._gathering:
-            self._gathering_since = time.monotonic()
-        self._gathering.put(job.who, job)
-        self._rows += job.rows
-
-    def _gathered_s(self) -> float:
-        """Return in how many seconds what was gathered is to be stored; infinity: there is nothing."""
-        if self._inserts is None or not self._gathering:
-            return float("inf")
-        return 0.0 if self._stopping or self._bytes >= BYTES_MAX // 2 else self._inserts.wait_s(self._rows)
-
-    def _release(self) -> None:
-        """Have what was gathered be stored, if it is time."""
-        if self._inserts is None or self._gathered_s() > 0:
-            return
-        self._inserts.take()
-        if not self._waiting:
-            self._since = self._gathering_since
-        while self._gathering:
-            job = self._gathering.take()
-            self._waiting.put(job.who, job)
-        self._rows = 0
+        return self._jobs.put(Write(function, urgent))
 
     def _turn(self) -> float | None:
-        with self._wake:
-            if not self._waiting and not self._stopping and self._gathered_s() > 0:
-                self._wake.wait(min(self._pause_s(), self._gathered_s()))
-            self._release()
-            while (wait := self._pace_s()) > 0:
-                self._wake.wait(wait)
-            group, long = self._take(), self._take_long()
-            ends = not group and long is None and self._stopping and not self._gathering
+        due_s = self.deferred.due_s()
+        # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
+        idle_s = LULL_S if self._lull else 0.0 if self._more else min(IDLE_S, due_s)
+        group, long = self._jobs.take(idle_s, due_s)
+        ends = not group and long is None and self._jobs.closing and not self._jobs
         self._lull = bool(group or long)
         if group or long:
             began = time.monotonic()
@@ -213,7 +118,7 @@ class Writer:
                 self._commit(group)
             if long is not None:  # a piece of one of them each time, so that nobody waits for more than that
                 self._commit_piece(long)
-            self._committed_at = time.monotonic()
+            self._jobs.note_commit()
             # A share of the time even when something always waits, or the unsorted heads would grow for ever.
             self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
         elif not ends:
@@ -222,59 +127,8 @@ class Writer:
             self._catch_up_soon()
         return None if ends else 0.0
 
-    def _pace_s(self) -> float:
-        """Return for how long to gather what comes, while many send a little each and nobody waits for more."""
-        if not self._waiting or self._urgent or self._stopping or self._bytes >= PACED_BYTES:
-            return 0.0
-        if self._since - self._committed_at >= LONE_S:
-            return 0.0
-        return self._since + PACE_S - time.monotonic() if self._is_crowd() else 0.0
-
-    def _is_crowd(self) -> bool:
-        long_ago = time.monotonic() - CROWD_S
-        while self._senders and next(iter(self._senders.values())) < long_ago:
-            self._senders.popitem(last=False)
-        return len(self._senders) >= CROWD
-
-    def _pause_s(self) -> float:
-        """Return for how long to wait for a job, where only long ones are there."""
-        if self._long:
-            return min(max(0.0, self._rest_until - time.monotonic()), self.deferred.due_s())
-        # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
-        return LULL_S if self._lull else 0.0 if self._more else min(IDLE_S, self.deferred.due_s())
-
-    def _take(self) -> list[Job]:
-        group: list[Job] = []
-        size, cost = 0, 0.0
-        while (
-            self._waiting
-            and len(group) < GROUP_JOBS_MAX
-            and (not group or size + self._waiting.next().size <= GROUP_BYTES_MAX)
-            and (not group or cost + self._waiting.next().cost_s <= self._group_s)
-        ):
-            job = self._waiting.take()
-            size += job.size
-            cost += job.cost_s
-            self._bytes -= job.size
-            self._urgent -= job.urgent
-            # From here on nobody can cancel it under our hands.
-            if job.future.set_running_or_notify_cancel():
-                group.append(job)
-        return group
-
-    def _take_long(self) -> InPieces | None:
-        """Take a long job of which a piece may be committed now."""
-        while self._long and (self._stopping or time.monotonic() >= self._rest_until):
-            job = self._long.take()
-            self._bytes -= job.size
-            if job.future.running() or job.future.set_running_or_notify_cancel():
-                return job
-        return None
-
     def _commit_piece(self, job: InPieces) -> None:
-        """The next piece of a request, which then waits again, behind other long ones. Whoever was let in once is not
-        turned away.
-        """
+        """Commit the next piece of a request, which then waits again."""
         began = time.monotonic()
         try:
             piece = job.next_piece()
@@ -282,13 +136,7 @@ class Writer:
             _refuse([job], e)
             return
         self._commit([piece])
-        now = time.monotonic()
-        if any(who != job.who and now - at < OTHERS_S for who, at in self._came):
-            self._rest_until = now + REST * (now - began)
-        if job.more:
-            with self._wake:
-                self._long.put(job.who, job)
-                self._bytes += job.size
+        self._jobs.put_back(job, time.monotonic() - began)
 
     def _compact(self, budget_s: float) -> bool:
         saving = self._is_saving()
@@ -395,8 +243,7 @@ class Writer:
         """Return whether the MetaStore may be told later of what a group brings, if that is points alone."""
         if not self._defers or self.deferred.refused or not all(isinstance(job, Ingest) for job in group):
             return False
-        with self._wake:
-            return self._is_crowd() and not self._stopping
+        return self._jobs.is_crowded() and not self._jobs.closing
 
     def _catch_up(self) -> None:
         """Tell the MetaStore what is deferred. Blocks until that is durable. Raises StoreError."""

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.server import deferred, ingest, writer
+from pyhectiqlab.server import deferred, ingest, waiting_jobs
 from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.refusals import Refusals
 from pyhectiqlab.server.writer import Writer
@@ -33,9 +33,9 @@ from .test_killed_upkeep import killed_at
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
     """Whose writer takes any two sessions for a crowd, gathers nothing, and would tell lab.db after an hour."""
-    monkeypatch.setattr(writer, "PACE_S", 0.0)
-    monkeypatch.setattr(writer, "CROWD", 2)
-    monkeypatch.setattr(writer, "CROWD_S", 3600.0)
+    monkeypatch.setattr(waiting_jobs, "PACE_S", 0.0)
+    monkeypatch.setattr(waiting_jobs, "CROWD", 2)
+    monkeypatch.setattr(waiting_jobs, "CROWD_S", 3600.0)
     monkeypatch.setattr(deferred, "DEFER_S", 3600.0)
     made = Stores(tmp_path)
     made.writer.start()
@@ -201,7 +201,7 @@ def test_a_lab_that_is_killed_knows_all_that_it_answered(
     marker = tmp_path / "died"
     own_lab.env["HECTIQLAB_CRASH_AT"] = f"{point}:{nth}:{marker}"
     lab = Api.of(own_lab.start())
-    apis = [Api.of(own_lab) for _ in range(writer.CROWD + 1)]
+    apis = [Api.of(own_lab) for _ in range(waiting_jobs.CROWD + 1)]
     runs = [lab.attach(f"run-{i}")["run"]["id"] for i in range(len(apis))]
     names, sessions = [new_id() for _ in runs], [new_id(8) for _ in runs]
     acked = dict.fromkeys(names, 0)
@@ -239,7 +239,7 @@ def test_a_snapshot_taken_meanwhile_has_what_was_answered_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flushed: bool
 ) -> None:
     """Also where the points have become chunks between the copies of the two databases."""
-    monkeypatch.setattr(writer, "CROWD", 1)
+    monkeypatch.setattr(waiting_jobs, "CROWD", 1)
     monkeypatch.setattr(deferred, "DEFER_S", 3600.0)
     data = tmp_path / "data"
     storage = open_storage(data)

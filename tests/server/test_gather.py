@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.server import ingest, writer
+from pyhectiqlab.server import ingest, waiting_jobs
 from pyhectiqlab.server.ingest_plan import IngestJob
 
 from .api import batch, new_id, packed
@@ -20,9 +20,9 @@ from .test_commit import Stores
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
     """Whose writer would wait for a minute where it gathers."""
-    monkeypatch.setattr(writer, "PACE_S", 60.0)
-    monkeypatch.setattr(writer, "LONE_S", 3600.0)
-    monkeypatch.setattr(writer, "CROWD_S", 3600.0)
+    monkeypatch.setattr(waiting_jobs, "PACE_S", 60.0)
+    monkeypatch.setattr(waiting_jobs, "LONE_S", 3600.0)
+    monkeypatch.setattr(waiting_jobs, "CROWD_S", 3600.0)
     made = Stores(tmp_path)
     made.writer.start()
     yield made
@@ -36,7 +36,7 @@ def send(stores: Stores, size: int = 1, session: str = "") -> Future[list[Any]]:
 
 def crowd(stores: Stores) -> None:
     """Sessions, one after another, of which the last one makes them a crowd."""
-    for _ in range(writer.CROWD - 1):
+    for _ in range(waiting_jobs.CROWD - 1):
         assert send(stores).result(30)[0].status == 200
 
 
@@ -62,20 +62,20 @@ def test_a_sign_of_life_waits_with_the_crowd(stores: Stores) -> None:
 
 def test_a_batch_that_comes_alone_waits_for_nobody(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(stores)
-    monkeypatch.setattr(writer, "LONE_S", 0.0)
+    monkeypatch.setattr(waiting_jobs, "LONE_S", 0.0)
     assert send(stores).result(30)[0].status == 200
 
 
 def test_much_to_write_does_not_wait(stores: Stores) -> None:
     crowd(stores)
     waiting = send(stores)
-    assert send(stores, size=writer.PACED_BYTES).result(30)[0].status == 200
+    assert send(stores, size=waiting_jobs.PACED_BYTES).result(30)[0].status == 200
     assert waiting.result(30)[0].status == 200
 
 
 def test_one_process_that_sends_one_batch_after_another_waits_for_nobody(stores: Stores) -> None:
     session = new_id()
-    for _ in range(3 * writer.CROWD):
+    for _ in range(3 * waiting_jobs.CROWD):
         assert send(stores, session=session).result(30)[0].status == 200
 
 

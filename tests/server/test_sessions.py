@@ -14,7 +14,7 @@ import pytest
 from pyhectiqlab.capture.process import this_process
 from pyhectiqlab.protocol.limits import HEARTBEAT_RUNS
 from pyhectiqlab.server.bodies import INLINE_BYTES
-from pyhectiqlab.server.writer import CROWD
+from pyhectiqlab.server.waiting_jobs import CROWD
 from pyhectiqlab.spool import Writer
 from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
-from .access import KEPT_SLASH
+from .permitted import KEPT_SLASH
 from .routes.pages import PAGES
 
 # The first parts of the lab's own paths: below one of them it could not be told whether a proxy took it off.

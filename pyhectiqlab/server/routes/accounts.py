@@ -14,13 +14,14 @@ from ...errors import StoreError
 from ...store.accounts import SCOPE_ALL, SCOPE_METRICS, ServiceAccountError, TooManyError
 from ...store.meta import User
 from .. import models, models_accounts
-from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, guard, log_in
+from ..access import Anybody, TheCaller, TheLab, address_of, check_protocol, guard
 from ..access import caller as find_caller
 from ..accounts import WEB_SESSION_S, Caller
 from ..answers import answer, login_answer
 from ..bodies import BodyRoute
 from ..cookies import cookie_name, session_cookie
 from ..lab import Lab
+from ..password_logins import basic, log_in
 from ..replies import ApiError, reply
 from .common import Router, answers, base_url
 

@@ -20,11 +20,12 @@ from ...store.projects import ProjectGoneError
 from ...store.purging import PurgedError
 from ...store.quotas import QuotaExceededError
 from .. import models_actions as models
-from ..access import TheCaller, TheLab, changeable_runs, project_to_add_to
+from ..access import TheCaller, TheLab
 from ..accounts import Caller
 from ..bodies import BodyRoute
 from ..guard import JSON_BYTES_MAX
 from ..lab import KEEP_DELETED_S, Lab
+from ..permitted import changeable_runs, project_to_add_to
 from ..replies import ApiError, reply_large
 from .common import Router, answers
 

@@ -21,20 +21,12 @@ from ...base.texts import clean
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
 from .. import models, models_files
-from ..access import (
-    AddableProject,
-    AddableRun,
-    ReadableProject,
-    ReadableRun,
-    TheCaller,
-    TheLab,
-    find_run,
-    guard,
-)
+from ..access import AddableProject, AddableRun, ReadableProject, ReadableRun, TheCaller, TheLab, guard
 from ..answers import artifact_answer
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
 from ..lab import Lab
+from ..permitted import find_run
 from ..replies import ApiError, cursor_in, reply, reply_list
 from .common import LIMIT, After, Limit, Router, answers, base_url
 

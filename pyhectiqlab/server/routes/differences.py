@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from .. import models_differences as models
-from ..access import TheCaller, TheLab, check_readable
+from ..access import TheCaller, TheLab
 from ..answers import answer
 from ..bodies import BodyRoute
 from ..differences import RUNS_MAX
 from ..differences import differences as differences_of
+from ..permitted import check_readable
 from ..replies import ApiError, reply_large, reply_msgpack, wants_msgpack
 from .common import Router, answers
 

@@ -9,10 +9,11 @@ from fastapi import Query, Request, Response
 from ...store.points import Smoothing
 from .. import models_formulas as models
 from .. import models_series
-from ..access import TheCaller, TheLab, check_readable
+from ..access import TheCaller, TheLab
 from ..bodies import BodyRoute
 from ..formula import Formula, FormulaError, parse_formula
 from ..formulalines import FormulaLine, TooLongError, formula_lines, formula_pairs
+from ..permitted import check_readable
 from ..replies import ApiError, Page, reply_large, wants_msgpack
 from .common import Router, answers
 from .series import buckets_answer

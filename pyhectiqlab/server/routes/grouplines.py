@@ -9,9 +9,10 @@ from fastapi import Request, Response
 
 from ...store.points import Smoothing
 from .. import models_grouplines as models
-from ..access import TheCaller, TheLab, check_readable
+from ..access import TheCaller, TheLab
 from ..bodies import BodyRoute
 from ..grouplines import LINES_MAX, RUNS_MAX, Band, GroupLine, group_lines
+from ..permitted import check_readable
 from ..replies import ApiError, Page, wants_msgpack
 from .common import Router, answers
 

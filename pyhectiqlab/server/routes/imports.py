@@ -20,10 +20,11 @@ from ...store.imports import (
 )
 from ...store.meta import MayNotAddError, MetaTransaction, ProjectArchivedError, ProjectNotFoundError
 from .. import models_imports, models_runs
-from ..access import AddableRun, TheCaller, TheLab, find_run
+from ..access import AddableRun, TheCaller, TheLab
 from ..accounts import Caller
 from ..answers import answer, run_url
 from ..bodies import BodyRoute
+from ..permitted import find_run
 from ..replies import ApiError, reply
 from .common import ApiRouter, answers, base_url, find_user, run_answers
 

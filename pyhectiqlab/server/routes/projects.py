@@ -14,20 +14,12 @@ from ...store.meta import MetaTransaction, NameTakenError, Project, ProjectRuns,
 from ...store.projects import Objective, ProjectGoneError
 from ...store.retention import settings_text
 from .. import models, models_accounts
-from ..access import (
-    AdministeredProject,
-    Member,
-    OwnedProject,
-    ReadableProject,
-    RestorableProject,
-    TheCaller,
-    TheLab,
-    check_owner,
-)
+from ..access import AdministeredProject, Member, OwnedProject, ReadableProject, RestorableProject, TheCaller, TheLab
 from ..accounts import Caller
 from ..answers import answer, project_answer
 from ..bodies import BodyRoute
 from ..lab import KEEP_DELETED_S, Lab
+from ..permitted import check_owner
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .common import LIMIT, After, Limit, Router, answers, find_user
 

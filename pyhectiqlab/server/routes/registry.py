@@ -28,12 +28,13 @@ from ...protocol.registry import (
 from ...store.meta import Project
 from ...store.registry import NewVersion, RegisteredVersion, TooManyAliasesError, VersionFile
 from .. import models, models_registry
-from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard, own_run
+from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard
 from ..accounts import Caller
 from ..answers import answer, project_ref, run_url
 from ..authority import Grant
 from ..bodies import BodyRoute
 from ..lab import Lab
+from ..permitted import own_run
 from ..replies import ApiError, cursor_in, reply, reply_list
 from .artifacts import CONTENT, send_content
 from .common import LIMIT, After, Limit, Router, answers, base_url

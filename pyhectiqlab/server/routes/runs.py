@@ -14,13 +14,14 @@ from ...store.meta import NameTakenError, Run, RunQuery
 from ...store.projects import ProjectGoneError
 from ...store.purging import PurgedError
 from .. import models, models_runs
-from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
+from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab
 from ..accounts import Caller
 from ..answers import answer, tag_answers
 from ..bodies import BodyRoute
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S, Lab
 from ..near import near_run
+from ..permitted import find_project, find_run, may_change
 from ..replies import (
     ApiError,
     Page,

@@ -13,11 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from ...protocol import limits
 from ...store.points import Buckets, Int64s, Points, Selector, SeriesInfo, Smoothing
 from .. import models, models_series
-from ..access import ReadableRun, TheCaller, TheLab, check_readable
+from ..access import ReadableRun, TheCaller, TheLab
 from ..answers import answer
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
 from ..export import FORMATS, FormatMissingError, exported
+from ..permitted import check_readable
 from ..replies import MSGPACK, ApiError, Page, cursor_in, reply_list, reply_msgpack, wants_msgpack
 from ..shares import Shares
 from .artifacts import disposition

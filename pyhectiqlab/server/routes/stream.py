@@ -9,10 +9,11 @@ from fastapi import Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from .. import models
-from ..access import TheCaller, TheLab, find_project, find_run
+from ..access import TheCaller, TheLab
 from ..accounts import Caller
 from ..authority import Grant, GrantedResponse
 from ..lab import Lab
+from ..permitted import find_project, find_run
 from ..replies import ApiError
 from ..stream import Message
 from .common import ApiRouter, answers

@@ -12,12 +12,13 @@ from ...protocol import search
 from ...protocol.search import Sort
 from ...store.meta import RunQuery
 from .. import models_table, tablecsv
-from ..access import TheCaller, TheLab, find_project
+from ..access import TheCaller, TheLab
 from ..answers import answer
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
 from ..columns import columns as columns_of_runs
 from ..groups import BY_MAX, grouped
+from ..permitted import find_project
 from ..replies import ApiError, Page, reply, reply_large, wants_msgpack
 from ..suggest import suggest
 from ..table import COLUMNS_MAX, SORTS_MAX, Order, columns_of, sorted_ids

@@ -3,7 +3,7 @@
 This module decides which lab is meant, and whose key to use.
 
 A lab is recognised by its id, if it has sent one. So the same lab may move to another address or port. Another lab at
-the old address is not taken for it, and is sent no key (http.py).
+the old address is not taken for it, and is sent no key (calls.py).
 """
 
 from __future__ import annotations

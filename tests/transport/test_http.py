@@ -361,7 +361,7 @@ def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: flo
 
 
 def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyhectiqlab.transport.http.ANSWER_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr("pyhectiqlab.transport.calls.ANSWER_BYTES_MAX", 1 << 20)
     with scripted(answering(http("200 OK", bytes(2 << 20)))) as server, client(server) as lab:
         assert "larger than 1 MiB" in str(failure(lambda: lab.get("/x"), NotALabError))
 

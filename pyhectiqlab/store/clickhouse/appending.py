@@ -3,15 +3,17 @@
 ClickHouse has no transactions over two inserts. An insert whose answer did not come may have happened, or may happen
 yet. So PostgreSQL decides whether an insert counts:
 
-1. A transaction there holds the writers of the batches, until the end. Who else brings a batch of theirs waits for it.
-2. Another one notes the block: which batches it has, each with its number of points. It is durable before the insert.
-3. The insert: one part in ClickHouse, so all of it is there or nothing. It is durable before it is answered.
-4. The first transaction marks the block as done and moves the cursors. From then on its rows count.
+1. A transaction there locks the writers of the batches until the end. Another process with a batch of one of these
+   writers waits for it.
+2. A second transaction notes the block: which batches it has, each with its number of points. The note is durable
+   before the insert is sent.
+3. The insert is one part in ClickHouse, so all of it is there or nothing. It is durable before it is answered.
+4. The first transaction marks the block as done and moves the cursors. From then on the block's rows count.
 
-Who finds the block of a process that died between 2 and 4 holds its writers, and asks ClickHouse what is there of each
-writer. All of it: the block counts (4.), and its batches are duplicates. Else the block is aborted: its rows never
-count, even if the insert that was lost on its way lands an hour later; and the batches that come again get a new block.
-No window of remembered tokens has a say in this.
+If a process died between 2 and 4, another one finds the block that it noted, locks the writers, and asks ClickHouse how
+many rows of each writer are there. If all of them are, the block counts (step 4), and its batches are duplicates.
+Otherwise the block is aborted: its rows never count, even if the insert was only late and lands an hour later, and the
+batches that come again get a new block. This does not depend on how long ClickHouse remembers the tokens of inserts.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ ARRIVED = np.dtype(
     ]
 )
 _COUNTS = np.dtype([("writer", "<i8"), ("points", "<i8")])
-ROWS_MAX = 1_000_000  # of one insert: ClickHouse makes one part of up to a million and some
-WINDOWS_TRIED = 20  # each may be closed while one waits for it
+ROWS_MAX = 1_000_000  # rows of one insert; ClickHouse makes one part of slightly more than a million
+WINDOWS_TRIED = 20  # attempts to find an open window, as one may be closed while we wait for its row
 
 
 class Appender:
@@ -79,7 +81,7 @@ class Appender:
                 others = {writer for block in blocks for writer in block.writers} - wanted
                 if not others:
                     return self._append_held(held, batches, writers, cursors, blocks)
-            wanted |= others  # held in the order of their numbers: from the beginning
+            wanted |= others  # start over: writers are locked in the order of their numbers
 
     def _append_held(
         self,
@@ -163,12 +165,12 @@ def settle_left(its_facts: Facts, clickhouse: ClickHouse, older_s: float) -> Non
 def _note(
     conn: Connection, batches: Sequence[PointBatch], writers: dict[str, int], runs: dict[str, int], lock: str
 ) -> tuple[Block, list[int]]:
-    """Note a block. Return it, and the number of each batch. All labs do this one after the other, for a moment: so
-    numbers are seen in their order.
+    """Note a block. Return it, and the number of each batch. One lab does this at a time, for a moment, so that blocks
+    become visible in the order of their numbers.
     """
     sizes = [sum(len(c.step) for c in b.columns) for b in batches]
-    # Who closes the window waits for this, and sees the block then. Who waited for one that was closed meanwhile gets
-    # no row, and sees the next window only in another statement.
+    # This share lock makes whoever closes the window wait until the block is visible. If the window is closed while
+    # this statement waits, it returns no row, and only another statement sees the next window.
     now_open = f"SELECT id FROM points_windows WHERE state = {OPEN} ORDER BY id DESC LIMIT 1 FOR SHARE"
     window = next((its for _ in range(WINDOWS_TRIED) if (its := facts.one(conn, now_open)) is not None), None)
     if window is None:
@@ -198,7 +200,9 @@ def _note(
 
 
 def _zero(batch: PointBatch) -> int | None:
-    """Return where the relative time of the attempt is 0, should the batch be its first one; None: it has no points."""
+    """Return the time that is the attempt's relative time 0 if this batch is the attempt's first; None: it has no
+    points.
+    """
     if batch.columns and batch.origin is not None:
         return batch.origin
     return min((int(np.min(column.time)) for column in batch.columns), default=None)
@@ -226,7 +230,7 @@ def _rows(
 
 
 def _parts(batches: Sequence[PointBatch]) -> Sequence[Sequence[PointBatch]]:
-    """Return the batches in pieces of one insert each."""
+    """Split the batches into lists that fit one insert each."""
     parts: list[list[PointBatch]] = [[]]
     size = 0
     for batch in batches:

@@ -73,7 +73,7 @@ def drop(clickhouse: ClickHouse, number: int) -> None:
 
 
 def _mapped(shifts: Mapping[int, int]) -> str:
-    return mapped("series", {**shifts, 0: NO_SHIFT}, NO_SHIFT)  # a series 0 there is not
+    return mapped("series", {**shifts, 0: NO_SHIFT}, NO_SHIFT)  # no series has the number 0
 
 
 def _count(clickhouse: ClickHouse, source: str) -> int:
@@ -116,12 +116,12 @@ _RENAMED = ", ".join(("its_cell", *(f"_{i}" for i in range(7)), *(f"of_{name}" f
 
 
 def drop_unknown(its_facts: Facts, clickhouse: ClickHouse) -> None:
-    """Drop rows of blocks and builds that PostgreSQL never heard of. There are none, unless it was set back: by a
-    backup, or by a standby that took over and lacked the last commits. Then numbers of builds are given out again.
-    Those of blocks are, or not: a sequence is no part of pg_dump's snapshot, and a standby's runs ahead of its rows.
-    Rows of such a block would count as soon as a later one is there.
+    """Drop rows of blocks and builds that PostgreSQL does not know. There are none, unless PostgreSQL was set back: by
+    a backup, or by a standby that took over and lacked the last commits. Then it gives out the numbers of builds again.
+    It may or may not give out those of blocks again, because a sequence is no part of pg_dump's snapshot, and on a
+    standby it runs ahead of the rows. Rows of such a block would count as soon as there is a later block.
     """
-    # ClickHouse first: what is there now was noted before.
+    # Ask ClickHouse before PostgreSQL: whatever ClickHouse has by now was noted in PostgreSQL earlier.
     blocks = [int(row["block"]) for row in clickhouse.rows("SELECT DISTINCT block FROM arrived", _BLOCK)]
     builds = {table: _partitions(clickhouse, table) for table in BUILT}
     with its_facts.reading() as conn:
@@ -137,7 +137,7 @@ def drop_unknown(its_facts: Facts, clickhouse: ClickHouse) -> None:
 
 
 def drop_forgotten(its_facts: Facts, clickhouse: ClickHouse) -> None:
-    """Drop rows that came so late that nobody remembers their window or build."""
+    """Drop rows that were inserted after their window or build had been dropped and forgotten."""
     with its_facts.reading() as conn:
         windows = {row[0] for row in facts.all_of(conn, "SELECT id FROM points_windows")}
         builds = {row[0] for row in facts.all_of(conn, "SELECT id FROM points_builds")}

@@ -16,12 +16,14 @@ from .facts import Facts
 
 ROUNDS = 5
 SLOW_MS = 50
-PARTS_MANY = 300  # of one partition: ClickHouse slows inserts down at 1,000
+PARTS_MANY = 300  # parts of one partition that are worth a warning; ClickHouse slows inserts down at 1,000
 STUCK_S = 600
 
 
 class Finding(NamedTuple):
-    """`fine`: nothing is to be done about it. `what`: one line; where it is not fine, it says what to do."""
+    """One thing that was checked. `fine`: nothing is to be done about it. `what`: one line, with what to do if it is
+    not fine.
+    """
 
     fine: bool
     what: str
@@ -39,7 +41,7 @@ def check(place: str, facts_place: str) -> list[Finding]:
             try:
                 findings += step(clickhouse, its_facts)
             except LabError as e:
-                return [*findings, Finding(False, str(e))]  # what comes behind it would say the same
+                return [*findings, Finding(False, str(e))]  # later checks would fail for the same reason
         return findings
     finally:
         clickhouse.close()
@@ -96,7 +98,7 @@ def _timed(ask: Callable[[], object]) -> float:
 
 
 def work(clickhouse: ClickHouse, its_facts: Facts) -> list[Finding]:
-    """Say what there is about parts of tables, and about points that are not sorted yet."""
+    """Return findings about the parts of tables, and about points that are not sorted yet."""
     with its_facts.reading() as conn:
         if not inspect(conn).has_table("points_lab"):
             return []

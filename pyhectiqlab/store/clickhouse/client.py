@@ -23,19 +23,19 @@ from ...errors import ConfigurationError, EngineAwayError, StoreError
 from ..engine_counts import EngineCounts
 from . import native
 
-VERSION_MIN = (24, 8)  # older ones may know no multi-part settings of ours; tried: 26.9
+VERSION_MIN = (24, 8)  # older servers may not know our settings; 26.9 was tried
 FORM = "clickhouse://USER:PASSWORD@HOST:8123/DATABASE"
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 60
-LONG_TIMEOUT_S = 3600  # of what the tidying does
-AGAIN_S = 1.0  # after a failure to connect, how long nobody tries again
+LONG_TIMEOUT_S = 3600  # time-out of the statements that tidy
+AGAIN_S = 1.0  # after a failure to connect, calls fail at once for so long
 
 _SETTINGS: Mapping[str, Any] = {
     "async_insert": 0,  # an insert is answered when its rows are there
     "max_query_size": 64 << 20,  # lists of series
     "max_ast_elements": 10_000_000,
     "max_expanded_ast_elements": 10_000_000,
-    "insert_deduplicate": 0,  # by content, where a table is replicated: rows that come again may be meant
+    "insert_deduplicate": 0,  # replicated tables would drop an insert of equal content, which may be meant
 }
 _DENIED = {164: "is allowed to read only", 497: "lacks the rights", 516: "is refused: wrong user or password"}
 _NO_DATABASE, _NO_TABLE = 81, 60
@@ -85,7 +85,7 @@ class ClickHouse:
 
     def __init__(self, address: str) -> None:
         self.address = Address(address)
-        self._clients: dict[int, Any] = {}  # by how many seconds they wait for an answer
+        self._clients: dict[int, Any] = {}  # by time-out in seconds
         self._lock = threading.Lock()
         self._failed: tuple[float, str] = (float("-inf"), "")
         self._closed = False
@@ -116,7 +116,7 @@ class ClickHouse:
         StoreError; then they may be there, or not, or be inserted later.
         """
         names = list(rows.dtype.names or ())
-        # A token of its own: only this request, sent again by something on its way, is known by it.
+        # A random token: ClickHouse recognises by it only this very request, if something on the way repeats it.
         once = {"insert_deduplicate": 1, "insert_deduplication_token": uuid.uuid4().hex}
         self._call("raw_insert", table, names, native.pack(rows), settings=once, fmt="Native")
 
@@ -148,7 +148,7 @@ class ClickHouse:
                 raise StoreError("this store is closed: open another one.")
             if wait_s not in self._clients:
                 since, why = self._failed
-                if time.monotonic() - since < AGAIN_S:  # or each of a hundred requests would wait for it
+                if time.monotonic() - since < AGAIN_S:  # otherwise a hundred requests would each wait to connect
                     raise EngineAwayError(why)
                 try:
                     self._clients[wait_s] = _connect(self.address, wait_s)

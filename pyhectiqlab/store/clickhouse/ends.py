@@ -17,14 +17,14 @@ from .identities import key_number
 from .reading import Reading, Series
 from .statements import SERIES_SUMS, listed, mapped, number, recent
 
-SERIES_AT_ONCE = 512  # in one query of ClickHouse
+SERIES_AT_ONCE = 512  # series in one query of ClickHouse
 
 
 class _End(NamedTuple):
     run: str
     series: Sequence[tuple[Series, int | None]]
     place: int
-    low: int  # of what is read
+    low: int  # the lowest place that is read
     high: int
     shift: int
 
@@ -49,7 +49,7 @@ def ends(
             yield run, float(value_of(values)[0])
         else:
             few.append(end)
-    few.sort(key=lambda end: end.low)  # so that those of one query begin nearly together
+    few.sort(key=lambda end: end.low)  # so that the lines of one query begin near each other
     for some in _groups(few):
         may_pause()
         yield from _of_points(reading, key, smoothing, axis, some)
@@ -69,7 +69,7 @@ def _groups(its: Sequence[_End]) -> Iterator[Sequence[_End]]:
 def _of_points(
     reading: Reading, key: str, smoothing: Smoothing, axis: Axis, its: Sequence[_End]
 ) -> Iterator[tuple[str, float]]:
-    """Yield the same of some runs, of which one query reads the points."""
+    """Yield the same as `ends` for a few runs, whose points one query reads."""
     zero = {s.row.id: s.row.origin if axis == "relative" else 0 for end in its for s, _ in end.series}
     low = {s.row.id: end.low for end in its for s, _ in end.series}
     high = {s.row.id: end.high for end in its for s, _ in end.series}

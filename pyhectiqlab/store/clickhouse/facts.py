@@ -40,18 +40,18 @@ from .facts_schema import (
 
 CONNECTIONS_MAX = 16
 POOL_TIMEOUT_S = 30.0
-NAMED_MAX = 500  # runs that a query names, if it can do without
+NAMED_MAX = 500  # runs that a query names; of more, it reads a range
 
 
 HAS_POINTS = f"""SELECT EXISTS (SELECT FROM points_builds WHERE state = {LIVE})
     OR EXISTS (SELECT FROM points_blocks WHERE state = {DONE} AND points > 0)"""
 
 
-SHARDS = "shards"  # a key of points_lab, where there are several
+SHARDS = "shards"  # a key of points_lab, which is there if the points are on several shards
 
 
 class Block(NamedTuple):
-    """What one insert brings. `writers`: of which it has batches."""
+    """What one insert brings. `writers`: those whose batches it has."""
 
     id: int
     window: int
@@ -60,9 +60,10 @@ class Block(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What counts: rows of these builds, and of these windows those in blocks up to `block`, but for `out`.
+    """What counts: all rows of these builds; of these windows, the rows in blocks up to `block`, except the blocks
+    `out`.
 
-    `recent`: how many points count that are in no build.
+    `recent`: how many of the points that count are in no build.
     """
 
     builds: tuple[int, ...]
@@ -105,7 +106,8 @@ class Facts:
         self.schema, self._of_shard = "", False
 
     def of_shard(self, number: int) -> Facts:
-        """Return those of one shard of several, which has tables of its own. They end with these."""
+        """Return the facts of one shard of several, which has tables of its own. To close these facts closes them, too.
+        """
         its = copy.copy(self)
         its._of_shard = True
         if number > 1:  # a lab of one address that gets a second one keeps its tables where they are
@@ -175,12 +177,12 @@ class Facts:
         return values["id"]
 
     def has_points(self) -> bool:
-        """Return whether there are points that count, which therefore have to be in ClickHouse."""
+        """Return whether any points count. If so, ClickHouse has to have them."""
         with self.reading() as conn:
             return bool(one(conn, HAS_POINTS))
 
     def forget_points(self) -> None:
-        """Forget all points and their series. Writers stay where they are: what they send next is taken."""
+        """Forget all points and their series. The cursors of writers stay, so the lab takes what they send next."""
         with self.writing() as conn:
             exclude(conn, "schema of points", for_ever=True)
             for table in ("batches", "blocks", "windows", "builds", "series", "attempts"):
@@ -246,8 +248,8 @@ def counted(conn: Connection) -> Counted:
 
 
 def undecided(conn: Connection, runs: Collection[str]) -> int | None:
-    """Return the first batch of some runs that is being inserted; None: there is none. Whoever reads these runs in the
-    order of arrival stops before it, or would never see it.
+    """Return the first batch of some runs that is being inserted; None: there is none. A reader in the order of arrival
+    stops before it. Otherwise it would go past the batch and never see it.
     """
     query = f"""SELECT min(b.arrival) FROM points_batches b JOIN points_runs r ON r.id = b.run
         WHERE b.block IN (SELECT id FROM points_blocks WHERE state = {PENDING} AND state <> {DONE})
@@ -383,7 +385,9 @@ def series_ids(conn: Connection, places: Collection[tuple[int, str, int, int]]) 
 
 
 def hold_writers(conn: Connection, ids: Collection[int]) -> dict[int, int]:
-    """Hold some writers, so that nobody else moves their cursors. Return these. Waits for whoever holds one."""
+    """Lock some writers, so that nobody else moves their cursors. Return the cursors. Blocks while another transaction
+    holds one of these writers.
+    """
     rows = all_of(
         conn, "SELECT id, cursor FROM points_writers WHERE id = ANY(:ids) ORDER BY id FOR UPDATE", ids=list(ids)
     )
@@ -404,7 +408,9 @@ def pending(conn: Connection, writers: Collection[int]) -> list[Block]:
 
 
 def settle(conn: Connection, block: int, is_there: bool) -> None:
-    """Have a block count, if all its rows are there, and its writers be behind it; or never."""
+    """Settle a block. If all its rows are there, it counts from now on and the cursors of its writers move behind it.
+    Otherwise it never counts.
+    """
     run(
         conn,
         "UPDATE points_blocks SET state = :state, changed = now() WHERE id = :id",

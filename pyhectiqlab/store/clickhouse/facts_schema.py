@@ -19,10 +19,10 @@ from sqlalchemy import (
 from ..sql.column_types import Words
 
 SCHEMA_VERSION = 2
-SCHEMA_FIRST = 1  # of points in one ClickHouse, which earlier labs know; 2: they are on several shards
+SCHEMA_FIRST = 1  # while the points are in one ClickHouse, as earlier labs know them; 2: on several shards
 PENDING, DONE, ABORTED = 0, 1, 2  # states of blocks
-OPEN, CLOSED, BUILT = 0, 1, 2  # of windows: BUILT ones no longer count, their points are in a build
-BUILDING, LIVE, ENDED = 0, 1, 2  # of builds: LIVE ones count
+OPEN, CLOSED, BUILT = 0, 1, 2  # states of windows; a BUILT one no longer counts, as its points are in a build
+BUILDING, LIVE, ENDED = 0, 1, 2  # states of builds; LIVE ones count
 
 metadata = MetaData()
 
@@ -63,7 +63,7 @@ series = Table(
     Column("attempt", BigInteger, nullable=False),
     UniqueConstraint("run", "key", "rank", "attempt"),
 )
-# Of ten thousand runs, those that have a key: without it, all series of all runs are read.
+# Finds which of ten thousand runs have a key. Without this index, all series of all runs are read.
 series_of_key = Index("points_series_key", series.c.key, series.c.run, postgresql_include=["id", "rank", "attempt"])
 
 writers = Table(
@@ -100,7 +100,7 @@ batches = Table(
     Column("points", BigInteger, nullable=False),
     Column("run", BigInteger, nullable=False),
     Column("attempt", BigInteger, nullable=False),
-    Column("zero", BigInteger),  # where the attempt begins, should this be its first batch; NULL: it has no points
+    Column("zero", BigInteger),  # the attempt's first time if this is its first batch; NULL: it has no points
     Index("points_batches_block", "block"),
     Index("points_batches_writer", "writer"),
 )

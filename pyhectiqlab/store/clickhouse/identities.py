@@ -16,7 +16,7 @@ from ..points import PointBatch
 from . import facts
 from .facts import Facts
 
-KEPT_MAX = 1_000_000  # series, or runs; some 200 MB, or 100
+KEPT_MAX = 1_000_000  # series in memory (some 200 MB), and as many runs (some 100 MB)
 Place = tuple[str, str, int, int]  # run, key, rank, attempt
 
 
@@ -51,7 +51,9 @@ class RunNumbers:
 
 
 class Identities:
-    """Safe for several threads. None of them ever changes, but series and runs are forgotten when any lab purged."""
+    """Numbers of writers, runs and series for whoever appends. A number never changes, but numbers of series and runs
+    are forgotten when any lab has purged. Safe for several threads.
+    """
 
     def __init__(self, its_facts: Facts) -> None:
         self._facts = its_facts

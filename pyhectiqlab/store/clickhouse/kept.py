@@ -1,6 +1,6 @@
 """Kept: what was read of builds stays in memory, since builds never change.
 
-That is what searches compare and sort by, of all series of a key; and answers about some series, which pages ask for
+It keeps what searches compare and sort by, for all series of a key; and answers about some series, which pages ask for
 again and again.
 """
 
@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 BYTES_MAX = 64 << 20  # some 400,000 series
-_ENTRY_BYTES = 400  # of an array, without its rows
+_ENTRY_BYTES = 400  # memory of an entry beside its rows
 
 Builds = tuple[int, ...]
-Name = tuple[object, ...]  # of what was read of these builds
+Name = tuple[object, ...]  # says what was read of the builds
 
 
 class Kept:
     """Arrays by builds and name. Safe for several threads.
 
-    Rows of a build never change, but that those of purged series are dropped; and nobody asks for these any more.
+    Rows of a build never change. Those of purged series are dropped, but nobody asks for these any more.
     """
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
@@ -41,8 +41,8 @@ class Kept:
             return rows
 
     def keep(self, builds: Builds, name: Name, rows: NDArray[Any]) -> None:
-        """Nobody changes these rows any more. What was not asked for the longest goes: also what is of builds that were
-        merged into others meanwhile.
+        """Keep rows, which the caller must not change any more. What nobody asked for the longest goes, such as rows of
+        builds that were merged meanwhile.
         """
         with self._lock:
             self._forget((builds, name))

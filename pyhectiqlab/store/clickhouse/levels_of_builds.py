@@ -18,8 +18,8 @@ class Sizes:
     nodes_from: int = 4096  # a series of fewer points in a build has no nodes: its points are read as fast
     fan_in: int = 4  # so many builds of about the same size become one
     merged_points_max: int = 1 << 27  # larger builds stay
-    grace_s: float = 120.0  # how long what no longer counts stays for whoever reads it still: no query takes longer
-    settle_s: float = 2.0  # how old the note of an insert is before somebody asks whether its process died
+    grace_s: float = 120.0  # what no longer counts is kept so long for queries that still read it; none takes longer
+    settle_s: float = 2.0  # age of an insert's note from which on others ask whether its process died
 
 
 def finest(points: int, ends: Window, sizes: Sizes) -> int:

@@ -24,15 +24,15 @@ from .reading import Part, Reading, Series
 from .recents import Recents
 from .statements import SERIES_NODE, SUMS, listed, number, recent
 
-SERIES_AT_ONCE = 512  # in one query of ClickHouse
-ROWS_AT_ONCE = 1 << 17  # about so many buckets in its answer
+SERIES_AT_ONCE = 512  # series in one query of ClickHouse
+ROWS_AT_ONCE = 1 << 17  # buckets in the answer of one query, about
 
 
 @dataclass(frozen=True)
 class Line:
-    """What is drawn as one: series, each with the step that it is hidden from.
+    """Series that are drawn as one line, each with the step from which on it is hidden.
 
-    `ranks`: as in Buckets. `place`: which of the selectors that were asked for it is of, from 0 on.
+    `ranks`: as in Buckets. `place`: index of the selector that it belongs to, among those asked for.
     """
 
     selector: Selector
@@ -43,7 +43,9 @@ class Line:
 
 
 class View(NamedTuple):
-    """What is wanted of a series: places in a window (None: all), steps below `cut`, in cells of 2^shift."""
+    """What is wanted of a series: its points at places in a window (None: all) and at steps below `cut`, summed up in
+    cells of 2^shift.
+    """
 
     axis: Axis
     low: int | None
@@ -85,14 +87,16 @@ def lines_of(reading: Reading, selectors: Iterable[Selector], query: Query) -> l
 
 
 def with_views(lines: Sequence[Line], query: Query) -> list[tuple[Line, View]]:
-    """Return what is to be read for each line of a chart, also of several readings: they share the grids of keys."""
+    """Return each line with what is to be read for it. All lines of a key share a grid, so pass all lines of a chart,
+    even if they come from several readings.
+    """
     share = share_of(query.most, len(lines), query.n)
     shifts = shifts_for(((line.selector.key, line.window) for line in lines), share)
     return [(line, _view(line, query, shifts.get(line.selector.key, 0))) for line in lines]
 
 
 def drawn(reading: Reading, lines: Sequence[tuple[Line, View]], query: Query) -> Iterator[Buckets]:
-    """Yield the Buckets of each line. It asks ClickHouse alone."""
+    """Yield the Buckets of each line. Blocks on ClickHouse, but not on PostgreSQL."""
     for some in _groups(lines, query.n):
         for (line, view), nodes in zip(some, _nodes(reading, some), strict=True):
             may_pause()
@@ -101,7 +105,7 @@ def drawn(reading: Reading, lines: Sequence[tuple[Line, View]], query: Query) ->
 
 
 def _groups(lines: Sequence[tuple[Line, View]], n: int) -> Iterator[list[tuple[Line, View]]]:
-    """Yield lines that one query is made for: in it, a series is seen in one way only."""
+    """Yield groups of lines for one query each. In a group, no series is wanted in two ways."""
     some: list[tuple[Line, View]] = []
     ways: dict[int, View] = {}
     for line, view in lines:
@@ -117,7 +121,9 @@ def _groups(lines: Sequence[tuple[Line, View]], n: int) -> Iterator[list[tuple[L
 
 
 def _view(line: Line, query: Query, shift: int) -> View:
-    """Without ends where the line's own are the ends, so that lines of many lengths share a query."""
+    """Return what is to be read of a line. The window is None if it holds the whole line, so that lines of many lengths
+    share a query.
+    """
     if line.window is None:
         return View(query.axis, 1, 0, None, shift)
     low, high = line.window
@@ -163,7 +169,7 @@ def _read(reading: Reading, wanted: Sequence[tuple[Series, View]], kind: np.dtyp
 
 
 class _Queries:
-    """Gathers what is to be read, and asks for all series at once of which the same is."""
+    """Gathers what is to be read, and reads all series at once of which the same is wanted."""
 
     def __init__(self, reading: Reading, sums: bool) -> None:
         self._reading, self._sums = reading, sums
@@ -218,7 +224,7 @@ class _Queries:
             self._recent.setdefault(view, []).append(part.points)
 
     def of_recents(self) -> list[NDArray[Any]]:
-        """Return rows of points that are read already."""
+        """Return rows of the recent points, which have been read already."""
         rows = []
         for view, points in self._recent.items():
             origins = self._origins if view.axis == "relative" else {}
@@ -256,7 +262,7 @@ class _Queries:
         for sign, end in ((">=", view.low), ("<=", view.high)):
             if end is None:
                 continue
-            if len(zeros) == 1:  # such a condition finds its rows by the index
+            if len(zeros) == 1:  # then the condition is a range, which the index serves
                 condition += f" AND {by} {sign} {number(max(STEP_MIN, min(STEP_MAX, end + min(zeros))))}"
             else:
                 condition += f" AND {x} {sign} {number(end)}"

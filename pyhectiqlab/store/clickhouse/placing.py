@@ -1,6 +1,6 @@
 """Placing: on which shard a run is.
 
-That is written down in PostgreSQL when its first points come, and never changes.
+PostgreSQL notes the shard of a run when its first points come. It never changes.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Places:
         return self._of(WRITERS, [name]).get(name)
 
     def place(self, writers: Mapping[str, str], runs: Collection[str], shards: Sequence[int]) -> dict[str, int]:
-        """Return the shards of runs, of which new ones are put on one of `shards`. What a shard gets does not depend
-        on which lab asks, as long as they know the same shards.
+        """Return the shard of each run, and put new runs on one of `shards`. All labs that know the same shards choose
+        the same one for a run.
 
         Args:
-            writers: the run of each. They are on its shard.
+            writers: writer → its run. A writer is on the shard of its run.
 
         Raises StoreError where a writer is of another run, which is on another shard.
         """
@@ -79,7 +79,7 @@ class Places:
         return known
 
     def _put(self, table: str, wanted: Mapping[str, int]) -> dict[str, int]:
-        """Place what nobody else has placed meanwhile. Return where each is."""
+        """Place those that nobody else has placed meanwhile. Return the shard of each."""
         as_kept = {kept(name): name for name in sorted(wanted)}
         insert = f"""INSERT INTO {table} (name, shard)
             SELECT * FROM unnest(CAST(:names AS text[]), CAST(:shards AS bigint[])) ON CONFLICT DO NOTHING"""

@@ -1,7 +1,7 @@
 """ClickHousePointStore: every metric's history in ClickHouse, for any number of labs at once.
 
-Points are rows of ClickHouse, which never change. PostgreSQL, where the lab's MetaStore is, knows which of them count:
-what each writer's cursor is, what is being inserted, and the numbers of series. README.md tells why, and the protocol.
+Points are rows of ClickHouse, which never change. PostgreSQL, where the lab's MetaStore is, knows which of them count,
+each writer's cursor, what is being inserted, and the numbers of series. README.md has the reasons and the protocol.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class ClickHousePointStore:
             self._loop.start()
 
     def _prepare(self) -> None:
-        """Make sure of the tables, once."""
+        """Make the tables, or look that they are ours, if this store has not done so yet. Raises as the class does."""
         with self._preparing:
             if not self._ready:
                 lab_id = self._facts.prepare()
@@ -126,7 +126,9 @@ class ClickHousePointStore:
         schema.note_generation(self._clickhouse, generation)
 
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
-        """See PointStore. Blocks for one insert. Of more than a million points, some may be applied and not all."""
+        """See PointStore. Blocks for one insert. If there are more than a million points, an error may leave some of
+        the batches applied.
+        """
         if any(batch.columns for batch in batches):
             self._check_ready()
         self._check_open()
@@ -209,14 +211,14 @@ class ClickHousePointStore:
 
     def batches_of(self, runs: Sequence[str]) -> Iterator[PointBatch]:
         self._check_ready()
-        settle_left(self._facts, self._clickhouse, 0)  # what a dead process was about to insert hides what is behind it
+        settle_left(self._facts, self._clickhouse, 0)  # an insert that a dead process began hides what came later
         rebuilding = Rebuilding()
         with self._asking() as conn:
             groups = rebuilt.groups(conn, runs)
         for some in groups:
             with self._reading() as r:
                 its = rebuilt.contents(r, some)
-            for part in its.parts:  # each in a reading of its own: what is replaced meanwhile is dropped soon
+            for part in its.parts:  # a reading for each: rows that are replaced meanwhile are dropped soon
                 with self._reading() as r:
                     points, writers = rebuilt.points(r, its, part)
                 yield from rebuilding.batches(points, its.places, writers)

@@ -34,7 +34,7 @@ _POINT = np.dtype(
     ]
 )
 _POINT_COLUMNS = "arrival, seq, step, value, time, series"
-_SUMMARY = partial(tuple.__new__, Summary)  # Summary._make of tuples, in a third of its time
+_SUMMARY = partial(tuple.__new__, Summary)  # as Summary._make, in a third of the time
 _SERIES = np.dtype([("series", "<u8")])
 _COUNT = np.dtype([("points", "<i8")])
 
@@ -56,7 +56,7 @@ def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list
             break
         its_keys = [key for (key,) in names]
         its = _infos(reading, [run], facts.series_of_keys(reading.conn, [run], its_keys))[run]
-        infos += [its[key] for key in its_keys if key in its]  # without those whose points never came
+        infos += [its[key] for key in its_keys if key in its]  # a series may have no points yet
         after = its_keys[-1]
         if len(its_keys) < limit:
             break
@@ -75,7 +75,9 @@ def last(
 
 
 def _infos(reading: Reading, runs: Sequence[str], series: Sequence[PlacedSeries]) -> dict[str, dict[str, SeriesInfo]]:
-    """Return what is pooled of some series of each run, by key: of a thousand series at once, all in arrays."""
+    """Return the SeriesInfo of each run by key, with the series of a key pooled. It computes in arrays, for a thousand
+    series at once.
+    """
     infos: dict[str, dict[str, SeriesInfo]] = {run: {} for run in runs}
     series = sorted(series)
     pairs: dict[tuple[int, str], int] = {}  # (which run, key): their number
@@ -140,7 +142,7 @@ def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summ
     n = len(parts)
 
     def extreme(columns: Sequence[NDArray[Any]], lowest: bool) -> NDArray[np.intp]:
-        """The row of each group with the lowest, or the highest, of these columns."""
+        """Return the row of each group in which these columns are the lowest, or the highest."""
         its = [column if column.dtype.kind == "f" else column.astype(np.int64) for column in columns]
         if lowest:  # of integers, ~ turns the order around without an overflow
             its = [-column if column.dtype.kind == "f" else ~column for column in its]

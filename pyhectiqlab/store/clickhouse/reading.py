@@ -23,15 +23,15 @@ from .recents import KeptRecents, Recents
 from .statements import ENDS, INFOS, STATS, STATS_COLUMNS, listed
 
 _COLUMNS = {ENDS: statements.ENDS_COLUMNS, INFOS: statements.INFOS_COLUMNS}
-LISTED_MAX = 2_000  # series that a query names; of more, all rows of the key are read
+LISTED_MAX = 2_000  # series that a query names; for more it reads all rows of the key
 
 
 @dataclass(frozen=True)
 class Part:
     """The points of a series in one build, or (build 0) those that are in none yet.
 
-    `shifts`: of the finest nodes, by axis; -1: there are none. Empty where infos were asked for. `points`: of those in
-    no build, where they are read already.
+    `shifts`: log2 of the width of the finest nodes, by axis; -1: there are none. Empty if infos were asked for.
+    `points`: the points in no build, if they have been read already.
     """
 
     build: int
@@ -56,7 +56,7 @@ class Reading:
     runs: RunNumbers
 
     def stats(self, key: str, series: NDArray[np.int64]) -> NDArray[Any]:
-        """Return STATS rows of at least these series of a key."""
+        """Return STATS rows of these series of a key, perhaps also of others."""
         where = f"key = {key_number(key)}"
         few = len(series) <= LISTED_MAX
         if few:
@@ -80,7 +80,7 @@ class Reading:
     def _summaries(
         self, keys: Collection[str], series: Collection[int], kind: np.dtype[Any]
     ) -> tuple[NDArray[Any], dict[int, Recents]]:
-        """The same; and for ENDS the recent points of each series, where they had to be read."""
+        """Return the rows; and for ENDS also the recent points of each series, if they had to be read."""
         recent: dict[int, Recents] = {}
         if not series:
             return statements.none(kind), recent
@@ -109,8 +109,8 @@ class Reading:
         return rows if few else rows[np.isin(rows["series"], ids.astype(np.uint64))], recent
 
     def series(self, wanted: Iterable[tuple[str, str]], ends: bool = False) -> dict[tuple[str, str], list[Series]]:
-        """Return every series that has points, by (run, key), sorted by (rank, attempt). `ends`: of their infos, only
-        where they begin and end, and how many points they have.
+        """Return every series that has points, by (run, key), sorted by (rank, attempt). `ends`: read only where they
+        begin and end and how many points they have, not the rest of their infos.
         """
         pairs = set(wanted)
         if not pairs:

@@ -1,4 +1,4 @@
-"""Batches made again of the points of many runs at once."""
+"""Batches made again of stored points, for many runs at once: what a move to another store appends."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Recents: points that are in no build yet, summarised as the rows of builds are, or as a chart shows them.
 
-There are few of them nearly always, of a key or of the runs on a page. Then they are read as they are and summarised
-here: what ClickHouse takes to understand the query that summarises them is several times what it takes to read them.
-A chart reads them once, for where its lines end and for its buckets.
+A key, or the runs on a page, nearly always have few of them. Then they are read as they are and summarised here: to
+understand a query that summarises them takes ClickHouse several times as long as to read them. A chart reads them once
+and computes from them both where its lines end and its buckets.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .client import ClickHouse
 from .facts import Counted
 from .statements import ENDS, INFOS, SERIES_NODE, STATS, SUMMARY, SUMS, listed
 
-KEPT_BYTES_MAX = 32 << 20  # of those that were read for charts: some 700,000 points
-_ENTRY_BYTES = 1000  # of an entry, without its points
-READ_MAX = 400_000  # of so many recent points of all series, some are read; else ClickHouse summarises them
+KEPT_BYTES_MAX = 32 << 20  # memory for points that were read for charts: some 700,000 points
+_ENTRY_BYTES = 1000  # memory of an entry beside its points
+READ_MAX = 400_000  # recent points of all series, up to which some are read; if there are more, ClickHouse summarises
 _POINT = np.dtype(
     [("series", "<u8"), ("step", "<i8"), ("seq", "<i8"), ("arrival", "<i8"), ("value", "<f8"), ("time", "<i8")]
 )
@@ -31,7 +31,7 @@ _COLUMNS = ", ".join(_POINT.names or ())
 
 
 class Recents(NamedTuple):
-    """Points that are in no build, in no order but that those of a series lie together."""
+    """Points that are in no build. Those of a series lie together; apart from that they are in no order."""
 
     series: NDArray[Any]
     step: NDArray[Any]
@@ -41,7 +41,7 @@ class Recents(NamedTuple):
     time: NDArray[Any]
 
     def of(self, first: int, behind: int) -> Recents:
-        """Return those rows."""
+        """Return the rows from `first` to before `behind`."""
         return Recents(*(column[first:behind] for column in self))
 
 
@@ -80,7 +80,7 @@ class KeptRecents:
         with self._lock:
             its = self._kept.get(name)
             if its is not None and its[0].block > counted.block:
-                return  # somebody who began later is done before us
+                return  # a thread that began later has already kept a newer state
             self._forget(name)
             self._kept[name] = counted, points
             self._bytes += _bytes_of(points)
@@ -94,7 +94,7 @@ class KeptRecents:
 
 
 def _goes_on(before: Counted, now: Counted) -> bool:
-    """Return whether all recent points of a state count in another one, as points that are recent."""
+    """Return whether all recent points of the state `before` are recent points of the state `now`, too."""
     same_windows = now.windows[: len(before.windows)] == before.windows
     return same_windows and before.block <= now.block and {b for b in now.out if b <= before.block} <= set(before.out)
 
@@ -145,7 +145,9 @@ def ends_of(points: Recents) -> tuple[NDArray[Any], dict[int, Recents]]:
 
 
 class Shown(NamedTuple):
-    """What is wanted of some points: places on an axis (None: all), steps below `cut`, in cells of 2^shift."""
+    """What is wanted of some points: those at places on an axis (None: all) and at steps below `cut`, summed up in
+    cells of 2^shift.
+    """
 
     by_step: bool
     low: int | None
@@ -171,14 +173,14 @@ def in_cells(some: Sequence[Recents], origins: Mapping[int, int], shown: Shown, 
     if sums:
         return _sums(x, points.value, shown.shift)
     if len(some) == 1:
-        order = np.argsort(x, kind="stable")  # fast: they came as a few parts that lie by step
+        order = np.argsort(x, kind="stable")  # fast, as they come in a few parts that are sorted by step
         groups = levels.groups_of(levels.cells(x[order], shown.shift))
     else:
         cell = levels.cells(x, shown.shift)
         order = np.lexsort((cell, points.series))
         groups = levels.groups_of(points.series.view(np.int64)[order], cell[order])
     step = points.step[order]
-    if (step[1:] > step[:-1]).all():  # then the other two columns say nothing of the order
+    if (step[1:] > step[:-1]).all():  # then the step alone gives the order
         last = order[np.append(groups[1:], len(order))[: len(groups)] - 1]
     else:
         last = order[levels.last_of_groups(groups, len(order), step, points.seq[order], points.arrival[order])]

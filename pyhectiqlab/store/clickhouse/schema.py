@@ -12,7 +12,7 @@ from .client import Address, ClickHouse
 SCHEMA_VERSION = 1
 BUILT = ("stored", "nodes", "summaries")  # a build is a partition of each
 
-# A point was answered once its insert is: it has to survive a power failure from then on.
+# The lab answers a client once the insert is answered, so points have to survive a power failure from then on.
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1"
 
 _POINT = """series UInt64 CODEC(Delta, ZSTD(1)),
@@ -71,7 +71,7 @@ STATEMENTS = (
             SELECT series, step, value, time FROM arrived WHERE has(now.2, window) AND NOT has(now.3, block)
         ) AS rows INNER JOIN names ON names.id = rows.series""",
 )
-# The first one. Of two labs that take an empty database at once, its comment says whose it is.
+# The first table. If two labs take an empty database at once, its comment says whose the database is.
 LAB = "CREATE TABLE IF NOT EXISTS lab (key String, value String) ENGINE = {engine} ORDER BY key COMMENT '{lab}'"
 
 

@@ -1,7 +1,7 @@
 """ShardedPointStore: the points of a lab on several ClickHouses that know nothing of each other, a shard for each run.
 
-Each shard is a ClickHousePointStore with tables of its own, in ClickHouse and in PostgreSQL. What is about one run
-asks its shard; what is about many asks all of theirs at once. README.md tells why.
+Each shard is a ClickHousePointStore with tables of its own, in ClickHouse and in PostgreSQL. A question about one run
+goes to its shard, one about many runs to all their shards at once (asking.py). README.md says why.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from .shards import register
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
 
-ASK_AGAIN_S = 1.0  # a shard that did not answer
-THREADS = 8  # that ask, for each shard
+ASK_AGAIN_S = 1.0  # between two questions to a shard that did not answer
+THREADS = 8  # for questions, for each shard
 
 
 class ShardedPointStore:
@@ -51,8 +51,9 @@ class ShardedPointStore:
     Args:
         places: addresses of ClickHouse, each with the name of its cluster, in any order. New ones are new shards.
 
-    The others are as those of a ClickHousePointStore. Where a shard does not answer, calls that are about its runs
-    raise, and others work: also `append`, whose batches on that shard are "refused".
+    The other arguments are those of a ClickHousePointStore. While a shard does not answer, calls about its runs raise
+    EngineAwayError at once, and other calls work. `append` works, too: the results of that shard's batches are
+    "refused".
 
     Raises ConfigurationError, NewerSchemaError, StoreError.
     """
@@ -87,7 +88,7 @@ class ShardedPointStore:
             stack.callback(watch.stop)
             self._asking = ThreadPoolExecutor(THREADS * len(places), "points of a shard")
             stack.callback(self._asking.shutdown)
-            # Of their own: what is appended does not wait for questions.
+            # A pool of its own, so that appends do not wait for questions.
             self._appending = ThreadPoolExecutor(len(places), "points for a shard")
             stack.callback(self._appending.shutdown)
             self._stack = stack.pop_all()
@@ -112,7 +113,9 @@ class ShardedPointStore:
             its.store.note_generation(generation)
 
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
-        """See PointStore. All shards at once, each as a ClickHousePointStore does. Raises where none took its part."""
+        """See PointStore. Blocks for one insert into each shard; they are made at once. Raises StoreError if no shard
+        took its part.
+        """
         self._check_open()
         if not batches:
             return []
@@ -235,7 +238,7 @@ class ShardedPointStore:
 
         by_shard = at_once(self._asking, read, list(where))
         both = [(where[number][line.place], number, line) for number, (_, its) in by_shard.items() for line in its]
-        both.sort(key=lambda one: one[0])  # lines of a selector are of one shard, and stay in their order
+        both.sort(key=lambda one: one[0])  # stable: the lines of a selector are on one shard and keep their order
         with_views = lines.with_views([line for _, _, line in both], query)
         numbers = [number for _, number, _ in both]
         drawn = {}
@@ -256,7 +259,9 @@ class ShardedPointStore:
         self._of(run).store.undelete(run)
 
     def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
-        """See PointStore. What is away is left for later; where a shard fails, the others are maintained first."""
+        """See PointStore. A shard that is away is left for later. If one fails, the others are maintained before this
+        raises.
+        """
         more, errors = False, []
         for its in self._shards.values():
             if its.away:
@@ -270,7 +275,7 @@ class ShardedPointStore:
         return more
 
     def work_left(self) -> WorkLeft:
-        left = [its.store.work_left() for its in self._shards.values()]  # mostly known without ClickHouse
+        left = [its.store.work_left() for its in self._shards.values()]  # PostgreSQL knows most of it
         return WorkLeft(sum(its.to_compact for its in left), sum(its.to_remove for its in left))
 
     def damage(self) -> list[str]:
@@ -301,7 +306,7 @@ class ShardedPointStore:
         return [number for number, its in self._shards.items() if not its.away] or list(self._shards)
 
     def _numbers(self, runs: Iterable[str]) -> dict[str, int]:
-        """Return the shard of each run; of one that is on none, any."""
+        """Return the shard of each run; for a run without points, any shard."""
         self._check_open()
         runs = list(runs)
         placed = self._places.of_runs(runs)

@@ -1,7 +1,7 @@
 """Shards: which of several addresses of ClickHouse is which part of a lab's points.
 
-PostgreSQL knows the shards by numbers, with the id that their tables in ClickHouse bear, and where they were last. So
-addresses may be named in any order, may change, and new ones may be added. One that is missing is refused.
+PostgreSQL has a number for each shard, the id that its tables in ClickHouse bear, and its last address. So addresses
+may be named in any order, may change, and new ones may be added. If one is missing, the lab refuses to start.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ Table(
     Column("place", Words, nullable=False),  # HOST:PORT/DATABASE, where it was last; "": nobody noted that
 )
 
-# A lab that does not know of the other shards would put new runs, and what comes of runs on other shards, on its own.
+# Keeps out a lab that does not know of the other shards: it would put all new runs, and new points of runs that are on
+# other shards, on the one shard that it knows.
 _GUARD = """CREATE OR REPLACE FUNCTION {main}.points_is_placed() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE its_shard bigint;
     BEGIN
@@ -60,7 +61,7 @@ class Shard(NamedTuple):
 
 
 def known_shards(conn: Connection) -> list[Known]:
-    """Return the shards of a lab's points, one where they are on none of several; none where there are no tables."""
+    """Return the shards of a lab's points: one if they are in one place, none if there are no tables."""
     if not inspect(conn).has_table("points_lab"):
         return []
     if inspect(conn).has_table("points_shards"):
@@ -86,7 +87,7 @@ def matched(addresses: Sequence[str], known: Sequence[Known]) -> list[Shard]:
         raise ConfigurationError(f"--points names {twice} twice: name each shard once.")
     looks = [_look(address) for address in addresses]
     by_id = {its.id: its for its in known}
-    by_place: dict[int, Known] = {}  # by which address
+    by_place: dict[int, Known] = {}  # index of the address → its shard
     for n, (its_id, _) in enumerate(looks):
         if its_id:
             if its_id not in by_id:
@@ -94,7 +95,8 @@ def matched(addresses: Sequence[str], known: Sequence[Known]) -> list[Shard]:
             if by_id[its_id] in by_place.values():
                 raise ConfigurationError(f"--points names {places[n]} twice, by two names: name each shard once.")
             by_place[n] = by_id[its_id]
-    # What does not answer, or is empty: the one that was there; else, in order, those that nothing else is.
+    # An address that does not answer, or whose tables are missing, is the shard that was there last; otherwise, in
+    # order, one of the shards that no other address is.
     for n, place in enumerate(places):
         there = next((its for its in known if its.place == place and its not in by_place.values()), None)
         if n not in by_place and there is not None:
@@ -131,7 +133,7 @@ def _look(address: str) -> tuple[str, str]:
 
 
 def assigned(addresses: Sequence[str], its_facts: Facts) -> list[Shard]:
-    """As `matched`, of what PostgreSQL knows now."""
+    """Return what `matched` does, compared with what PostgreSQL knows now."""
     with its_facts.reading() as conn:
         known = known_shards(conn)
     return matched(addresses, known)
@@ -153,7 +155,9 @@ def look(addresses: Sequence[str], facts_place: str, generation: str) -> list[Sh
 
 
 def register(addresses: Sequence[str], its_facts: Facts) -> list[Shard]:
-    """As `matched`, and note new shards, and where each is. Labs do this one after the other."""
+    """Return what `matched` does, and note new shards and the address of each. One lab does this at a time; others
+    wait.
+    """
     its_facts.of_shard(1).prepare()
     with its_facts.writing() as conn:
         exclude(conn, "shards of points", for_ever=True)
@@ -176,8 +180,8 @@ def register(addresses: Sequence[str], its_facts: Facts) -> list[Shard]:
 
 
 def _begin(conn: Connection, first: Known) -> None:
-    """Have points that are in one place be the first shard of several. Labs that know of it alone go on with the runs
-    that they have, and get no new ones.
+    """Make points that are in one place the first shard of several. Labs that know only that place go on with the runs
+    that are there, but cannot add new ones.
     """
     for tables in (metadata, placing.metadata):
         tables.create_all(conn)

@@ -12,11 +12,11 @@ from ..points import Axis
 from .facts import Counted
 
 AXES: tuple[Axis, ...] = ("step", "time", "relative")
-LEVEL_SHIFT = 2  # a node of the next level covers 2^2 of this one
-TOP_NODES = 16  # a level of at most so many is the last
+LEVEL_SHIFT = 2  # a node of the next level covers 2^LEVEL_SHIFT nodes of this one
+TOP_NODES = 16  # a level of at most so many nodes is the coarsest
 
 _FINITE = "isFinite(value)"
-_SCALED = "value / toFloat64(18446744073709551615)"  # exactly 2^64: see levels.SUM_SCALE
+_SCALED = "value / toFloat64(18446744073709551615)"  # the literal rounds to exactly 2^64: see levels.SUM_SCALE
 
 
 def _order(step: str, seq: str, arrival: str) -> str:
@@ -33,7 +33,7 @@ def _unsigned(number: str) -> str:
 
 
 def _signed(number: str) -> str:
-    """Return what `_unsigned` was made of."""
+    """Return the int64 that `_unsigned` was given."""
     return f"reinterpretAsInt64(bitXor({number}, 9223372036854775808))"
 
 
@@ -45,7 +45,7 @@ def _of_order(order: str) -> tuple[str, str, str]:
 
 def _value_order(value: str, step: str) -> str:
     """Return one number by which values are in their order, and equal ones in that of `step`, a uint64."""
-    bits = f"reinterpretAsUInt64({value} + 0.)"  # + 0: there is but one 0
+    bits = f"reinterpretAsUInt64({value} + 0.)"  # + 0. makes -0.0 and 0.0 the same
     bits = f"if({value} + 0. < 0, bitNot({bits}), bitXor({bits}, 9223372036854775808))"
     return f"bitOr(bitShiftLeft(toUInt128({bits}), 64), toUInt128({step}))"
 

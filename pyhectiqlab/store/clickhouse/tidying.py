@@ -38,7 +38,9 @@ class Tidier:
         self._publish_at = self._sweep_at = 0.0  # monotonic
 
     def step(self) -> bool:
-        """Do one thing, where no other process is at it. Return whether something was done."""
+        """Do the next thing that is due, unless another process is at it. Return whether something was done. Blocks as
+        long as that takes.
+        """
         appending.settle_left(self._facts, self._clickhouse, self._sizes.settle_s)
         with self._alone("tidying") as held:
             if held is None:
@@ -62,14 +64,14 @@ class Tidier:
 
     @contextmanager
     def _alone(self, work: str) -> Iterator[Connection | None]:
-        """A transaction that keeps others from the same work until its end; None: another one has it."""
+        """Give a transaction that keeps others from the same work until its end; None: another process is at it."""
         with self._facts.writing() as held:
             held.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             lock = "SELECT pg_try_advisory_xact_lock(hashtextextended(:work, 0))"
             yield held if facts.one(held, lock, work=self._facts.lock_of(f"points {work}")) else None
 
     def _end_unfinished(self, _held: Connection) -> bool:
-        """Whoever began these builds is dead, since the lock is ours."""
+        """End builds that were begun and not finished. Their processes are dead, since this one holds the lock."""
         with self._facts.writing() as conn:
             ended = f"UPDATE points_builds SET state = {ENDED}, changed = now() WHERE state = {BUILDING}"
             return facts.run(conn, ended) > 0
@@ -94,7 +96,7 @@ class Tidier:
 
     def _close_window(self) -> None:
         with self._facts.writing() as conn:
-            # Whoever notes a block keeps the row until the block is seen.
+            # Whoever notes a block holds the window's row until the block is visible.
             row = conn.execute(
                 text(f"SELECT id FROM points_windows WHERE state = {OPEN} ORDER BY id DESC LIMIT 1 FOR UPDATE")
             ).one()
@@ -153,7 +155,7 @@ class Tidier:
         for table in ("arrived", *TABLES_OF_BUILDS):
             self._clickhouse.do(f"DELETE FROM {table} WHERE series IN {listed(ids)}")
         crashpoints.passing("points.purged")
-        # Whoever appends keeps this row, and looks up its series anew once it changed.
+        # Whoever appends holds this row, and looks up its series again once it has changed.
         facts.run(held, "UPDATE points_lab SET value = CAST(CAST(value AS bigint) + 1 AS text) WHERE key = 'purges'")
         facts.run(held, "DELETE FROM points_series WHERE id = ANY(:ids)", ids=ids)
         return True

@@ -106,8 +106,7 @@ class Facts:
         self.schema, self._of_shard = "", False
 
     def of_shard(self, number: int) -> Facts:
-        """Return the facts of one shard of several, which has tables of its own. To close these facts closes them, too.
-        """
+        """Return the facts of one shard of several, which has tables of its own. They are closed with these."""
         its = copy.copy(self)
         its._of_shard = True
         if number > 1:  # a lab of one address that gets a second one keeps its tables where they are

@@ -1,7 +1,7 @@
-"""The writer thread: the only one that changes the stores. It takes all that waits (waiting_jobs.py), commits once, and
-answers all.
+"""The writer thread: the only one that changes the stores. It commits all that waits at once, and answers all.
 
-Between commits it lets the PointStore compact: shortly when there is much to do, longer when there is nothing.
+What waits, and how long to gather it, is in waiting_jobs.py. Between commits the writer lets the PointStore compact:
+shortly when there is much to do, longer when there is nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The BlobStore in a folder: `ab/cd/<digest>` for blobs, `uploads/<id>` for unfinished uploads.
 
 An upload is one file that grows. At its end it is synced, compared with its digest and renamed. So a name below `ab/cd`
-always means a whole blob. The digest is computed while the bytes arrive. Only if the process that received the
-beginning is gone, the file is read once more.
+always means a whole blob. The digest is computed while the bytes arrive. The file is read once more only if the process
+that received the beginning is gone.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class FolderUpload:
             if self._closed:
                 raise ValueError("the upload is closed")
             while view:
-                n = os.write(self._fd, view)  # a disk that fills up takes a part first
+                n = os.write(self._fd, view)  # a disk that becomes full writes a part first
                 if self._hash is not None:
                     self._hash.update(view[:n])
                 self._offset += n

@@ -38,7 +38,7 @@ class SharedFolder(FolderBlobStore):
         super().__init__(folder / "blobs")
 
     def note_generation(self, generation: str) -> None:
-        """Make the folder that of this generation of its lab. Raises StoreError."""
+        """Note in the folder that it is of this generation of its lab. Raises StoreError."""
         with _errors(self._marks):
             (self._marks / GENERATION).unlink(missing_ok=True)
             with contextlib.suppress(FileExistsError):
@@ -51,7 +51,7 @@ def look(folder: Path, lab: str, generation: str = "", has_files: bool = False) 
     Args:
         lab: the lab's id.
         generation: of the lab; "": any.
-        has_files: whether the lab has files, which therefore have to be there.
+        has_files: whether the lab's rows name files, so that the folder must not be empty.
 
     Raises ConfigurationError where it is another lab's, or another generation's; StoreError where it cannot be read, or
     is empty and should not be.

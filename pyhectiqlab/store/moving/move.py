@@ -3,8 +3,9 @@
 Files come first: they may be copied while the lab runs. Once it is stopped, rows and points follow. Then all of it is
 read on both sides and compared. Only then is the new place a lab, and the old one says where it went.
 
-Whatever ends it in between, it goes on when it is called again: the target bears a mark until all is compared, and no
-lab starts on it. The lab's id and its generation stay: links and keys are good, and clients find what they sent.
+If a move ends early, for whatever reason, it goes on when it is called again. Until all is compared the target bears a
+mark, and no lab starts on it. The lab keeps its id and its generation, so links and keys stay good, and clients find
+what they sent.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from ..sql.meta_store import SqlMetaStore
 from ..storage import Storage
 from . import points, rows
 
-MOVING = "moving from"  # value of a lab that is not whole yet: the place that it is moved from
-MOVED = "moved to"  # value of a lab that was moved: where to
+MOVING = "moving from"  # name of a lab value: the place that this lab, which is not whole yet, is moved from
+MOVED = "moved to"  # name of a lab value: the place that this lab was moved to
 BLOCK_BYTES = 1 << 20
 Progress = Callable[[str], None]
 
@@ -64,7 +65,7 @@ def refuse_moved(storage: Storage) -> None:
 
 
 def forget(storage: Storage) -> None:
-    """Have a lab that was moved be one again."""
+    """Forget that a lab was moved, so that it may run again."""
     with _meta(storage).writing() as tx:
         tx.conn.execute(delete(lab).where(lab.c.key == MOVED))
 
@@ -89,7 +90,7 @@ def move(source: Storage, open_target: Callable[[], Storage], progress: Progress
         if _runs(source):
             return Moved(False, 0, 0, 0, files, 0.0)
         _mark(source, str(target.place))
-        if _runs(source):  # it started meanwhile
+        if _runs(source):  # a lab was started while files were copied
             forget(source)
             return Moved(False, 0, 0, 0, files, 0.0)
         files = _copy_files(source, target, progress)
@@ -123,7 +124,7 @@ def _begin(source: Storage, target: Storage) -> None:
 
 
 def _copy_lab_values(source: Storage, target: Storage, moving: bool) -> None:
-    """Make the values of the lab those of the source. `moving`: they are not all that is to come."""
+    """Copy the lab values of the source. `moving`: keep the mark of a move, as there is more to copy."""
     with _meta(source).reading() as view:
         values = {row.key: row.value for row in view.conn.execute(select(lab)) if row.key not in (MOVED, MOVING)}
     if moving:

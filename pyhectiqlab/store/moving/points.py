@@ -33,8 +33,9 @@ def copy(
     target: PointStore,
     progress: Callable[[int], None] = lambda points: None,
 ) -> int:
-    """Copy the points of these runs, and the cursors of their writers. Return how many points there are. What a copy
-    that was interrupted brought is known. Takes the memory of some hundred thousand points. Raises StoreError.
+    """Copy the points of these runs, and the cursors of their writers. Return how many points there are. Copies nothing
+    twice that an interrupted copy has brought already. Takes the memory of some hundred thousand points. Blocks until
+    all are copied. Raises StoreError.
     """
     total = 0
     for group in _grouped(batch for some in _parts(runs, RUNS_AT_ONCE) for batch in source.batches_of(some)):
@@ -90,8 +91,8 @@ def _parts(items: Sequence[Any], n: int) -> Iterator[Sequence[Any]]:
 
 
 def digests(store: PointStore, runs: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """Return of each run that has points how many, and a SHA-256 of them all: of its batches in order of arrival, with
-    their writers and where the time of their attempts is 0.
+    """Return for each run that has points how many there are, and a SHA-256 of its batches in order of arrival, with
+    their writers and the time 0 of their attempts.
     """
     running: dict[str, tuple[int, hashlib._Hash]] = {}
     for batch in store.batches_of(runs):

@@ -22,7 +22,7 @@ def is_empty(conn: Connection) -> bool:
 
 
 def copy(source: Connection, target: Connection, progress: Callable[[str], None]) -> None:
-    """Make the target's rows those of the source, in the transactions of both."""
+    """Replace the target's rows by those of the source, within the given transactions of both."""
     for table in reversed(TABLES):
         target.execute(delete(table))
     for table in TABLES:

@@ -46,12 +46,13 @@ class S3BlobStore:
         self._hashes: OrderedDict[str, Hashed] = OrderedDict()  # upload → its parts, their hash
 
     def claim(self, lab: str, generation: str = "", has_files: bool = False) -> None:
-        """Make the prefix this lab's own, or find that it is: two labs in one prefix would remove each other's files.
+        """Note in the bucket that the prefix is this lab's, or see that it is: two labs in one prefix would remove each
+        other's files.
 
         Args:
             lab: the lab's id.
             generation: of the lab; "": any.
-            has_files: whether the lab has files, which therefore have to be there.
+            has_files: whether the lab's rows name files, so that the prefix must not be empty.
 
         Raises ConfigurationError where it is another lab's, or another generation's; StoreError, also where it is empty
         and should not be.
@@ -65,8 +66,8 @@ class S3BlobStore:
             self.note_generation(generation)
 
     def look(self, lab: str, generation: str, has_files: bool = False) -> None:
-        """Find out whether this lab may have the prefix, and write there. What it writes, it removes. Raises as
-        `claim`.
+        """Find out whether this lab may have the prefix, and may write there. Leaves nothing behind. Raises what
+        `claim` raises.
         """
         self._look(lab, generation, has_files)
         with suppress(NoRoomError):
@@ -74,7 +75,7 @@ class S3BlobStore:
             self.bucket.remove(self.bucket.key(PROBE))
 
     def note_generation(self, generation: str) -> None:
-        """Make the prefix that of this generation of its lab. Raises StoreError."""
+        """Note in the bucket that the prefix is of this generation of its lab. Raises StoreError."""
         self._note(GENERATION, generation)
 
     def _look(self, lab: str, generation: str, has_files: bool = False) -> tuple[str, str]:
@@ -133,7 +134,7 @@ class S3BlobStore:
         self.bucket.remove_parts(upload)
 
     def _give_back(self, upload: str, hashed: Hashed | None) -> None:
-        """The upload is closed. `hashed`: its full parts and their digest so far."""
+        """Take back the digest of an upload that is closed. `hashed`: its full parts and their digest so far."""
         with self._lock:
             self._open.discard(upload)
             if hashed is not None and hashed[0]:

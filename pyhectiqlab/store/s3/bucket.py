@@ -1,4 +1,4 @@
-"""Bucket: the objects below the prefix of a store: what they are called, and all that is done to them."""
+"""Bucket: the objects below the prefix of a store, their names, and all that is done to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .client import MissingError, S3Client
 from .parts import Chain, Part, Sizes, chain, part_of
 from .settings import S3Settings
 
-AT_ONCE = 8  # calls of one kind: parts that are joined, read back or removed
+AT_ONCE = 8  # parts that are joined, read back or removed at the same time
 UPLOAD_ID = re.compile(r"[0-9a-z]{1,64}")
 
 
@@ -74,7 +74,7 @@ class Bucket:
         self.remove(self.upload_key(upload) + part.name)
 
     def remove_parts(self, upload: str) -> None:
-        """Give back all that an upload has, also what other processes sent for it."""
+        """Remove all parts of an upload, also those that other processes sent."""
         list(self.pool.map(self.remove, [key for key, _ in self.parts(upload)]))
 
     def join(self, upload: str, parts: Sequence[Part], tail: bytes, digest: str) -> None:
@@ -148,7 +148,9 @@ class Bucket:
         )
 
     def put_new(self, key: str, data: bytes) -> None:
-        """Make an object, unless it is there. (Where a server knows no such condition, two at once may both do so.)"""
+        """Make an object, unless it is there. (If the server does not know this condition, two processes that call this
+        at once may both write.)
+        """
         try:
             self.client.s3.put_object(
                 Bucket=self.client.bucket, Key=key, IfNoneMatch="*", **self.client.body(data), **self.client.encryption

@@ -25,7 +25,7 @@ TRIES = 3
 CONNECTIONS_MAX = 32
 DOWN_S = 2.0  # after a failure to reach the server, calls fail at once for so long
 PROBE_S = 15.0  # … or while one call tries whether it is back
-REGION = "us-east-1"  # of servers that know no regions
+REGION = "us-east-1"  # for servers that have no regions
 RIGHTS = (
     "s3:GetObject, PutObject, DeleteObject, AbortMultipartUpload, and on the bucket ListBucket, "
     "ListBucketMultipartUploads"
@@ -56,8 +56,9 @@ class S3Client:
     """For several threads. Every call blocks on the network, for at most about TRIES × READ_TIMEOUT_S, and raises
     StoreError.
 
-    `s3`: botocore's client; call it inside `errors()`. `signing`: one that knows the server as others reach it.
-    `first`: what is still to be done before any call, such as a look whose bucket it is; each call tries it.
+    `s3`: botocore's client; call it inside `errors()`. `signing`: a client with the address by which others reach the
+    server. `first`: what has to be done before any other call, such as to look whose bucket it is; each call tries it
+    until it has succeeded.
     """
 
     def __init__(self, settings: S3Settings) -> None:
@@ -120,7 +121,7 @@ class S3Client:
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Raise failures as StoreError, and what is not there as MissingError. While the server is out of reach, fail
-        at once: threads that wait for it would be missing elsewhere.
+        at once, as threads of the lab that wait for it could do nothing else.
         """
         if self.first is not None:
             self._do_first()

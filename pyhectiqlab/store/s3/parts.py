@@ -2,10 +2,10 @@
 
 Their names and sizes are all that a process has to know of the upload. No I/O.
 
-Part number k is full if it has exactly `full_bytes(k)` bytes; a shorter one is a tail, behind which nothing follows.
-An object is never replaced: another process that receives the same bytes writes another object of the same number. Of
-these every process chooses the same, a full one before a tail, a longer tail before a shorter one. So what one process
-acknowledged, all find, and the offset never falls.
+Part number k is full if it has exactly `full_bytes(k)` bytes. A shorter one is a tail, and nothing comes after it. An
+object is never replaced: another process that receives the same bytes writes another object of the same number. Of
+several, all processes choose the same one: a full part before a tail, a longer tail before a shorter one. So every
+process knows all that any process acknowledged, and the offset never goes down.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 PART_BYTES = 8 << 20  # a file's piece in one request of our client; S3 takes no less than 5 MiB
-GROWS_EVERY = 1000  # S3 joins at most 10,000 parts: each thousand are larger than the thousand before
+GROWS_EVERY = 1000  # S3 joins at most 10,000 parts, so each thousand parts are larger than the thousand before
 PARTS_MAX = 10_000
 
 
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the parts are. Uploads that are under way begin anew where it is changed.
+    """How large the parts are. After a change, uploads that are under way begin anew.
 
     Attributes:
         part: bytes of each of the first GROWS_EVERY parts.
@@ -58,7 +58,7 @@ class Chain:
     """What an upload has: full parts without a gap, and perhaps a tail.
 
     Attributes:
-        passed: other tails of the tail's number, which are shorter.
+        passed: shorter tails of the same number, which are not used.
     """
 
     full: tuple[Part, ...]

@@ -10,13 +10,14 @@ from typing import Any
 from ...errors import StoreError
 from .client import UNREACHED, MissingError, S3Client
 
-TRIES = 4  # without a byte in between
+TRIES = 4  # in a row that bring no byte
 PAUSE_S = 0.5
 
 
 class S3File(io.RawIOBase):
-    """For one thread. If the connection breaks, or the server has closed it as the reader was slow, it goes on where it
-    was: a blob never changes. Raises StoreError where that fails, also if the blob is gone meanwhile.
+    """The bytes of a blob, for one thread. If the connection breaks, or the server closes it because the reader is
+    slow, reading goes on at the same place, as a blob never changes. Raises StoreError if that fails, or the blob is
+    gone.
     """
 
     def __init__(self, client: S3Client, key: str, start: int, digest: str) -> None:

@@ -92,16 +92,16 @@ class S3Settings:
 
     @property
     def name(self) -> str:
-        """The bucket as people name it."""
+        """Return the name of the bucket for messages."""
         return f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
 
     @property
     def server(self) -> str:
-        """The server as people name it."""
+        """Return the name of the server for messages."""
         return self.endpoint or "S3"
 
     def key(self, name: str) -> str:
-        """Return the key of what lies below the prefix."""
+        """Return the key of an object below the prefix."""
         return f"{self.prefix}/{name}" if self.prefix else name
 
     def credentials(self) -> tuple[str, str] | None:

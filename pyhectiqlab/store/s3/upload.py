@@ -27,17 +27,18 @@ AHEAD = 4  # parts that are read back at once
 
 
 class S3Upload:
-    """A BlobUpload. What is less than a part waits in memory until `keep` or `close`, which make an object of it.
+    """A BlobUpload. Bytes that do not fill a part wait in memory until `keep` or `close`, which make an object of them.
 
-    The digest of full parts is computed as they pass, as long as all of them passed here. Otherwise `verify` reads them
-    back, once: no library lends out the state of a SHA-256, and what S3 knows are digests of parts.
+    The digest of full parts is computed while they pass, if this process receives all of them. Otherwise `verify` reads
+    them back, once: the state of a SHA-256 cannot be handed from one process to another, and S3 has digests of parts
+    only.
     """
 
     def __init__(
         self, bucket: Bucket, upload: str, hashed: Hashed | None, give_back: Callable[[str, Hashed | None], None]
     ) -> None:
-        """`hashed`: what this process knows of it. `give_back`: called when it is closed, likewise. Raises MissingError
-        where another process changes the upload now.
+        """`hashed`: the full parts whose digest this process has, and that digest. `give_back`: called with the same
+        when the upload is closed. Raises MissingError if another process changes the upload at this moment.
         """
         chain = bucket.chain(upload)
         self._bucket, self._upload, self._give_back = bucket, upload, give_back
@@ -90,8 +91,8 @@ class S3Upload:
         self._tails = [part]
 
     def _forget_tails(self) -> None:
-        """Give back tails that another part has the bytes of."""
-        with suppress(StoreError):  # they go with the upload, at the latest
+        """Remove tails whose bytes another part has."""
+        with suppress(StoreError):  # they are removed with the upload at the latest
             for part in self._tails:
                 self._bucket.remove_part(self._upload, part)
         self._tails = []
@@ -159,7 +160,7 @@ class S3Upload:
         self._waiting.clear()
         self._full, self._tails, self._sent, self._kept = [], [], 0, 0
         self._hash = hashlib.sha256()
-        with suppress(StoreError):  # what stays is swept
+        with suppress(StoreError):  # `sweep` removes what is left
             self._bucket.remove_parts(self._upload)
 
     def close(self) -> None:

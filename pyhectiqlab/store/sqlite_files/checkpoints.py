@@ -1,8 +1,8 @@
 """Checkpoints of a database in WAL mode: what its log holds goes into the database, with the checksums of its pages.
 
-SQLite makes checkpoints by itself where it is not told otherwise; then nobody would know which pages have changed.
-Whoever opens the database for writing sets PRAGMA wal_autocheckpoint = 0, calls `after_commit`, and `before_close`:
-SQLite writes the rest of the log into the database when the last connection is closed.
+SQLite makes checkpoints by itself unless it is told not to, and then nobody knows which pages have changed. So whoever
+opens the database for writing sets PRAGMA wal_autocheckpoint = 0, and calls `after_commit` and `before_close`. (SQLite
+writes the rest of the log into the database when the last connection is closed.)
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _CHECKPOINT = (
 
 
 class Checkpoints:
-    """Of one database, which is there already, by the thread that writes it. What was committed is durable without a
-    checkpoint, so none but `attempt` and the constructor raise anything.
+    """The checkpoints of one database, which has to be there. Call it from the thread that writes the database. What
+    was committed is durable without a checkpoint, so only `attempt` and the constructor raise anything.
 
     Args:
-        frames: make one when the log has so many.
+        frames: make a checkpoint when the log has so many frames.
     """
 
     def __init__(self, database: Path, frames: int = 1000) -> None:
@@ -46,7 +46,7 @@ class Checkpoints:
             self._due = frames + self._frames // 4  # where the log was not begun anew, somebody still reads it
 
     def make(self, connection: sqlite3.Connection) -> None:
-        """Outside a transaction."""
+        """Make a checkpoint as far as readers let it. Call it outside a transaction. Raises nothing."""
         try:
             self.attempt(connection)
         except (OSError, *SQLITE_ERRORS) as e:
@@ -54,8 +54,8 @@ class Checkpoints:
             log.warning("%s: its log could not be written into it (%s); it grows until it can be", self._database, why)
 
     def attempt(self, connection: sqlite3.Connection) -> bool:
-        """As `make`. Return whether all of the log is in the database: not where somebody reads an earlier state.
-        Raises OSError, sqlite3.Error.
+        """Make a checkpoint. Return whether all of the log is in the database; it is not while somebody reads an
+        earlier state. Raises OSError, sqlite3.Error.
         """
         try:
             with self._sums.held() as held:
@@ -71,11 +71,11 @@ class Checkpoints:
             self.make(connection)
 
     def wrong_pages(self, go_on: Callable[[], bool]) -> list[int]:
-        """See Sums.wrong. From any thread. Raises OSError."""
+        """See Sums.wrong. May be called from any thread. Raises OSError."""
         return self._sums.wrong(go_on)
 
     def close(self) -> None:
-        """Once this process has no connection to the database."""
+        """Close the file of sums. Call it once this process has no connection to the database."""
         self._sums.close()
 
     def _length(self) -> int:

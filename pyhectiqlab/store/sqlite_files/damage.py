@@ -1,4 +1,4 @@
-"""What of a database is not as it was written, told from its files: by a lab that starts, a backup, a check.
+"""What of a database is not as it was written, found by reading its files: for a lab that starts, a backup, a check.
 
 All of it is looked at before SQLite opens the database: SQLite takes a damaged log away as it opens it.
 """
@@ -17,9 +17,11 @@ _NAMED_MAX = 5
 
 
 def look(database: Path, complete: bool = True) -> list[str]:
-    """A sentence for each thing. Reads everything; this process has no connection to the database. Raises OSError.
+    """Return a sentence for each thing that is damaged. Reads everything, and blocks for as long as that takes. Call it
+    while this process has no connection to the database. Raises OSError.
 
-    complete: note the sums of pages that have none, so that they are checked the next time.
+    Args:
+        complete: note the sums of pages that have none, so that they are checked the next time.
     """
     if not database.exists():
         return []
@@ -49,7 +51,7 @@ def named(database: Path, pages: Sequence[int]) -> list[str]:
 
 
 def keep_damaged_log(database: Path) -> Path:
-    """A copy of the log, which SQLite is about to take away. Raises OSError."""
+    """Copy the log, because SQLite is about to remove it. Raises OSError."""
     log = wal.log_of(database)
     copy = log.with_name(f"{log.name}.damaged-{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}")
     shutil.copyfile(log, copy)

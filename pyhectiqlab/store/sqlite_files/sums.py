@@ -6,10 +6,10 @@ whenever the power fails; a page without one is not checked.
 
     b"HLSUMS1\\n" · page size uint32 · busy uint32 · time int64 · for each page: crc uint32 · crc ^ 0x5A5A5A5A uint32
 
-All numbers are little-endian. 0 and 0: no sum. The CRC-32 comes twice, since a bit may flip here, too: where the two
-differ, the sum counts for none. `time` is when the database was last written, in nanoseconds since 1970, as its file
-says; busy is 1 in the middle of a checkpoint. Where it is 0 and the times differ, another program has written the
-database, or copied it: then no sum counts.
+All numbers are little-endian. 0 and 0 mean that there is no sum. The CRC-32 is there twice, since a bit may flip here,
+too: if the two differ, the page has no sum. `time` is the modification time of the database's file, in nanoseconds
+since 1970; busy is 1 in the middle of a checkpoint. If busy is 0 and the times differ, another program has written or
+copied the database, and no sum counts.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def sums_of(database: Path) -> Path:
 class Sums:
     """Safe for several threads and processes: each step holds a lock on the file. Raises OSError.
 
-    SQLite has locks on the database, and closing any descriptor of it gives up those of the whole process. So `close`
-    only once this process has no connection to the database.
+    SQLite has locks on the database, and to close any descriptor of it gives up the locks of the whole process. So call
+    `close` only once this process has no connection to the database.
     """
 
     def __init__(self, database: Path) -> None:
@@ -55,7 +55,9 @@ class Sums:
 
     @contextmanager
     def held(self) -> Iterator[Held]:
-        """Nobody else makes a checkpoint, or reads or changes the sums. Makes the file."""
+        """Hold the lock: nobody else makes a checkpoint, or reads or changes the sums. Makes the file if it is missing.
+        Blocks while another process holds the lock.
+        """
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -80,7 +82,7 @@ class Sums:
             held.note(held.without_sum(pages))
 
     def _steps(self, go_on: Callable[[], bool] = lambda: True) -> Iterator[tuple[Held, Numbers]]:
-        """Yield all pages, some at a time: a checkpoint may come in between."""
+        """Yield all pages, some at a time, so that others can make a checkpoint in between."""
         first, more = 1, True
         while more:
             with self.held() as held:
@@ -109,7 +111,7 @@ class Held:
         return os.fstat(self._database).st_size // self._page_bytes
 
     def some_from(self, first: int) -> Numbers:
-        """Numbers of the next pages of the database, none behind its end."""
+        """Return the numbers of the next pages of the database; none behind its end."""
         return np.arange(first, min(first + _AT_ONCE, self._pages + 1), dtype=np.int64)
 
     def without_sum(self, pages: Numbers) -> Numbers:
@@ -123,7 +125,7 @@ class Held:
         return [int(page) for page in pages[known][differ]]
 
     def forget(self, pages: Numbers) -> None:
-        """Durably: these pages are going to be written."""
+        """Forget the sums of pages that are going to be written. That is durable on return."""
         pages = pages[self._known(self._sums_at(pages))]
         self._write_head(busy=True)
         for first, last in _rows(pages):
@@ -131,7 +133,7 @@ class Held:
         os.fsync(self._fd)
 
     def drop(self) -> None:
-        """Forget all sums, where `forget` failed: this needs no room on the disk."""
+        """Forget all sums. This needs no room on the disk: call it if `forget` failed."""
         os.ftruncate(self._fd, 0)
 
     def note(self, pages: Numbers) -> None:
@@ -146,8 +148,8 @@ class Held:
             os.pwrite(self._fd, packed[at : last * _SUM.itemsize], _place(int(pages[first])))
 
     def done(self) -> None:
-        """No checkpoint is in progress, and the database is as it will stay until the next one."""
-        os.fsync(self._database)  # its time, too
+        """Note that no checkpoint is in progress, and that the database stays as it is until the next one."""
+        os.fsync(self._database)  # also makes its modification time durable
         self._write_head(busy=False)
 
     def _write_head(self, busy: bool) -> None:

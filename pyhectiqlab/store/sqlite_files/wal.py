@@ -1,10 +1,11 @@
 """The log of a database in WAL mode, read as a file: which pages it holds, how long it is, and whether it is whole.
 
-SQLite goes by its own checksum of each frame and takes the first wrong one for the end of the log. That is right for
-what a power failure cut off. But a bit that flips in the middle takes away transactions that were durable, and SQLite
-does not say so. The frames behind tell: a transaction is begun only once the one before it was synced.
+SQLite compares each frame with its checksum and takes the first wrong one for the end of the log. That is right if a
+power failure cut the log off. But if a bit flips in the middle, transactions that were durable are lost, and SQLite
+does not say so. The frames behind the damage show which of the two it was: a transaction begins only once the one
+before it was synced.
 
-The index beside the log would say more, but SQLite has locks on it, which closing any descriptor of it gives up.
+The index beside the log would say more, but SQLite has locks on it, and to close any descriptor of it gives them up.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 Words = NDArray[np.uint32]
 
 _HEAD_WORDS, _FRAME_WORDS = 8, 6
-_MAGIC = 0x377F0682  # its last bit is set where the words of checksums are big-endian
+_MAGIC = 0x377F0682  # the last bit is set if the words of checksums are big-endian
 _PAGE, _COMMIT, _SALT, _SUM = 0, 1, slice(2, 4), slice(4, 6)  # in the head of a frame
 _HEAD_BYTES = 4 * _HEAD_WORDS
 
@@ -52,7 +53,7 @@ def frames(database: Path) -> int:
 
 
 def pages(database: Path, n: int) -> NDArray[np.int64]:
-    """The numbers of the pages that the first n frames of the log hold, sorted. Raises OSError."""
+    """Return the numbers of the pages that the first n frames of the log hold, sorted. Raises OSError."""
     if not n:
         return np.empty(0, np.int64)
     fd = os.open(log_of(database), os.O_RDONLY | os.O_CLOEXEC)
@@ -91,7 +92,7 @@ def _frame_bytes(head: bytes) -> int:
 
 
 def _words(path: Path) -> Words:
-    """The log as big-endian words; none where it holds no frame."""
+    """Return the log as big-endian words; no words if it holds no frame."""
     try:
         while True:
             words = np.fromfile(path, ">u4")
@@ -103,7 +104,7 @@ def _words(path: Path) -> Words:
 
 
 def _frames(words: Words) -> Words:
-    """The frames, whole or not, up to the last one of those that were written since the log was last begun anew."""
+    """Return the frames, whole or not, up to the last one that was written since the log was last begun anew."""
     size = _FRAME_WORDS + int(words[2]) // 4
     n = (len(words) - _HEAD_WORDS) // size
     its = words[_HEAD_WORDS : _HEAD_WORDS + n * size].reshape(n, size)
@@ -129,7 +130,9 @@ def _sound(head: Words, its: Words, order: str) -> NDArray[np.bool_]:
 
 
 def _was_durable(sound: NDArray[np.bool_], commits: NDArray[np.bool_]) -> bool:
-    """Return whether some frames in a row are sound and end two transactions: the first of them was synced."""
+    """Return whether the frames have a row of sound ones that ends two transactions. Then the first of the two was
+    synced.
+    """
     stretch = np.cumsum(~sound)
     return bool((np.bincount(stretch[sound & commits], minlength=1) >= 2).any())
 

@@ -130,9 +130,7 @@ def _sound(head: Words, its: Words, order: str) -> NDArray[np.bool_]:
 
 
 def _was_durable(sound: NDArray[np.bool_], commits: NDArray[np.bool_]) -> bool:
-    """Return whether the frames have a row of sound ones that ends two transactions. Then the first of the two was
-    synced.
-    """
+    """Return whether sound frames without a gap end two transactions. Then the first of the two was synced."""
     stretch = np.cumsum(~sound)
     return bool((np.bincount(stretch[sound & commits], minlength=1) >= 2).any())
 

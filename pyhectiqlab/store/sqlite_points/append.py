@@ -2,8 +2,8 @@
 
 A batch becomes one row behind the last one, so that a commit writes a page or two, however many keys it has. What
 tables of runs and keys show of its points, and its writer's cursor, is kept in memory (recent.py) until the points are
-written as chunks. Only a column of many points goes to the head by itself: its series' row is brought up to date at
-once, which such a column is worth.
+written as chunks. Only a column of many points goes to the head by itself, and the row of its series is brought up to
+date at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .chunks import encode_column
 from .moments import Moments, moments_of
 from .recent import Recent
 
-HEAD_ROW_POINTS_MAX = 1 << 16  # a longer column is cut into several rows: compaction takes bounded bites
+HEAD_ROW_POINTS_MAX = 1 << 16  # a longer column is cut into several rows, so that each step of compaction is bounded
 _CACHED_MAX = 500_000
 
 _INSERT_SERIES = f"""INSERT INTO series (run, key, rank, attempt, origin, {moments.COLUMNS})
@@ -69,8 +69,8 @@ class Appender:
         self._writers.clear()
 
     def apply(self, batches: Sequence[PointBatch]) -> tuple[list[AppendResult], list[Added], list[Arrival]]:
-        """Inside an open transaction: (results, what was added to the head, what to add to the recent points once it is
-        durable). Raises ValueError for a batch that no store can hold.
+        """Apply batches inside an open transaction. Return (results, what was added to the head, what to add to the
+        recent points once the transaction is durable). Raises ValueError for a batch that no store can hold.
         """
         if max(len(self._series), len(self._writers), len(self._runs), len(self._origins)) > _CACHED_MAX:
             self.forget()
@@ -164,7 +164,7 @@ class Appender:
 
 
 class _Rows:
-    """Rows of one transaction, gathered so that SQLite is called a few times and not once a series."""
+    """Rows of one transaction, gathered so that SQLite is called a few times instead of once for each series."""
 
     def __init__(self) -> None:
         self.head: list[tuple[object, ...]] = []

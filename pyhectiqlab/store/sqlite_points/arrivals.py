@@ -5,8 +5,8 @@ header is a msgpack list: rank, attempt, first, last, keys, points of each key, 
 in the head; rows of earlier versions do not say), and whether the frame is plain. In the frame lie four columns, for
 the points of all keys, key by key: seq, step and time (int64) as differences to the number before, value (float64).
 Each column is written byte by byte (all first bytes, all second bytes, …). All numbers are little-endian. So steps that
-grow by one and times that keys share take next to nothing: some 5 bytes a point are left. Of a few points the frame is
-plain: the four columns as they are, since packing them would take longer than all else.
+grow by one and times that keys share take next to nothing, and a point takes some 5 bytes. For a few points the frame
+is plain: the four columns as they are, because packing them would take longer than everything else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..points import Column, Int64s
 
 _START = struct.Struct("<II")
 _LEVEL = 1
-_PLAIN_POINTS = 16  # a frame of no more is plain
+_PLAIN_POINTS = 16  # a frame of at most so many points is plain
 _INTEGER, _FLOAT = np.dtype("<i8"), np.dtype("<f8")
 _NAMES = ("seq", "step", "time", "value")  # in the order of the frame
 _UNREADABLE = (ValueError, TypeError, IndexError, struct.error, zstandard.ZstdError, msgpack.UnpackException)
@@ -94,14 +94,14 @@ def _packed(columns: Sequence[Column], n: int) -> bytes:
 def _unpacked(frame: bytes, n: int) -> Int64s:
     plain = zstandard.ZstdDecompressor().decompress(frame, max_output_size=8 * len(_NAMES) * n)
     bytewise = np.frombuffer(plain, np.uint8).reshape(len(_NAMES), 8, n).transpose(0, 2, 1)
-    rows = bytewise.copy().reshape(len(_NAMES), -1).view("<i8")  # a copy of one point, too
+    rows = bytewise.copy().reshape(len(_NAMES), -1).view("<i8")  # with one point, too, this must be a copy
     rows[:3] = np.cumsum(rows[:3], axis=1)  # wraps around at 64 bits, as the differences do
     return rows
 
 
 def numbers_of_points(blob: bytes) -> tuple[int, int] | None:
-    """Return the first and the last sequence number of a batch that is points and nothing else; None for another batch,
-    for a damaged one, and where its row does not say.
+    """Return the first and the last sequence number of a batch of points alone; None for another batch, for a damaged
+    one, and if its row does not say.
     """
     try:
         header, _ = _header(blob)

@@ -1,4 +1,6 @@
-"""Checks of points.db by whoever looks at the file beside or without a lab: what cannot be read, and how far it is."""
+"""Checks of points.db for programs that look at the file beside a lab, or without one: what cannot be read, and how far
+each writer is.
+"""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ A blob starts with its kind (uint8) and its number of points n (uint32); all num
                      writer · value
     kind 6, packed:  6 × length uint32 · seq · step · time · arrival · writer · value · crc uint32
 
-All are of kind 6 now: each column by a codec of columns.py. `crc` is the CRC-32 of all bytes before it. The number 6 is
-two bits away from 0 and 1: one that flips does not make a blob one without a checksum.
+New blobs are of kind 6: each column is packed by a codec of columns.py. `crc` is the CRC-32 of all bytes before it. The
+number 6 differs from 0 and 1 in two bits, so that one flipped bit cannot make a blob look like one without a checksum.
 
-Earlier versions wrote columns of batches in kinds 0 and 1, the short ones in kind 0. Of kind 1, integers are as
-columns.py describes its offsets, and values float32 where that loses nothing.
+Earlier versions wrote columns of batches in kinds 0 and 1, the short ones in kind 0. In kind 1, integers are packed as
+the offsets of columns.py, and values are float32 if that loses nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PACKED = 6  # the kind of blob that `encode` makes
 _START = struct.Struct("<BI")
 _OFFSETS = struct.Struct("<BI" + "Bqq" * 5 + "B")
 _PACKED = struct.Struct("<BI" + "I" * 6)
-_CRC_OF_SOUND = 0x2144DF1C  # of any bytes with their own CRC-32 behind them
+_CRC_OF_SOUND = 0x2144DF1C  # the CRC-32 of any bytes that are followed by their own CRC-32
 _INTEGERS = ("seq", "step", "time", "arrival", "writer")
 ALL = (*_INTEGERS, "value")  # as the fields of PointColumns
 _SAME = ("arrival", "writer")  # of a plain column, in the order of its bytes
@@ -88,8 +88,8 @@ def encode_column(seq: Int64s, step: Int64s, time: Int64s, value: Float64s, arri
 
 
 def encode(points: PointColumns, quick: bool = False) -> bytes:
-    """Return the blob of n ≥ 1 points, of kind 6. `quick`: with codecs that take little time, for points that are soon
-    to be written anew.
+    """Return the blob of n ≥ 1 points, of kind 6. `quick`: use codecs that take little time, for points that will soon
+    be written anew.
     """
     columns = [pack_integers(getattr(points, name), quick) for name in _INTEGERS]
     columns.append(pack_values(points.value, quick))

@@ -1,6 +1,6 @@
 """Bytes of one column of points: the smallest of a few codecs, every bit of every number kept. No SQL, no meaning.
 
-The first byte names the codec; all numbers are little-endian. n, the number of points, is known to who reads it.
+The first byte names the codec; all numbers are little-endian. The reader has to know n, the number of points.
 
     0, linear:   base · delta          int64, number i is base + i × delta; each in the fewest bytes that hold both
     1, offsets:  width uint8 · base int64 · delta int64 · unsigned integers of width bytes [n − 1]
@@ -10,8 +10,7 @@ The first byte names the codec; all numbers are little-endian. n, the number of 
     4, narrow:   float32[n]
     5, wide:     float64[n]
 
-Sums wrap around at 64 bits, so that any int64 survives. Floats are narrow where that loses no bit, not even of a NaN.
-Columns of few points are not given to pcodec: what a file of it says of itself would be longer than what it saves.
+Sums wrap around at 64 bits, so that any int64 survives. Floats are narrow if that loses no bit, not even of a NaN.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
 from ..points import Float64s, Int64s
 
-PCODEC_POINTS_MIN = 24  # what a file of pcodec says of itself would be longer than what it saves
+PCODEC_POINTS_MIN = 24  # with fewer points, the head of a pcodec file would be longer than what it saves
 
 _LINEAR, _OFFSETS, _PCODEC, _CONSTANT, _NARROW, _WIDE = range(6)
 _OFFSETS_HEAD = struct.Struct("<BBqq")
 _WIDTHS = (1, 2, 4)
 
-# Of 12 levels, the next ones save 1 to 2 % and take up to three times as long.
+# pcodec has 12 levels. The next higher ones save 1 to 2 % and take up to three times as long.
 _OF_CURVES = ChunkConfig(5)
 _OF_NOISE = ChunkConfig(5, delta_spec=DeltaSpec.no_op())
 _OF_SEQUENCES = ChunkConfig(3, ModeSpec.classic(), DeltaSpec.try_consecutive(1))
@@ -39,7 +38,7 @@ _OF_INTEGERS = ChunkConfig(2, ModeSpec.classic(), DeltaSpec.no_op())
 
 
 def pack_integers(column: Int64s, quick: bool = False) -> bytes:
-    """Return the bytes of an int64[n ≥ 1]. `quick`: not by pcodec, which takes ten times as long as the others."""
+    """Return the bytes of an int64[n ≥ 1]. `quick`: without pcodec, which takes ten times as long as the others."""
     width, base, delta, offsets = pack_offsets(column)
     if not width:
         size = max(_bytes_of(base), _bytes_of(delta))
@@ -67,7 +66,7 @@ def unpack_integers(packed: bytes, n: int) -> Int64s:
 
 
 def pack_values(column: Float64s, quick: bool = False) -> bytes:
-    """Return the bytes of a float64[n ≥ 1]. `quick`: not by pcodec."""
+    """Return the bytes of a float64[n ≥ 1]. `quick`: without pcodec."""
     bits = column.view(np.int64)
     if bits[0] == bits[-1] and (bits == bits[0]).all():
         return bytes((_CONSTANT,)) + column[:1].tobytes()
@@ -92,7 +91,7 @@ def unpack_values(packed: bytes, n: int) -> Float64s:
 
 
 def narrowed(column: Float64s) -> NDArray[np.float32] | None:
-    """Return the float32[n] that becomes the same bits again; None: there is none."""
+    """Return the column as float32[n] if the same bits come back from it, else None."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         narrow = column.astype(np.float32)
         same = narrow.astype(np.float64).view(np.int64) == column.view(np.int64)
@@ -100,7 +99,9 @@ def narrowed(column: Float64s) -> NDArray[np.float32] | None:
 
 
 def pack_offsets(column: Int64s) -> tuple[int, int, int, bytes]:
-    """(width, base, delta, bytes) of an int64[n ≥ 1]; width 0 and no bytes for one that grows by delta each time."""
+    """Return (width, base, delta, bytes) of an int64[n ≥ 1]; width 0 and no bytes for one that grows by delta each
+    time.
+    """
     base = int(column[0])
     if len(column) == 1:
         return 0, base, 0, b""
@@ -115,7 +116,7 @@ def pack_offsets(column: Int64s) -> tuple[int, int, int, bytes]:
 
 
 def unpack_offsets(packed: bytes, at: int, n: int, width: int, base: int, delta: int) -> Int64s:
-    """Return the int64[n] of what `pack_offsets` answered, of which the bytes lie at `at`."""
+    """Return the int64[n] of what `pack_offsets` returned. Its bytes lie at `at` in `packed`."""
     if not width:
         if not delta:
             return np.full(n, base, np.int64)
@@ -144,8 +145,8 @@ def _of_pcodec(packed: bytes, n: int) -> NDArray[Any]:
 
 
 def _has_order(column: NDArray[Any]) -> bool:
-    """Return whether neighbours differ by less than all numbers spread: not those of noise, or of a shuffled
-    sequence.
+    """Return whether neighbours differ by less than the range of all numbers. In noise, or in a shuffled sequence, they
+    do not.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         differences = column[1:] - column[:-1]

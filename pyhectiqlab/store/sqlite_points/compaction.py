@@ -3,14 +3,14 @@
 Each step is one bounded piece of work inside the caller's transaction, after which every answer is the same as before:
 a kill between or inside steps loses nothing, and appends go on in between. For one series:
 
-1. *Flatten*: head rows are sorted by step and laid behind a sorted run that ends before them (steps that only grow make
-   one run for ever, where a point is written a few times in its life), else they become a new run.
+1. *Flatten*: head rows are sorted by step and appended to a sorted run that ends before them, or else become a new run.
+   (Steps that only grow make one run for ever, in which a point is written a few times in all.)
 2. *Copy by time*: a series whose order by time is very unlike its order by step (shuffled or restarting steps) is
    marked scattered, and its chunks are copied into a second tree, sorted by time. Without it, a bucket of the time axis
    would have to open nearly every chunk.
 3. *Merge*: some runs of about the same size become one, slice by slice: a point is rewritten about log(n) times, and a
    query meets few runs.
-4. *Renew*: chunks that an earlier version wrote are written anew, when there is nothing else to do.
+4. *Renew*: chunks of an earlier version are written anew, when there is nothing else to do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .chunks import ALL, PointColumns, concatenate
 from .damage import DamagedSeriesError, columns_of
 from .trees import BY_STEP, BY_TIME, OLD, SeriesState, Sizes, Tree, has_old_nodes
 
-SCATTERED = 8.0  # a place in time lies in so many chunks on average: those are what an edge of a bucket would open
+SCATTERED = 8.0  # chunks that a place in time lies in, on average: an edge of a bucket would open so many
 
 
 @dataclass
@@ -41,8 +41,8 @@ class Compactor:
     """Does the work step by step. Not safe for several threads: its caller holds the writer's lock.
 
     Attributes:
-        damaged: series of which something cannot be read, and what is wrong with each. Replaced, never changed, so that
-            others may read it.
+        damaged: series that cannot be read whole, and what is wrong with each. The dict is replaced, never changed, so
+            that other threads may read it.
     """
 
     def __init__(self, connection: sqlite3.Connection, sizes: Sizes) -> None:
@@ -60,7 +60,9 @@ class Compactor:
         self._loaded = False
 
     def drop(self, purged: Iterable[int]) -> None:
-        """Series that are going or gone need no work. One that is undeleted half-way has some again when it grows."""
+        """Plan no more work for series that are being purged. One that is undeleted half-way gets work again when it
+        grows.
+        """
         gone = set(purged)
         self._leave(gone)
         self.damaged = {series: why for series, why in self.damaged.items() if series not in gone}
@@ -86,7 +88,9 @@ class Compactor:
         self._leave(self.damaged)
 
     def touch(self, series: Iterable[int]) -> None:
-        """Their chunks may need work, once the transaction is durable: a rollback is followed by `forget`."""
+        """Note that chunks of these series may need work once the transaction is durable. After a rollback, call
+        `forget`.
+        """
         self._load()  # which does not see that a series has become scattered
         self._busy.update(dict.fromkeys(series))
         self._leave(self.damaged)
@@ -186,14 +190,14 @@ class Compactor:
         return any(tree.merge_slice() or tree.mark_pending() for tree in (by_step, by_time))
 
     def _renew(self) -> None:
-        """Write some chunks of an earlier version anew, which takes all else that is to be done first."""
+        """Write some chunks of an earlier version anew, after everything else that is to be done."""
         rows = self._old_chunks(self._bite())
         for chunk, series, tree, run, copied, pending in rows:
             state = SeriesState.read(self._connection, series)
             Tree(self._connection, state, tree, self._sizes).renew(chunk, run, bool(copied), bool(pending))
             crashpoints.passing("upkeep.rewriting")
         if not rows:
-            if not self.damaged:  # nobody asks for nodes of theirs any more
+            if not self.damaged:  # then no chunk needs the old table of nodes any more
                 self._connection.execute("DROP TABLE IF EXISTS node")
             self._old = False
 

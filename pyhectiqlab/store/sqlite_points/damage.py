@@ -1,4 +1,4 @@
-"""Damage of chunks: how whoever reads them is told, and the check that reads them all.
+"""Damage of chunks: the error that readers get, and the check that reads all chunks.
 
 Every chunk and every blob of nodes ends with a checksum (chunks.py, nodes.py). What lies around them, the rows that
 say which points a chunk holds, has none: the check compares these with the points themselves.
@@ -57,7 +57,9 @@ def damaged(connection: sqlite3.Connection, series: int, why: object) -> Damaged
 
 
 def columns_of(connection: sqlite3.Connection, series: int, blob: bytes | None, names: Sequence[str]) -> list[Any]:
-    """Columns of a blob of a series, as `decode_some` tells them. Raises DamagedSeriesError; None: the blob is gone."""
+    """Return columns of a blob of a series, as `decode_some` does. `blob` is None if its row is gone. Raises
+    DamagedSeriesError.
+    """
     if blob is None:
         raise damaged(connection, series, "a chunk is gone")
     try:
@@ -69,7 +71,7 @@ def columns_of(connection: sqlite3.Connection, series: int, blob: bytes | None, 
 def nodes_of(
     connection: sqlite3.Connection, series: int, blobs: Sequence[bytes | None], shift_max: int, names: Sequence[str]
 ) -> Any:
-    """Nodes of blobs of a series, as `decode_nodes` tells them. Raises DamagedSeriesError."""
+    """Return nodes of blobs of a series, as `decode_nodes` does. Raises DamagedSeriesError."""
     try:
         return decode_nodes(blobs, shift_max, names)  # type: ignore[arg-type]
     except _UNREADABLE as e:

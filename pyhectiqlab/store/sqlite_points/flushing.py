@@ -31,11 +31,11 @@ class _Round:
 
 @dataclass
 class Step:
-    """What a step has done, for when its transaction is durable."""
+    """What a step has done. `Flusher.done` takes it once the transaction is durable."""
 
     moved: list[tuple[SeriesKey, Block]] = field(default_factory=list)
-    series: list[int] = field(default_factory=list)  # whose chunks may need work
-    cursors: dict[str, int] = field(default_factory=dict)  # that were written down
+    series: list[int] = field(default_factory=list)  # series whose chunks may need work
+    cursors: dict[str, int] = field(default_factory=dict)  # cursors that were written down
     removed: int = 0
     flushes: int = 0
 
@@ -95,7 +95,7 @@ class Flusher:
                 self._move(left[0], blocks[0], step)
                 points += len(blocks[0])
             if len(blocks) > 1:
-                break  # the next block of the same series, in the next step
+                break  # the next step takes the next block of the same series
             left.popleft()
         if step.moved:
             self._connection.execute("UPDATE arrival SET flushes = flushes + 1")
@@ -106,7 +106,7 @@ class Flusher:
         return step
 
     def done(self, step: Step) -> None:
-        """The step's transaction is durable."""
+        """Bring the recent points up to date after a step whose transaction is durable."""
         if step.moved:
             self._recent.remove(step.moved, step.flushes)
         for writer, cursor in step.cursors.items():
@@ -115,7 +115,9 @@ class Flusher:
         self._recent.batches -= step.removed
 
     def drop_deleted(self) -> Step:
-        """Forget the recent points of deleted runs, inside an open transaction. Then as for `step`."""
+        """Forget the recent points of deleted runs, inside an open transaction. Then call `done` or `forget` as after
+        `step`.
+        """
         step = Step()
         if not self._recent.is_loaded:
             return step
@@ -144,7 +146,7 @@ class Flusher:
         step.series.append(series_id)
 
     def _remove_batches(self, step: Step) -> None:
-        """Remove some of the batches that came before the round, the oldest ones; none left ends the round."""
+        """Remove some of the batches that came before the round, the oldest first. When none is left, end the round."""
         assert self._round is not None
         step.cursors = dict(self._recent.cursors)
         self._connection.executemany(

@@ -25,11 +25,11 @@ from .nodes import decode_old_nodes
 from .queries import Reading, Series, series_of, tree_of
 from .trees import AXES, COARSER, OLD, has_old_nodes
 
-NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
-_OF_SUMS = ("start", "count", "nan", "pinf", "ninf", "sum")  # fields of nodes that smoothing takes
+NODES_AT_ONCE = 1 << 18  # nodes of one line in memory, 112 bytes each; more are merged
+_OF_SUMS = ("start", "count", "nan", "pinf", "ninf", "sum")  # fields of nodes that smoothing needs
 _POINTS, _NODES, _OLD_NODES = range(3)  # what a blob holds
-ENDS_ROWS = 1 << 16  # of several runs, which are smoothed together: each call has its fixed costs
-ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
+ENDS_ROWS = 1 << 16  # rows of several runs that are smoothed together, as each call has a fixed cost
+ALONE_POINTS = 1024  # blobs of fewer points are summarised together, as each call has a fixed cost
 
 
 def buckets(
@@ -60,7 +60,7 @@ def buckets(
 
 @dataclass(frozen=True)
 class Line:
-    """What is drawn as one: series, each with the step that it is hidden from. `ranks`: as in Buckets."""
+    """Series that are drawn as one line, each with the step from which on it is hidden. `ranks`: as in Buckets."""
 
     selector: Selector
     series: Sequence[tuple[Series, int | None]]
@@ -79,7 +79,7 @@ def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[i
             of_attempts.setdefault(attempt, []).append(nodes_found)
             n += len(nodes_found)
             may_pause()
-        if n > merged_at:  # of thousands of ranks: not all of them at once
+        if n > merged_at:  # there may be thousands of ranks: do not hold all their nodes at once
             of_attempts = {a: [_merged(nodes, a, shift)] for a, nodes in of_attempts.items()}
             n = sum(len(nodes[0]) for nodes in of_attempts.values())
             merged_at = max(NODES_AT_ONCE, 2 * n)
@@ -143,7 +143,7 @@ def _sums_in(connection: sqlite3.Connection, line: Line, axis: Axis, low: int, h
     for s, cut in line.series:
         for nodes in _nodes_in(connection, s, Window(axis, low, high, cut, shift), _OF_SUMS):
             finite = nodes["count"] - nodes["nan"] - nodes["pinf"] - nodes["ninf"]
-            # Copies: a node is larger, and there may be millions of them.
+            # Copy the fields: a whole node is larger, and there may be millions of them.
             parts.append((levels.cells(nodes["start"], shift), nodes["sum"].copy(), finite.astype(np.float64)))
             may_pause()
     x, total, count = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -157,7 +157,9 @@ def _merged(nodes: Sequence[levels.Nodes], attempt: int, shift: int) -> levels.N
 
 @dataclass(frozen=True)
 class Window:
-    """What a query wants of a series: places low…high on the axis, steps below `cut`, in cells of 2^shift."""
+    """What a query wants of a series: its points at places low…high on the axis and at steps below `cut`, summed up in
+    cells of 2^shift.
+    """
 
     axis: Axis
     low: int
@@ -170,10 +172,10 @@ def _nodes_in(
     connection: sqlite3.Connection, s: Series, w: Window, names: Sequence[str] = levels.FIELDS
 ) -> Iterator[levels.Nodes]:
     """Yield nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows.
-    `names`: the fields that they have at the least.
+    `names`: the fields that are needed; there may be others.
     """
     zero = s.origin if w.axis == "relative" else 0
-    # Beyond int64 there is nothing, and SQLite takes no such number.
+    # No place is beyond int64, and SQLite takes no larger number.
     low, high = (max(STEP_MIN, min(STEP_MAX, place + zero)) for place in (w.low, w.high))
     cut = STEP_MAX + 1.0 if w.cut is None else w.cut
     by = "step" if w.axis == "step" else "time"
@@ -221,8 +223,8 @@ def _overlaps(extent: Extent, by: str, low: int, high: int, cut: int | None) -> 
 
 
 def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
-    """Nodes of those points that the window shows. low, high: the window's bounds, as absolute
-    positions; zero: the position of x = 0.
+    """Return nodes of those points that the window shows. low, high: the window's bounds as absolute positions; zero:
+    the position of x = 0.
     """
     step, seq, arrival, value, x = columns
     shown = (x >= low) & (x <= high)

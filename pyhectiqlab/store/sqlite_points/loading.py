@@ -30,12 +30,12 @@ class Loader:
     """Reads the batches that a store finds when it is opened.
 
     Args:
-        recent: gets them.
-        reader: gives a connection.
-        writing: held by whoever writes into the store, and by `again`'s caller.
+        recent: what is read goes there.
+        reader: gives a reading connection.
+        writing: the lock that whoever writes into the store holds, and whoever calls `again`.
 
     Attributes:
-        damaged: batches that cannot be read, and what is wrong with them. They stay where they are, and are left out.
+        damaged: batches that cannot be read, and what is wrong with them. They stay in the table and are left out.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Loader:
             self.load()
 
     def stop(self) -> None:
-        """End the thread. Blocks for a page of rows. Whoever waits for points waits no longer."""
+        """End the thread, and the wait of whoever waits for points. Blocks while the thread reads a page of rows."""
         self._loop.stop()
         self._recent.give_up()
 
@@ -67,7 +67,7 @@ class Loader:
         again.
         """
         self._unsure = True
-        self._loop.stop(0.0)  # not waiting for it: it may wait for what the caller holds
+        self._loop.stop(0.0)  # do not wait for the thread: it may wait for the lock that the caller holds
         self._loop = Loop("loading", self._anew, log.error, log.warning)
         try:
             self._anew()
@@ -86,12 +86,12 @@ class Loader:
             self._loop.hurry()
 
     def _anew(self) -> None:
-        with self._writing, self._lock:  # what is appended comes before the look, or behind what is read
+        with self._writing, self._lock:  # so each append comes before the look, or behind what is read
             self._look()
         self.load()
 
     def load(self) -> None:
-        """Read what is still to be read. Blocks until then; returns early where the thread is to end."""
+        """Read what is still to be read. Blocks until that is done, or until the thread is told to end."""
         with self._lock:
             if self._recent.is_loaded:
                 return

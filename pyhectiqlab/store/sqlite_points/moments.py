@@ -1,10 +1,10 @@
 """Moments: what a table of runs shows of a series beside its extent.
 
-That is how many values are NaN, their mean, the first value, and the steps of the lowest and the highest one.
+They say how many values are NaN, their mean, the first value, and the steps of the lowest and the highest value.
 
-The row of a series keeps them for its points in chunks and in the head. Those of recent points are found out when they
+The row of a series keeps them for its points in chunks and in the head. Those of recent points are computed when they
 are asked for, so that ingest does not pay for them. A series that an earlier version began has none in its row (NULL):
-they are found out of its points each time that a summary is read.
+they are computed from its points each time that a summary is read.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def moments_of_row(columns: Sequence[Any]) -> Moments | None:
 
 
 def add(connection: sqlite3.Connection, moments: Iterable[tuple[int, Moments]]) -> None:
-    """Bring rows of the table `series` up to date with points that are added, before the ranges of their values are."""
+    """Bring rows of the table `series` up to date with points that are added. Call it before the ranges of values in
+    these rows are brought up to date.
+    """
     of_series: dict[int, list[Moments]] = {}
     for series, its in moments:
         of_series.setdefault(series, []).append(its)

@@ -5,13 +5,12 @@ All numbers are little-endian; n is the number of nodes.
     kind uint8 = 6 · n uint32 · shift uint8 · 9 × width uint8 · float width uint8 · 9 × base int64 · 9 × slope int64 ·
     n × (9 × unsigned integer of its width · sum float64 · min · max · last) · crc uint32
 
-Of the integers of a node, number i of a blob is base + i × slope + its unsigned integer, wrapping around at 64 bits;
-one that all nodes have in common, or that grows evenly, takes no byte. `cell` is start / 2^shift, `last_offset` is
-last_x − start. min, max and last are float32 where that loses no bit, else float64. `crc` is the CRC-32 of all bytes
-before it.
+Each integer field of node i is base + i × slope + the field's unsigned integer, wrapping around at 64 bits. A field
+that is the same in all nodes, or grows evenly, takes no byte. `cell` is start / 2^shift, `last_offset` is last_x −
+start. min, max and last are float32 if that loses no bit, else float64. `crc` is the CRC-32 of all bytes before it.
 
-Nodes lie row by row: a chart of a long series reads a thousand blobs of a few nodes each, and those of equal widths,
-nearly all, become one array with a few calls of numpy.
+Nodes lie row by row. A chart of a long series reads a thousand blobs of a few nodes each; nearly all of them have equal
+widths, and become one array with a few calls of numpy.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _OLD = np.dtype([*NODE.descr[:8], ("step_min", "<i8"), *NODE.descr[8:]])
 _WIDTHS = slice(_HEAD.fields["widths"][1], _HEAD.fields["widths"][1] + _N + 1)  # type: ignore[index]
 _SHIFT = _HEAD.fields["shift"][1]  # type: ignore[index]
 _CRC_BYTES = 4
-_FEW = 32  # nodes of a blob: the widths of its integers are few, so that more blobs are alike
+_FEW = 32  # blobs of at most so many nodes use few different widths, so that more blobs are alike
 
 
 def encode_nodes(nodes: Nodes, shift: int) -> bytes:
@@ -101,7 +100,7 @@ def shift_of(blob: bytes) -> int:
 
 
 def decode_old_nodes(blobs: Sequence[bytes]) -> Nodes:
-    """Return the nodes of blobs of the table node, which had each as it lay in memory."""
+    """Return the nodes of blobs of the old table `node`, which has nodes as they lay in memory."""
     old = np.frombuffer(b"".join(blobs), _OLD)
     nodes = np.empty(len(old), NODE)
     for name in NODE.names or ():
@@ -148,5 +147,5 @@ def _row_type(widths: bytes) -> np.dtype[Any]:
 
 
 def _width_of(number: int, widths: Sequence[int]) -> int:
-    """Return the bytes of an unsigned integer that holds it: the first of these widths that does, else 8."""
+    """Return how many bytes an unsigned integer needs to hold the number: the first of `widths` that do, else 8."""
     return next((width for width in widths if number < 1 << (8 * width)), 8)

@@ -56,9 +56,9 @@ from .summaries import Summaries
 from .trees import Sizes
 
 DEFAULT_SIZES = Sizes()
-RECENT_MAX = 4  # times as many recent points as begin a round of flushing: then whoever appends does it
+RECENT_MAX = 4  # times the recent points that begin a round of flushing; beyond, whoever appends flushes first
 RETRY_S = 0.0005
-LOADING_S = 20.0  # that a reader waits for the points which a store reads when it is opened
+LOADING_S = 20.0  # a reader waits so long for the points that a store reads when it is opened
 
 
 class SqlitePointStore:
@@ -100,7 +100,7 @@ class SqlitePointStore:
                 results, added, arrived = self._appender.apply(batches)
             self._follow(partial(self._recent.add, arrived))
             self._compactor.note(added)
-            # Nothing is forgotten of these batches: nobody else knows of them yet.
+            # These steps forget none of the batches above: the lab has not heard of them yet.
             while self._recent.points > RECENT_MAX * self._sizes.recent_points and not self._flusher.removes_next():
                 self._upkeep()
         self._summaries.note(batches)
@@ -174,12 +174,12 @@ class SqlitePointStore:
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         if not self._recent.wait(runs, LOADING_S):
             raise StoreError(f"{self.path}: the lab still reads its newest points; try again later.")
-        recent = self._recent.with_nan(runs)  # before the transaction: what is moved into chunks meanwhile is in both
+        recent = self._recent.with_nan(runs)  # before the transaction: what a flush moves meanwhile is in both
         with self._reader() as connection:
             return runs_with_nan(connection, runs, recent)
 
     def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
-        recent = self._recent.keys_of(runs)  # before the transaction: what is moved into chunks meanwhile is in both
+        recent = self._recent.keys_of(runs)  # before the transaction: what a flush moves meanwhile is in both
         with self._reader() as connection:
             return read.key_counts(connection, runs, words, recent)
 
@@ -349,7 +349,9 @@ class SqlitePointStore:
                 yield connection
 
     def _follow(self, committed: Callable[[], None]) -> None:
-        """Bring the recent points up to what is on the disk now. Where that fails half-way, read all of them again."""
+        """Bring the recent points up to date with the disk by `committed`. If that fails half-way, read all of them
+        again.
+        """
         try:
             committed()
         except BaseException:
@@ -365,7 +367,8 @@ class SqlitePointStore:
     @contextmanager
     def _reading(self, runs: Collection[str], keys: Collection[str] | KeyPage | None = None) -> Iterator[read.Reading]:
         """Give one state of some keys of some runs, or of all their keys: what is on the disk, and what is recent.
-        Raises StoreError where the two do not come together: the recent points could not be read again after an error.
+        Blocks while recent points are read after an opening. Raises StoreError if they could not be read, or not again
+        after an error.
         """
         if not self._recent.wait(runs, LOADING_S):
             raise StoreError(f"{self.path}: the lab still reads its newest points; try again later.")
@@ -373,7 +376,7 @@ class SqlitePointStore:
         while time.monotonic() < deadline:
             recent = self._recent.view(runs, keys)
             with self._reader() as connection:
-                # A flush may be durable that the view does not know of yet, or have come behind the view.
+                # The view and the transaction may be from before and behind a flush, or the other way round.
                 if connection.execute("SELECT flushes FROM arrival").fetchone() == (recent.flushes,):
                     yield read.Reading(connection, recent)
                     return

@@ -6,15 +6,15 @@ import sqlite3
 
 from .trees import remove_chunks
 
-ROWS_MAX = 256  # blobs that one step removes
+ROWS_MAX = 256  # rows with blobs that one step removes
 SERIES_MAX = 1000
 
 _DELETED_SERIES = "SELECT s.id FROM run JOIN series s ON s.run = run.id WHERE run.deleted LIMIT ?"
 
 
 def purge_step(connection: sqlite3.Connection) -> tuple[list[int], bool]:
-    """Remove some rows of deleted runs, inside an open transaction. Return (series they were of, whether there are
-    more).
+    """Remove some rows of deleted runs, inside an open transaction. Return (the series of these rows, whether there are
+    more rows).
     """
     left = ROWS_MAX
     touched: list[int] = []
@@ -42,5 +42,5 @@ def _remove_chunks(connection: sqlite3.Connection, series: int, limit: int) -> i
 
 
 def is_left(connection: sqlite3.Connection) -> bool:
-    """Return whether deleted runs still have something, recent points aside."""
+    """Return whether deleted runs still have rows. Recent points do not count."""
     return connection.execute(_DELETED_SERIES, (1,)).fetchone() is not None

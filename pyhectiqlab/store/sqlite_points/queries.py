@@ -33,7 +33,7 @@ EXTENT = """s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.value_min
 _SERIES = f"""SELECT s.key, s.rank, s.attempt, s.id, s.origin, s.scattered, {EXTENT}
     FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted"""
 
-# Pooled by SQLite, not in Python: a thousand keys of a hundred ranks are a hundred thousand rows.
+# SQLite pools, not Python: a thousand keys of a hundred ranks are a hundred thousand rows.
 _POOLED = """WITH pooled AS (
         SELECT s.run, s.key, sum(s.count) AS count, min(s.step_min) AS step_min, max(s.step_max) AS step_max,
             min(s.time_min) AS time_min, max(s.time_max) AS time_max,
@@ -183,7 +183,7 @@ def runs_with_nan(connection: sqlite3.Connection, runs: Sequence[str], recent: C
 def key_counts(
     connection: sqlite3.Connection, runs: Sequence[str], words: str, recent: Mapping[str, Sequence[str]]
 ) -> Counter[str]:
-    """`recent`: keys with recent points, by run."""
+    """Return how many of the runs have each key that contains `words`. `recent`: keys with recent points, by run."""
     wanted = words.lower()
     counts: Counter[str] = Counter()
     numbers = connection.execute(
@@ -240,7 +240,7 @@ def points(
 
 
 def _is_in_order(arrival: Int64s, seq: Int64s) -> bool:
-    """Return whether points that lie so are in order of arrival."""
+    """Return whether points with these numbers, as they lie, are in order of arrival."""
     later = arrival[1:] > arrival[:-1]
     later |= (arrival[1:] == arrival[:-1]) & (seq[1:] >= seq[:-1])
     return bool(later.all())
@@ -311,7 +311,7 @@ def _series(run: str, row: Sequence[Any], recent: tuple[Block, ...]) -> Series:
     extent = extent_of_row(numbers)
     if recent:
         blocks = [block.extent for block in recent]
-        extent = pooled([extent, *blocks] if extent.points else blocks)  # a row that was made before its points
+        extent = pooled([extent, *blocks] if extent.points else blocks)  # a row may be there before its points
     return Series(series_id, origin, bool(scattered), extent.info(run, key, rank, attempt), recent)
 
 

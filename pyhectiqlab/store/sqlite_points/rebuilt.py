@@ -51,7 +51,7 @@ def batches_of(reading: Reading, run: str, rebuilding: Rebuilding) -> Iterator[P
         points = np.concatenate(parts)
         whole = points["arrival"] < blocks[at].arrival_min if at < len(blocks) else np.ones(len(points), bool)
         points, left = points[whole], points[~whole]
-        at_once = max(POINTS_AT_ONCE, 2 * len(left))  # where all of it lies in no order, not again and again
+        at_once = max(POINTS_AT_ONCE, 2 * len(left))  # more each time, in case the points lie in no order at all
         _name(reading, names, points["writer"])
         yield from rebuilding.batches(points, places, names)
 
@@ -92,7 +92,7 @@ def _points(block: _Block) -> NDArray[Any]:
 
 
 def _name(reading: Reading, names: dict[int, str], writers: NDArray[np.int64]) -> None:
-    """Add the names of these writers that are not known yet."""
+    """Look up the names of these writers, and add those that `names` lacks."""
     for number in np.unique(writers).tolist():
         if number not in names:
             (names[number],) = reading.connection.execute("SELECT name FROM writer WHERE id = ?", (number,)).fetchone()

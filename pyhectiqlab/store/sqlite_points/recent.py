@@ -2,9 +2,9 @@
 
 They are read when the store is opened (loading.py). The writer adds what it has committed, and removes what it has
 written as chunks. A reader takes a view of them before its transaction begins. `flushes` counts the transactions that
-moved points into chunks; the table `arrival` has the same number. A reader whose transaction shows another one has a
-view from before or behind such a move: it begins again (point_store.py). So it sees each point
-once, and waits for nobody's disk.
+moved points into chunks; the table `arrival` has the same number. If a reader's transaction shows another number, a
+move came between its view and its transaction, and it begins again (point_store.py). So it sees each point once, and
+waits for nobody's disk.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .arrivals import Arrival
 from .chunks import PointColumns
 from .moments import Moments, moments_of
 
-BLOCK_POINTS = 1 << 16  # about: a longer series is written as chunks in several steps
-GATHERED_AT = 32  # columns of one series: before, each takes a few microseconds and some 600 bytes
+BLOCK_POINTS = 1 << 16  # points of a block, about; a longer series is written as chunks in several steps
+GATHERED_AT = 32  # columns of one series that become a block; before, each takes some 600 bytes and a few µs to read
 _ROWS = ("seq", "step", "time", "arrival", "writer", "value")
 
 Place = tuple[int, int]  # rank and attempt
@@ -53,7 +53,7 @@ class Block:
         return [self.column(name) for name in names]
 
     def moments(self, attempt: int) -> Moments:
-        """Return what a table shows of these points. Looks at all of them."""
+        """Return the moments of these points. Reads all of them."""
         step, value, seq, arrival = self.some(("step", "value", "seq", "arrival"))
         return moments_of(step, value, seq, attempt, arrival)
 
@@ -79,7 +79,7 @@ class _Series:
 
     def __init__(self, attempt: int) -> None:
         self.attempt = attempt
-        self.new: list[tuple[Column, int, int]] = []  # with arrival and writer
+        self.new: list[tuple[Column, int, int]] = []  # (column, arrival, writer)
         self._blocks: tuple[Block, ...] = ()
         self._nan_looked_at = 0  # how many points it has had when it was last asked for NaN
         self._has_nan = False
@@ -98,7 +98,7 @@ class _Series:
         return self._blocks
 
     def has_nan(self) -> bool:
-        """Return whether a value is NaN; or was, of points that are in chunks since."""
+        """Return whether a value is NaN, or was among the points that have become chunks."""
         if not self._has_nan and (points := self.points) != self._nan_looked_at:
             self._nan_looked_at = points
             values = [column.value for column, _, _ in self.new] + [block.column("value") for block in self._blocks]
@@ -106,7 +106,7 @@ class _Series:
         return self._has_nan
 
     def drop_oldest(self, block: Block) -> bool:
-        """Return whether any is left."""
+        """Drop the oldest block. Return whether any is left."""
         assert self._blocks[0] is block
         self._nan_looked_at = -1
         self._blocks = self._blocks[1:]
@@ -125,7 +125,7 @@ class _Series:
         seq, step, at, arrival, _, bits = points
         extent = extent_of(step, bits.view(np.float64), at, seq, self.attempt, arrival)
         last = self._blocks[-1] if self._blocks else None
-        # A block ends between two batches, not within one: what is written as chunks is known by its batch.
+        # A block ends between two batches, not within one: the row of a series says up to which batch is in chunks.
         if last is None or (len(last) >= BLOCK_POINTS and last.last_arrival != first):
             self._blocks += (Block(points, extent, first),)
         else:
@@ -138,7 +138,7 @@ OfKey = Mapping[Place, tuple[Block, ...]]
 
 @dataclass(frozen=True)
 class RecentView:
-    """What a reader knows of recent points: by run and key, those that it asked for."""
+    """What a reader sees of the recent points: those that it asked for, by run and key."""
 
     flushes: int = 0
     runs: Mapping[str, Mapping[str, OfKey]] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class KeyPage:
     limit: int = 1000
 
     def of(self, keys: Sequence[str]) -> Sequence[str]:
-        """Return its keys, of all keys of the run in order."""
+        """Return the keys of this page, among all keys of the run in order."""
         begin = bisect_right(keys, self.after)
         if not self.query:
             return keys[begin : begin + self.limit]
@@ -164,12 +164,12 @@ class KeyPage:
 
 
 class Recent:
-    """Safe for several threads: one writes, any may ask for a view.
+    """The recent points of a store. Safe for several threads: one writes, any may ask for a view.
 
     Attributes:
         points: how many there are.
         batches: how many batches of the table may still be needed.
-        cursors: writer → its last sequence number, where the table `writer` may say less.
+        cursors: writer → its last sequence number, for writers of which the table `writer` may have an earlier one.
     """
 
     def __init__(self) -> None:
@@ -183,18 +183,18 @@ class Recent:
         self.newest = 0  # arrival
         self.newest_unread = 0  # arrival up to which the database is still to be read, while that is so
         self.cursors: dict[str, int] = {}
-        self._later: list[Arrival] = []  # what came while the database is read
+        self._later: list[Arrival] = []  # batches that came while the database is read
         self._unread: set[str] = set()  # runs with points that are not here yet
         self._loaded = threading.Event()
         self._loaded.set()
 
     @property
     def is_loaded(self) -> bool:
-        """Whether what the database had when it was opened is here."""
+        """Whether all that the database had when it was opened has been read."""
         return self._loaded.is_set()
 
     def begin(self, newest: int, flushes: int, writers: Iterable[tuple[str, str, int, int]]) -> None:
-        """Be as a database is that has these writers' batches in its table: writer, run, the newest batch, the last
+        """Begin anew with what a look at the database tells: for each writer and run, the newest batch and the last
         sequence number. `take_over` has to follow.
         """
         with self._lock:
@@ -208,8 +208,8 @@ class Recent:
             self.newest_unread = self.newest
 
     def take_over(self, loaded: Recent) -> None:
-        """Hold what was read of the database, and behind it what has arrived since `begin`. Nobody uses `loaded` any
-        more.
+        """Take over what was read from the database, and put behind it what has arrived since `begin`. The caller must
+        not use `loaded` any more.
         """
         with self._lock:
             self._runs, self._since = loaded._runs, loaded._since
@@ -222,11 +222,13 @@ class Recent:
             self._loaded.set()
 
     def give_up(self) -> None:
-        """The store is closed: nothing more is read."""
+        """Wake whoever waits: the store is closed, and nothing more is read."""
         self._loaded.set()
 
     def wait(self, runs: Collection[str], timeout_s: float) -> bool:
-        """Wait until all recent points of these runs are here. Return whether they are. Nearly always at once."""
+        """Wait until all recent points of these runs are here, for at most `timeout_s`. Return whether they are. Nearly
+        always they are, and this returns at once.
+        """
         if self._loaded.is_set() or self._unread.isdisjoint(runs):
             return True
         return self._loaded.wait(timeout_s)
@@ -267,7 +269,7 @@ class Recent:
                 series.blocks()
 
     def remove(self, moved: Iterable[tuple[SeriesKey, Block]], flushes: int) -> None:
-        """Remove blocks, each the oldest of its series, that are in chunks now."""
+        """Remove blocks that are in chunks now. Each is the oldest of its series."""
         with self._lock:
             for (run, key, place), block in moved:
                 self.points -= len(block)
@@ -288,7 +290,7 @@ class Recent:
         return 0.0 if since is None else time.monotonic() - since
 
     def up_to(self, arrival: int) -> list[SeriesKey]:
-        """Series with points that came up to this arrival, run by run."""
+        """Return the series with points that came up to this arrival, run by run."""
         return [
             (run, key, place)
             for run, keys in self._runs.items()
@@ -308,7 +310,7 @@ class Recent:
         return list(self._runs)
 
     def with_nan(self, runs: Collection[str]) -> set[str]:
-        """Return those of the runs that have a NaN here, or had one of points that are in chunks since."""
+        """Return those of the runs that have a NaN here, or had one among the points that have become chunks."""
         with self._lock:
             some = self._runs.keys() & set(runs)
             return {

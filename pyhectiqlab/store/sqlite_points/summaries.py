@@ -1,10 +1,8 @@
 """Summaries of a metric in each of ten thousand runs, for searches that compare or sort by metrics.
 
-They are kept in memory once they were asked for.
-
-The rows of one key lie all over points.db, since rows are kept by run: reading one row takes some 15 µs. So what was
-read of a key stays here, and an append only notes which runs are to be read again. An index by key would cost one more
-page written for every new series, and room in every lab, while people search by few keys.
+The rows of one key lie all over points.db, since rows are kept by run, and to read a row takes some 15 µs. So what was
+read of a key stays in memory, and an append only notes which runs are to be read again. An index by key would cost one
+more written page for every new series, and room in every lab, while people search by few keys.
 """
 
 from __future__ import annotations
@@ -25,13 +23,13 @@ from . import moments
 from .moments import MOMENTS, Moments, moments_of_row
 from .queries import EXTENT, Reading, extent_of_row, stored_moments
 
-ENTRIES_MAX = 500_000  # of runs, over all keys: some 100 MB
+ENTRIES_MAX = 500_000  # runs in memory, summed over all keys: some 100 MB
 _NAN = float("nan")
 _MOMENTS_N = MOMENTS.count(",") + 1
 
 _NUMBERS = """SELECT run.name, run.id FROM json_each(?) wanted CROSS JOIN run ON run.name = wanted.value
     WHERE NOT run.deleted"""
-# Of most runs a key has one series, and nothing of it is recent: then these numbers are all that a summary says.
+# In most runs a key has one series without recent points. Then these numbers are all that a summary needs.
 _ALONE = """SELECT s.run, s.count, s.last_value, s.value_min, s.value_max, s.total, s.first_value, s.nan, s.min_step,
         s.max_step, s.finite
     FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
@@ -66,7 +64,7 @@ class Summaries:
                 for run in kept.stale:
                     kept.known.pop(run, None)
                 kept.stale.clear()
-            # What is committed after this point is noted again, and read the next time.
+            # What is committed from here on is noted again, and read the next time.
             if missing := [run for run in runs if run not in kept.known]:
                 with self._reader(missing, [key]) as reading:
                     read = _read(reading, key, self._numbers_of(reading.connection, missing))
@@ -125,8 +123,8 @@ def _read(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[str, S
 
 
 def _alone(connection: sqlite3.Connection, key: str, names: Mapping[int, str]) -> dict[str, Summary | None]:
-    """Return the summaries of runs that have one series of a key in the table, without recent points. None: a run has
-    several, or one of which the row does not say all.
+    """Return the summaries of runs that have one series of a key in the table, without recent points. A summary is None
+    if the run has several series, or one whose row does not say everything.
     """
     summaries: dict[str, Summary | None] = {}
     for row in connection.execute(_ALONE, (json.dumps(list(names)), key)).fetchall():

@@ -1,8 +1,8 @@
 """One tree of one series in points.db: sorted runs of chunks with their nodes, and how runs grow and merge.
 
-A tree holds every point of its series once, sorted by step, or by time. Chunks of one sorted run do not overlap, but
-for equal places at their borders; chunks of different runs may. Chunks marked pending are still to be merged into their
-run: they may overlap anything, and answer queries like all others.
+A tree holds every point of its series once, sorted by step or by time. Chunks of one sorted run do not overlap, except
+that borders may be equal; chunks of different runs may overlap. Chunks marked pending are still to be merged into their
+run: they may overlap any others, and answer queries like all others.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .nodes import encode_nodes
 
 BY_STEP, BY_TIME = 0, 1
 AXES: tuple[Axis, ...] = ("step", "time", "relative")
-OLD = f"form < {PACKED}"  # chunks that an earlier version wrote: SQLite finds them by an index with these very words
-TAIL_CHUNKS = 16  # of a run, that may be small: each is longer than all behind it
+OLD = f"form < {PACKED}"  # chunks of an earlier version; the same words as in the partial index that finds them
+TAIL_CHUNKS = 16  # last chunks of a run that may be small, each longer than all behind it together
 COARSER = 3  # a chunk's coarse nodes cover 2^3 fine ones
 
 
@@ -39,10 +39,10 @@ class Sizes:
     head_rows: int = 32
     step_points: int = 1 << 17  # about how many points one transaction reads and writes, in less than 0.1 s
     fan_in: int = 4  # how many runs of about the same size are merged into one
-    merged_points_max: int = 1 << 24  # longer runs stay: their nodes are fine enough, and marking them takes long
+    merged_points_max: int = 1 << 24  # longer runs stay as they are: their nodes are fine, and to mark them takes long
     scattered_chunks: int = 32  # a shorter series is cheap enough without a tree by time
     cold_s: float = 60.0  # a small head that nothing was added to for this long is flattened too
-    bulk_points: int = 512  # a column of so many points goes to the head: others are recent points at first
+    bulk_points: int = 512  # a column of so many points goes to the head; others are recent points at first
     recent_points: int = 1 << 20  # flush at this many recent points (48 bytes of memory each),
     recent_batches: int = 20_000  # or at this many batches (a lab that starts reads them all),
     recent_s: float = 600.0  # or when the oldest is this old
@@ -108,11 +108,11 @@ class Tree:
         self._write(self._next_run(), columns)
 
     def _tail(self, run: Run, columns: PointColumns) -> tuple[list[int], int, list[PointColumns]]:
-        """Return the last chunks of a run that are written again together with the new points, the lowest place that
-        these chunks leave free, and the points of these chunks.
+        """Return the last chunks of a run, which are written again together with the new points; the lowest place that
+        these chunks leave free; and the points of these chunks.
 
         A chunk is written again only if the new points are about as many as its own, or lie between them. Otherwise a
-        series that gets a hundred points at a time would have its last chunk of up to 8,192 written each time.
+        series that gets a hundred points at a time would have its last chunk, of up to 8,192 points, written each time.
         """
         places = self._places(columns)
         rows = self._connection.execute(

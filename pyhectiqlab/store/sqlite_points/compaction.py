@@ -91,7 +91,7 @@ class Compactor:
         """Note that chunks of these series may need work once the transaction is durable. After a rollback, call
         `forget`.
         """
-        self._load()  # which does not see that a series has become scattered
+        self._load()  # this does not see whether a series has become scattered
         self._busy.update(dict.fromkeys(series))
         self._leave(self.damaged)
 

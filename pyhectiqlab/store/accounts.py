@@ -14,7 +14,7 @@ from ..protocol import roles
 AUDIT_ROWS_MAX = 200_000
 KEYS_OF_USER_MAX = 200
 INVITES_MAX = 1000
-SCOPE_ALL, SCOPE_METRICS = "all", "metrics"  # a key may do all that its user may, or only read the metrics
+SCOPE_ALL, SCOPE_METRICS = "all", "metrics"  # a key may do all that its user may, or only read /metrics
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class User:
     password_hash: str | None = field(default=None, repr=False)
     disabled: float | None = None
     service: bool = False  # a program's account: it has keys, but no password and no login
-    deleted: float | None = None  # only the name is left, on what the user made
+    deleted: float | None = None  # from then on only the name is left, on what the user made
     last_seen: float | None = field(default=None, compare=False)  # to the minute
 
     @property
@@ -104,7 +104,7 @@ class HandedOver:
     """What became of the runs of a user, and of the projects that they own.
 
     Attributes:
-        live: runs that are going on, and are left as they are: else their processes could no longer add to them.
+        live: runs that are going on. They are left as they are, or their processes could no longer add to them.
         kept_out: runs that are left as they are, since the other user may not add to their projects.
     """
 

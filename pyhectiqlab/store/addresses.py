@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from ..errors import ConfigurationError
 
-CONNECTIONS = 16  # that read, of one lab; it has up to seven more
+CONNECTIONS = 16  # of one lab, for reading; it has up to seven more
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Addresses:
     """Where the data of several labs are.
 
     Attributes:
-        database: postgresql://USER@HOST/NAME. direct: the same database past a pooler; "": there is none.
-        points, files: by what comes before the colon, an entry of POINT_STORES and of BLOB_STORES. There may be several
-            addresses of ClickHouse in `points`, with blanks between them: a shard each.
-        connections: to the database that read, at most, of each lab.
+        database: postgresql://USER@HOST/NAME. direct: the same database past a pooler; "": there is none. points,
+        files: addresses of stores. What comes before the colon names an entry of POINT_STORES, or of BLOB_STORES. There
+        may be several addresses of ClickHouse in `points`, with blanks between them: a shard each. connections: how
+        many connections to the database each lab may have for reading.
     """
 
     database: str
@@ -67,7 +67,9 @@ def clickhouses_of(at: Addresses) -> list[tuple[str, str]]:
 
 
 def lacking(where: str, what: str, place: str) -> str:
-    """Return what to say where an engine has nothing of a lab that has points or files. `what`: points or files."""
+    """Return the message for an engine that has nothing of a lab whose database names points or files. `what`: points
+    or files.
+    """
     return (
         f"{where} lacks the {what} of this lab, which PostgreSQL knows of: name {place} that has them, or restore it"
         f" from a backup; or, if they are gone for good, call `hectiqlab admin adopt --without-{what}`."
@@ -75,7 +77,7 @@ def lacking(where: str, what: str, place: str) -> str:
 
 
 def other_generation(what: str, place: str) -> str:
-    """Return what to say where data are of another generation of a lab than its database."""
+    """Return the message for data that are of another generation of the lab than its database."""
     return (
         f"{what} of another generation of this lab, which was restored or copied: name {place} of its own; or stop the "
         "other one, and call `hectiqlab admin adopt`, if these are to belong together."

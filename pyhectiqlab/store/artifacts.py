@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-UPLOADS_OF_USER_MAX = 1000  # unfinished ones
+UPLOADS_OF_USER_MAX = 1000  # unfinished uploads that a user may have
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from .sqlite_points import check as points_check
 from .upgrading import DATABASES
 
 LAST = "backup"  # key of the lab's value
-DESCRIPTION = "backup.json"  # what a snapshot holds; written last: without it a snapshot is not whole
-_ITS_DIGEST = "sha256"  # in it: of all else that it says
+DESCRIPTION = "backup.json"  # the file that says what a snapshot holds; it is written last, so without it none is whole
+_ITS_DIGEST = "sha256"  # the entry of that file with the digest of all its other entries
 BLOCK = 1 << 20
 NAMED = (
     "SELECT digest, bytes FROM artifacts UNION SELECT digest, bytes FROM registry_files"
@@ -55,8 +55,8 @@ class Snapshot:
         digests: SHA-256 of each database's list of parts, by the database's name; in a snapshot of an earlier version,
             SHA-256 of the database. Those of files are in lab.db.
         damaged: digests of files that the lab itself no longer had as they were stored, when the snapshot was taken.
-        spoiled: those of which this snapshot has a good copy all the same, by the snapshot before it.
-        wrong: what was wrong with the lab's databases then, a sentence each.
+        spoiled: those of the damaged files of which this snapshot has a good copy, from the snapshot before it.
+        wrong: what was wrong with the lab's databases at that time, a sentence each.
     """
 
     path: str
@@ -96,7 +96,7 @@ def last_backup(view: MetaView) -> Snapshot | None:
 
 
 def described_by(snapshot: Path) -> Snapshot:
-    """Return what a snapshot says that it holds. Raises StoreError."""
+    """Return the description of a snapshot. Raises StoreError."""
     try:
         fields = json.loads((snapshot / DESCRIPTION).read_text())
         digest = fields.pop(_ITS_DIGEST, None)
@@ -193,7 +193,7 @@ def prune(target: Path, keep: int) -> list[Path]:
     old = snapshots(target)[:-keep] if keep > 0 else []
     with failing_as_store_error(target):
         for path in old:
-            (path / DESCRIPTION).unlink()  # first: else half a snapshot would look whole
+            (path / DESCRIPTION).unlink()  # first, so that half a snapshot never looks whole
             shutil.rmtree(path)
     return old
 
@@ -251,7 +251,7 @@ def is_lab(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _scratch(snapshot: Path) -> Iterator[Path]:
-    """Give a folder for a moment, beside the snapshot, or elsewhere where nothing can be made there."""
+    """Give a folder until the block ends: beside the snapshot, or elsewhere if nothing can be made there."""
     try:
         made = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=snapshot.absolute().parent)
     except OSError:
@@ -261,11 +261,11 @@ def _scratch(snapshot: Path) -> Iterator[Path]:
 
 
 def check_into(folder: Path, databases: Path, progress: Progress) -> list[str]:
-    """Check as `check` does. `databases`: the folder in which databases in parts are put together, and which has those
-    that are whole.
+    """Check as `check` does. `databases`: the folder in which databases in parts are put together. It has those that
+    are whole files already.
     """
     wrong = []
-    still = databases != folder  # databases that were put together here: nobody else opens them
+    still = databases != folder  # the databases were put together here, so nobody else opens them
     digests: Mapping[str, str] = {}
     if (folder / DESCRIPTION).is_file():
         try:

@@ -1,4 +1,4 @@
-"""The batches by which points came, made again of points that lie in another order. Pure functions of arrays."""
+"""Batches made again: those by which points came, of points that are stored in another order. No I/O."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POINT = np.dtype(
         ("writer", "<i8"),
     ]
 )
-POINTS_AT_ONCE = 200_000  # about, of what is read for some batches
+POINTS_AT_ONCE = 200_000  # points that are read for some batches, about
 
 
 class Place(NamedTuple):
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 class Rebuilding:
-    """Makes batches, and remembers where those of each writer ended."""
+    """Makes batches, and remembers where the last batch of each writer ended."""
 
     def __init__(self) -> None:
         self._last: dict[int, int] = {}
@@ -48,8 +48,8 @@ class Rebuilding:
         """Yield the batches that brought these points, in order of arrival, their columns in that of `places`.
 
         Args:
-            points: POINT rows in any order: all points of each arrival among them. Later calls have later arrivals.
-            writers: their names.
+            points: POINT rows in any order, with all points of each arrival. Later calls have later arrivals.
+            writers: number of a writer → its name.
         """
         if not len(points):
             return

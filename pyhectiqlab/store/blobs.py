@@ -52,7 +52,7 @@ class BlobUpload(Protocol):
         """
 
     def keep(self) -> None:
-        """Have all that was received outlive this process, and any process go on behind it."""
+        """Make all that was received survive this process, so that any process can go on with it. Raises StoreError."""
 
     def verify(self, digest: str) -> None:
         """Do the long part of `finish`, but for making a blob: compare the digest. If another process received some,
@@ -65,7 +65,9 @@ class BlobUpload(Protocol):
         """
 
     def close(self) -> None:
-        """`keep`, then close it. Raises StoreError where not all could be kept; it is closed all the same."""
+        """Call `keep`, then close the upload. Raises StoreError if not all could be kept; the upload is closed even
+        then.
+        """
 
     def __enter__(self) -> BlobUpload: ...
     def __exit__(

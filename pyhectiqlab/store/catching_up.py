@@ -1,8 +1,8 @@
-"""Catching up: the MetaStore is told of batches of points alone that the PointStore holds, and it does not know.
+"""Catching up: the MetaStore is told of batches of points alone which the PointStore holds and it does not know.
 
-A lab answers a batch of points alone once the PointStore has it, and tells the MetaStore a moment later, of many at
-once. So a lab that was killed may have answered what only the PointStore knows. The PointStore keeps, of the batches
-that came lately, whether they were points alone, until the MetaStore has been told.
+A lab answers a batch of points alone once the PointStore has it, and tells the MetaStore a moment later, of many such
+batches at once. So a lab that was killed may have answered batches that only the PointStore knows. For recent batches
+the PointStore keeps whether they were points alone, until the MetaStore has been told.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .points import PointStore
 
 def tell(tx: MetaTransaction, batches: Sequence[MetaBatch]) -> bool:
     """Tell the MetaStore of batches of points alone. Return whether all was new to it. It may know the beginning of
-    some: a commit that an error came from may have been durable.
+    some, because a commit that failed with an error may have been durable all the same.
     """
     now = time.time()
     known = tx.apply(batches, now)
@@ -36,8 +36,9 @@ def tell(tx: MetaTransaction, batches: Sequence[MetaBatch]) -> bool:
 
 
 def untold(view: MetaView, points: PointStore) -> list[MetaBatch]:
-    """Return one batch for each writer of which the MetaStore knows less than it may: all that follows its cursor and
-    is points alone. Of writers that the MetaStore does not know, nothing was answered. Blocks on the databases.
+    """Return one batch for each writer that is further in the PointStore than in the MetaStore: all that follows the
+    MetaStore's cursor and is points alone. Writers that the MetaStore does not know are left out, because no batch of
+    theirs was answered. Blocks on the databases.
     """
     writers = view.writers(sorted(points.late_writers()))
     reached = points.reach({name: writer.cursor for name, writer in writers.items()})
@@ -69,9 +70,9 @@ def catch_up(meta: MetaStore, points: PointStore) -> None:
 
 
 def catch_up_by_points(meta: MetaStore, points: PointStore, cursors: Mapping[str, int]) -> None:
-    """The same for a snapshot, by the points themselves: while its databases were copied, one after the other, batches
-    that came in between may have become chunks. Reads all points of the series of writers that are behind `cursors`,
-    which are the PointStore's. Raises StoreError.
+    """Tell the MetaStore of a snapshot, by the points themselves. The databases of a snapshot are copied one after the
+    other, and batches that came in between may have become chunks meanwhile. Reads all points of the series of those
+    writers that are behind `cursors`, the PointStore's. Raises StoreError.
     """
     with meta.reading() as view:
         writers = [w for w in view.writers(sorted(cursors)).values() if w.cursor < cursors[w.writer]]

@@ -30,7 +30,9 @@ def copy_database(source: Path, target: Path) -> int:
 
 @contextlib.contextmanager
 def reading(path: Path, still: bool = False) -> Iterator[sqlite3.Connection]:
-    """Give a connection that reads. `still`: nobody writes, so it leaves no files beside the database."""
+    """Give a connection that reads. `still`: nobody writes meanwhile, so SQLite need not make files beside the
+    database.
+    """
     uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' * still}"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
         yield connection

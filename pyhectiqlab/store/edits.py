@@ -2,8 +2,8 @@
 
 People change them by the page, from Python or by the command. What scripts change comes as events.
 
-What is stored last counts, whoever sent it: a script's event that arrives after an edit replaces it, and an edit
-replaces what scripts sent before. An event that arrives again changes nothing.
+What is stored last counts, whoever sent it: an event of a script replaces an edit that was stored before it, and an
+edit replaces what scripts sent before it. An event that arrives again changes nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Tag:
 
 
 class EditsTransaction(Protocol):
-    """Each method holds the runs, whose ids must be known. It returns what was there before of each run that it
-    changed; the runs that are as wanted already are left out.
+    """Each method locks the runs, whose ids must exist. It returns the value before the change for each run that it
+    changed, and leaves out runs that had the wanted value already.
     """
 
     def set_notes(self, notes: Mapping[str, str]) -> dict[str, str]:
@@ -41,16 +41,16 @@ class EditsTransaction(Protocol):
         """
 
     def set_runs_archived(self, ids: Collection[str], at: float | None) -> dict[str, float | None]:
-        """Archive runs, or with None end that. A run that is archived keeps the time since when it is. What was there
-        before is that time, or None.
+        """Archive runs at a time; None: end that. A run that is archived already keeps its time. The value before is
+        that time, or None.
         """
 
     def set_group(self, ids: Collection[str], group: str) -> dict[str, str]:
-        """Put runs into a group; "": into none. What was there before is the group of a run."""
+        """Put runs into a group; "": into none. The value before is the run's group."""
 
     def move_runs(self, ids: Collection[str], project_id: str) -> dict[str, str]:
-        """Move runs, which are not deleted, with all that belongs to them, to another project. What was there before is
-        the id of a run's project. Versions of models and datasets that a run made stay in their project.
+        """Move runs, none of which may be deleted, with all that belongs to them, to another project. The value before
+        is the id of the run's project. Versions of models and datasets that a run made stay in their project.
 
         Raises ProjectGoneError; ProjectArchivedError; NameTakenError where a run of the project has the name of one;
         FullError; QuotaExceededError.

@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 BLOBS = "blobs"
 BUSY_TIMEOUT_S = 5.0
-LOOKED_AT_BYTES_MAX = 64 << 20  # of a database: all of its pages are read when a lab starts
+LOOKED_AT_BYTES_MAX = 64 << 20  # when a lab starts, it reads all pages of a database that is not larger
 
 
 class DataLock:
@@ -65,7 +65,7 @@ class DataLock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, str(os.getpid()).encode(), 0)
         except OSError as e:
-            # A full disk is no reason not to serve.
+            # The lab serves on a full disk, too.
             log.warning("%s: the process id could not be noted (%s)", folder, e.strerror)
 
     @staticmethod
@@ -107,7 +107,7 @@ class FileChangeMark:
 
 
 class FileFilesLock:
-    """A FilesLock: a lock on a file. Files are named and removed by one process, so a lock of threads does for that."""
+    """A FilesLock: a lock on a file. One process names and removes files, so a lock of threads is enough for these."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "backup.lock"

@@ -1,4 +1,4 @@
-"""Extent: what is known of a series without its points: how many there are, where they lie, the last one. Pure."""
+"""Extent: what is kept of a series beside its points: how many there are, where they lie, the last one. No I/O."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The first look: what a lab asks its engines when it starts, before it changes anything in them.
 
-What is wrong for good (rights, versions, schemas, data of another lab) is refused, so that nothing was changed. An
-engine that does not answer is refused only where no lab was on the database before: most likely its address is wrong.
+If something is wrong for good (rights, versions, schemas, data of another lab), the start is refused, and nothing was
+changed. If an engine does not answer, the start is refused only if no lab was on the database before: then the address
+is most likely wrong.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _TABLES = ("migrations", "lab", "runs")  # whose rights stand for those of all
 
 @dataclass(frozen=True)
 class Known:
-    """What PostgreSQL knows of a lab. `points`: the id that tables in ClickHouse have to bear. "": not there yet.
-    `has_points`, `has_files`: whether there are any, which the other engines have to have. `sharded`: several shards
-    have the points.
+    """What PostgreSQL knows of a lab. `points`: the id that tables in ClickHouse have to bear; "": there are none yet.
+    `has_points`, `has_files`: whether the lab has any, so that the other engine must have them. `sharded`: the points
+    are on several shards.
     """
 
     id: str = ""

@@ -45,8 +45,8 @@ class FleetStorage:
         beside: for a command: nothing is migrated, and no duty is taken.
 
     Attributes:
-        claims: the generation of the lab that points and files are noted as, once they are opened; "": of none, as a
-            command or a move does.
+        claims: the generation of the lab that is noted beside points and files when they are opened; "": none is noted,
+            as for a command or a move.
         was_there: whether there was a lab on this database before.
         lost: which of "points" and "files" are gone for good, so that they may be missing in their engine.
 
@@ -98,7 +98,7 @@ class FleetStorage:
         return blobs
 
     def needs_files(self) -> bool:
-        """Return whether the lab has files, so that an empty store of files cannot be its own."""
+        """Return whether the lab has files. If so, an empty store of files cannot be its own."""
         if "files" in self.lost:
             return False
         with self.meta.reading() as view:
@@ -145,12 +145,12 @@ class FleetStorage:
         return None
 
     def claim(self) -> None:
-        """Have points and files be noted as those of this generation of the lab, when they are opened."""
+        """Note this generation of the lab beside points and files when they are opened."""
         with self.meta.reading() as view:
             self.claims = view.lab_value("generation") or ""
 
     def adopt(self, lost: Collection[str] = ()) -> None:
-        """Give the lab a new generation, and make points and files those of it. Labs that run end themselves. Raises
+        """Give the lab a new generation, and note it beside points and files. Labs that run end themselves. Raises
         StoreError; then it may be called again.
 
         Args:
@@ -170,7 +170,7 @@ class FleetStorage:
 
 @runtime_checkable
 class Noting(Protocol):
-    """A store that knows of which generation of the lab its data are."""
+    """A store that keeps beside its data which generation of the lab they are of."""
 
     def note_generation(self, generation: str) -> None: ...
 
@@ -179,7 +179,8 @@ class PostgresMark:
     """A ChangeMark: others are notified of a change.
 
     Attributes:
-        is_heard: whether changes of others are heard of now. While they are not, `read` returns a new number each time.
+        is_heard: whether this process hears of changes by others now. While it does not, `read` returns a new number
+            each time.
     """
 
     def __init__(self, engines: Engines) -> None:
@@ -202,7 +203,7 @@ class PostgresMark:
 
 
 class PostgresFilesLock:
-    """A FilesLock: an advisory lock on a connection of its own; for moments, another one of a transaction."""
+    """A FilesLock: an advisory lock on a connection of its own; for short moments, one of a transaction."""
 
     def __init__(self, url: URL, engines: Engines) -> None:
         self._url, self._engines = url, engines
@@ -242,15 +243,15 @@ class PostgresFilesLock:
 
 
 def _folder(storage: FleetStorage) -> BlobStore:
-    """A folder that all labs see at the same path: of one machine, or on a disk that several have mounted."""
+    """Open a folder that all labs see at the same path: on one machine, or on a disk that several have mounted."""
     from .folder.shared import SharedFolder
 
     return SharedFolder(folder_of(storage.at), storage.lab_id, storage.claims, storage.needs_files())
 
 
 def _clickhouse(storage: FleetStorage) -> PointStore:
-    """Open a store of points in ClickHouse, of several servers where the address says `?cluster=NAME`; or in several,
-    each with some of the runs, where there are several addresses. What it must know of its rows is in PostgreSQL.
+    """Open a store of points in ClickHouse. An address with `?cluster=NAME` is a cluster of several servers. If there
+    are several addresses, each has some of the runs. What the store must know of its rows is in PostgreSQL.
     """
     from .clickhouse.point_store import ClickHousePointStore
     from .clickhouse.sharded import ShardedPointStore
@@ -264,7 +265,7 @@ def _clickhouse(storage: FleetStorage) -> PointStore:
 
 
 def _s3(storage: FleetStorage) -> BlobStore:
-    """A bucket."""
+    """Open a store of files in a bucket."""
     try:
         from .s3.blob_store import S3BlobStore
     except ImportError:
@@ -295,7 +296,7 @@ BLOB_STORES: dict[str, Callable[[FleetStorage], BlobStore]] = {"folder": _folder
 
 
 def _scheme(what: str, address: str, stores: Mapping[str, Callable[[FleetStorage], T]]) -> Callable[[FleetStorage], T]:
-    """Return what opens the store at an address. Raises ConfigurationError."""
+    """Return the function that opens the store at an address. Raises ConfigurationError."""
     scheme = address.partition(":")[0].partition("+")[0]
     if scheme not in stores:
         known = " or ".join(f"{name}:…" for name in sorted(stores)) or "of none yet"

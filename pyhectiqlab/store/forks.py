@@ -35,13 +35,13 @@ class ForkLeft:
 
 class ForksView(Protocol):
     def forks_left(self, limit: int) -> list[ForkLeft]:
-        """Return runs whose points are still to be copied, in the order of their ids. Deleted runs are none."""
+        """Return runs whose points are still to be copied, in the order of their ids, without deleted runs."""
 
 
 class ForksTransaction(ForksView, Protocol):
     def add_fork(self, run_id: str, parent_id: str, step: int | None) -> bool:
-        """Note of which run this one is a fork, and return whether it is that fork now. False, and nothing changes: it
-        is another fork already, or the parent is the run itself or a fork of it.
+        """Note of which run this one is a fork. Return whether it is that fork now. Returns False and changes nothing
+        if it is a fork of another run or step, or if the parent is the run itself or a fork of it.
         """
 
     def note_fork(self, run_id: str, progress: Mapping[str, Any] | None) -> None:

@@ -1,9 +1,9 @@
 """A database's file as of one moment, page by page, while others go on writing: for backups.
 
-In the WAL mode whoever writes appends to the log beside the file. Only a checkpoint changes the file, and none may do
-so for as long as somebody reads a state that is in the file as a whole. So the log is brought into the file, under the
-right to write, which takes milliseconds; a transaction that reads begins there; and the file stays as it is until that
-ends. Pages that nothing is in count as zeros: their bytes are whatever was in them before.
+In WAL mode whoever writes appends to the log beside the file. Only a checkpoint changes the file, and none may do so
+while somebody reads a state that is in the file as a whole. So the log is brought into the file, under the right to
+write, which takes milliseconds. Then a reading transaction begins, and the file stays as it is until that ends. Free
+pages count as zeros, as their bytes are whatever was in them before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .sqlite_files.checkpoints import Checkpoints
 from .sqlite_files.errors import SQLITE_ERRORS
 
 BUSY_TIMEOUT_S = 30.0
-FREEZE_S = 10.0  # for readers of an earlier state to end
+FREEZE_S = 10.0  # readers of an earlier state have so long to end
 PAUSE_S = 0.2
 _HEADER_TRUNK = slice(32, 36)  # the first trunk page of the freelist, see SQLite's file format
 

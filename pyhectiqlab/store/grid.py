@@ -1,4 +1,4 @@
-"""What every PointStore agrees on: legal points, the grid of buckets, which attempts are hidden. No storage."""
+"""What all PointStores have in common: legal points, the grid of buckets, which attempts are hidden. No storage."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def shift_for(low: int, high: int, n: int) -> int:
 def apart(
     selector: Selector, series: Sequence[T], rank_of: Callable[[T], int]
 ) -> list[tuple[Selector, Sequence[T], int]]:
-    """Return (selector, series, how many ranks there are) of each line that a selector means. `series`: all that it
-    means.
+    """Return (selector, series, how many ranks there are) for each line that a selector stands for. `series`: all
+    series that it stands for.
     """
     ranks = sorted({rank_of(s) for s in series})
     if selector.rank != "each":
@@ -59,7 +59,7 @@ def apart(
 
 
 def share_of(most: int | None, lines: int, n: int) -> int:
-    """Return how many buckets a line may have: at most n, and all lines together at most `most`."""
+    """Return how many buckets each line may have: at most n, so that all lines together have at most `most`."""
     return n if most is None else max(1, min(n, most // max(1, lines)))
 
 
@@ -84,7 +84,7 @@ def cuts(series: Sequence[SeriesInfo], attempts: Literal["newest", "all"]) -> li
     steps: list[int | None] = [None] * len(series)
     if attempts == "all":
         return steps
-    lowest: dict[int | None, int] = {}  # by rank, over the attempts newer than the one looked at
+    lowest: dict[int | None, int] = {}  # rank → lowest step of all newer attempts
     for i in sorted(range(len(series)), key=lambda i: -_attempt(series[i])):
         info = series[i]
         steps[i] = lowest.get(info.rank)

@@ -18,8 +18,8 @@ IMPORTED = "imported"  # the cause in the session that an import leaves
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """`names`: what the run may be called; the first that is free is taken, else the last with a number behind it.
-    `digest`: of what is to be imported; if it is there, nothing changes.
+    """Asks for a run to fill. `names`: what the run may be called; the first that is free is taken, else the last with
+    a number behind it. `digest`: of what is to be imported; if the run has that already, nothing changes.
     """
 
     origin: str
@@ -33,7 +33,7 @@ class ImportRequest:
 
 @dataclass(frozen=True)
 class ImportBegun:
-    """`digest`: of what an earlier import has brought whole; "" where none has."""
+    """The run that was made or is there. `digest`: of what an earlier import has brought whole; "": none has."""
 
     run: str
     created: bool
@@ -90,7 +90,7 @@ class PastFork:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run was. `note`, `tags` and `group`: None leaves what its events said."""
+    """What a run was. `note`, `tags` and `group`: None leaves what the run's events said."""
 
     created: float
     started: float | None

@@ -1,7 +1,7 @@
-"""Summaries: many points as few nodes that tell count, min, max, sum and last of their cells. Pure functions of arrays.
+"""Summaries: many points as few nodes with count, min, max, sum and last of their cells. Pure functions of arrays.
 
-A node covers `start … start + 2^shift − 1` on one axis. Nodes on finer grids merge into cells of any coarser one
-without looking at their points: this is what makes ten million points cheap to draw, and exact.
+A node covers `start … start + 2^shift − 1` on one axis. Nodes on finer grids merge into cells of any coarser grid
+without a look at their points. This makes ten million points cheap to draw, and exact.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from .points import Buckets, Float64s, Int64s, Selector
 
-# Sums are of value × 2^-64, which is exact and cannot overflow: values near 1.8e308 still have a mean.
+# Sums add value × 2^-64. The product is exact and the sum cannot overflow, so that values near 1.8e308 have a mean,
+# too.
 SUM_SCALE = 2.0**-64
 
 NODE = np.dtype(
@@ -98,8 +99,8 @@ def summarise_groups(
 def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
     """Merge nodes of any order and mixed origin into one node for each non-empty cell of 2^shift, sorted by start.
 
-    `attempt` int64[n] is the attempt that each node is of: the last point of a cell is the one with the highest
-    (attempt, step, seq, arrival).
+    `attempt` int64[n]: the attempt of each node. The last point of a cell is the one with the highest (attempt, step,
+    seq, arrival).
     """
     columns = by_column(nodes)
     start = cells(columns[0], shift)
@@ -125,7 +126,7 @@ def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
 
 
 def by_column(nodes: Nodes) -> Int64s:
-    """Return a copy of their bits, int64[fields, n]: numpy is faster with the numbers of one field side by side."""
+    """Return a copy of the nodes' bits, int64[fields, n]: numpy is faster if one field's numbers are side by side."""
     return np.array(np.ascontiguousarray(nodes).view(np.int64).reshape(-1, len(FIELDS)).T, order="C", copy=True)
 
 
@@ -136,8 +137,8 @@ def of_columns(columns: Int64s) -> Nodes:
 
 
 def concatenated(parts: Sequence[Nodes]) -> Nodes:
-    """Concatenate as numpy's own function does, which compares the fields of each part first. All parts have the same
-    fields.
+    """Concatenate arrays of nodes with the same fields. It is quicker than numpy's own function, which compares the
+    fields of each part first.
     """
     if len(parts) == 1:
         return parts[0]
@@ -147,15 +148,15 @@ def concatenated(parts: Sequence[Nodes]) -> Nodes:
 def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:
     """Return the index of the row with the highest (keys[0], keys[1], …) in each group; of equal ones, the last.
 
-    Narrows the candidates key by key: nearly always one a group is left after the first, where a sort by all keys would
-    cost the most of a query.
+    It narrows the candidates key by key. Nearly always one candidate a group is left after the first key, while a sort
+    by all keys would be the most expensive part of a query.
     """
     index: NDArray[np.intp] | None = None
     sizes = _sizes_of(at, n)
     for key in keys:
         candidates = key if index is None else key[index]
         if (candidates[1:] > candidates[:-1]).all():
-            break  # as steps of a training nearly always are: the last of each group is the highest
+            break  # the last row of each group is the highest, as nearly always with the steps of a training
         highest = np.maximum.reduceat(candidates, at)
         kept = np.flatnonzero(candidates == np.repeat(highest, sizes))
         if len(kept) == len(candidates):

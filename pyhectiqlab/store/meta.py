@@ -90,16 +90,16 @@ class MetaView(
         """
 
     def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
-        """The tags, by name, of every run that the terms leave and that has any."""
+        """Return the tags, by name, of every run that the terms leave and that has any."""
 
     def rank_numbers(self, ids: Sequence[str]) -> dict[str, list[int]]:
-        """The ranks that the processes of each of these runs had, in all its attempts, each once, in order: those below
-        RANKS_MAX. Runs of which no process attached are left out.
+        """Return the ranks below RANKS_MAX that processes of each run had, over all its attempts, each once and in
+        order. Runs without a process are left out.
         """
 
     def host_names(self, ids: Sequence[str]) -> dict[str, list[str]]:
-        """The hosts that the processes of each of these runs were on, in all its attempts, each once, sorted. Runs of
-        which none is known are left out.
+        """Return the hosts that processes of each run were on, over all its attempts, each once and sorted. Runs
+        without a known host are left out.
         """
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
@@ -272,8 +272,8 @@ class MetaTransaction(
     def set_cursor(self, writer: str, cursor: int) -> None: ...
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]: ...
     def hold_runs(self, ids: Collection[str]) -> None:
-        """Keep others from changing these runs, in any way, until this transaction ends; wait for those who do. What is
-        read of them from then on does not change. Unknown ids are ignored.
+        """Lock these runs until this transaction ends, so that nobody else changes them in any way. Blocks while others
+        change them. What is read of the runs from then on does not change. Unknown ids are ignored.
         """
 
     def delete_run(self, run_id: str, now: float) -> None: ...

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-Value = dict[str, Any]  # as JSON has them
+Value = dict[str, Any]  # of what JSON can hold
 
 
 class NotesOfKind(Protocol):
@@ -24,7 +24,7 @@ class NotesOfKind(Protocol):
 
     def get(self, key: str) -> Value | None: ...
     def put(self, key: str, value: Value, until: float, place: str = "") -> None:
-        """Keep a note, in the place of one with that key; it is the newest then."""
+        """Keep a note until the time `until`, in place of one with that key. It becomes its place's newest note."""
 
     def remove(self, key: str) -> None: ...
     def oldest(self, place: str | None = None) -> str | None:
@@ -37,8 +37,8 @@ class NotesOfKind(Protocol):
 
 class Notes(Protocol):
     def of(self, kind: str) -> AbstractContextManager[NotesOfKind]:
-        """Open the notes of a kind; others that want them wait. What the block did is kept unless it raises. May block;
-        raises StoreError.
+        """Open the notes of a kind; others that want them wait. What the block did is kept unless the block raises. May
+        block. Raises StoreError.
         """
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..protocol import states
 
-LAB = "lab"  # no state of a run: notices about the lab itself
+LAB = "lab"  # stands among the states of runs for notices about the lab itself
 NOTICE_STATES = (*sorted(states.FINAL_STATES), states.LOST, LAB)
 MUTED = "notices muted"  # a value of the lab: since when no notice is written or sent, in seconds since 1970; "": not
 DEFAULT_STATES = (states.FAILED, states.KILLED, states.LOST, states.COMPLETED, states.STOPPED, states.ENDED)
@@ -76,7 +76,7 @@ class NoticesView(Protocol):
 
 class NoticesTransaction(Protocol):
     def mute_notices(self, now: float | None) -> None:
-        """Write and send none from now on, and forget those that wait; None: do so again."""
+        """Write and send no notices from now on, and forget those that wait; None: write and send them again."""
 
     def add_target(self, target: Target) -> None: ...
     def remove_target(self, target_id: str) -> bool:

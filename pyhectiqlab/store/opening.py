@@ -33,7 +33,7 @@ def open_storage(place: Path | Addresses, *, upgrade: bool = True, snapshot: boo
 
 
 def open_place(place: Path | Addresses, *, upgrade: bool = True, snapshot: bool = True) -> Storage:
-    """As `open_storage`, of a lab that is being moved, too."""
+    """Open as `open_storage` does, also a lab that is being moved."""
     if isinstance(place, Addresses):
         return FleetStorage(place)
     return EmbeddedStorage(place, upgrade, snapshot)

@@ -1,4 +1,4 @@
-"""Databases in parts: how a snapshot keeps a file of which the snapshot before has most already.
+"""Databases in parts: how a snapshot keeps a file, most of which the snapshot before it has already.
 
 The folder `lab.db.parts` stands for the file `lab.db`, in parts of equal size, larger
 ones where it is large:
@@ -23,11 +23,11 @@ from pathlib import Path
 
 from ..base import crashpoints
 
-PART_BYTES = 64 << 10  # at least: a change of a page costs so much
-PARTS_MAX = 65_536  # of a database, by and large: each is a file
+PART_BYTES = 64 << 10  # at least; if a page has changed, so much is copied
+PARTS_MAX = 65_536  # about so many parts of a database at most, as each is a file
 FOLDER_PARTS = 1000
 SYNCED_EACH_MAX = 64
-BLOCK = 4096  # of zeros that are a hole
+BLOCK = 4096  # so many zeros in a row are left out of the file
 SUFFIX = ".parts"
 LIST = "list.json"
 WRONG = "other bytes than those that were stored"
@@ -43,7 +43,9 @@ class PartList:
 
 @dataclass(frozen=True)
 class Stored:
-    """`digest`: of the list, and so of all. `bytes`: that are no zeros. `copied`: those that `before` did not have."""
+    """What was stored. `digest`: of the list, and so of everything. `bytes`: without blocks of zeros. `copied`: bytes
+    that `before` did not have.
+    """
 
     digest: str
     bytes: int
@@ -136,7 +138,7 @@ def _list_of(before: Path | None) -> PartList | None:
 
 
 def _part_bytes(size: int, earlier: PartList | None) -> int:
-    """Return that of before, while it fits more or less, so that parts can be linked."""
+    """Return the size of parts: that of the earlier snapshot while it about fits, so that parts can be linked."""
     fits = PART_BYTES
     while size > PARTS_MAX * fits:
         fits *= 4
@@ -189,14 +191,14 @@ def _path(folder: Path, i: int) -> Path:
 
 
 def _sync_all(folder: Path, paths: Sequence[Path]) -> None:
-    """Wait until the disk has them. Of many at once, where the system can: each by itself would take a minute."""
+    """Wait until the disk has these files: all at once if the system can, as one by one would take a minute."""
     if len(paths) < SYNCED_EACH_MAX or not _sync_file_system(folder):
         for path in paths:
             _sync(path)
 
 
 def _sync_file_system(folder: Path) -> bool:
-    """Return whether the system can. Raises OSError where the disk could not take all."""
+    """Sync the file system. Return whether the system can do so. Raises OSError if the disk could not take all."""
     try:
         syncfs = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):

@@ -23,16 +23,16 @@ class Hearer(Protocol):
         """
 
     def heard(self, payload: str) -> None:
-        """Another lab told this."""
+        """Take what another lab told."""
 
     def missed(self) -> None:
-        """Others may have told what nobody heard here."""
+        """Note that other labs may have told something that did not arrive here."""
 
     def lost(self) -> None:
         """Note that what `outgoing` returned may not have reached the others."""
 
     def replaced(self, why: str) -> None:
-        """The data are no longer those that this lab opened: it must end."""
+        """Note that the data are no longer those that this lab opened, so that it must end. `why`: for the log."""
 
 
 class Peers(Protocol):

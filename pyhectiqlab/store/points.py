@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
 Axis = Literal["step", "time", "relative"]
-RANKS_MAX = 32  # lines of one key: nobody can tell more apart, and an answer must not grow with the cluster
+RANKS_MAX = 32  # lines of one key; nobody can tell more apart, and an answer must not grow with the cluster
 
 
 @dataclass(frozen=True)
@@ -350,7 +350,9 @@ class PointStore(Protocol):
         """Return how much `maintain` has to do, for those who watch the lab. May block for some milliseconds."""
 
     def damage(self) -> Sequence[str]:
-        """Return what the store came across, by itself, that cannot be read: a sentence each, which says what to do."""
+        """Return what the store could not read, as far as it has noticed by itself: a sentence each, which says what to
+        do.
+        """
 
     def close(self) -> None:
         """Close the files. Later calls raise StoreError. Safe twice."""

@@ -1,4 +1,4 @@
-"""Room of the disk that is kept for a full disk: to open the databases at all, and to do what makes room again."""
+"""Room that is kept for when the disk is full: to open the databases at all, and for work that makes room."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 BALLAST_BYTES = (1 << 20, 256 << 10, 128 << 10)
 RESERVE_BYTES = 16 << 20  # the logs of both databases may grow so much between two checkpoints
-SLACK_BYTES = 4 << 20  # that must be free beside the reserve when it is taken again
+SLACK_BYTES = 4 << 20  # must be free beside the reserve before the reserve is taken again
 
 
 class Ballast:

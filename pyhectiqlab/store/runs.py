@@ -37,7 +37,7 @@ class Run:
     fork: ForkOf | None = None  # where its curves began
     note_cut: bool = False  # the note has more characters than limits.NOTE_CHARS_LISTED, see `MetaView.note`
     tags: Sequence[Tag] = ()
-    tags_cut: bool = False  # it has more tags than limits.TAGS_LISTED, see `MetaView.tags`
+    tags_cut: bool = False  # the run has more tags than limits.TAGS_LISTED, see `MetaView.tags`
 
 
 @dataclass(frozen=True)

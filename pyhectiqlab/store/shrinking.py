@@ -1,7 +1,8 @@
 """Shrinking: a database is written anew without its free pages, once; from then on it gives them back by itself.
 
-For databases that were made before they could do so (space.py). SQLite's VACUUM does it in one transaction, so a kill
-at any moment leaves the database as it was, or as it is to be. Others that write wait, or are told that it is locked.
+This is for databases that were made before they could give back pages (space.py). SQLite's VACUUM does it in one
+transaction, so a kill at any moment leaves the database as it was, or as it is to be. Other writers wait, or get the
+error that the database is locked.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ log = logging.getLogger("hectiqlab.server")
 
 AT_START_BYTES = 64 << 20  # of what is in use: a second, for which a lab that starts may wait
 SPARE_BYTES = 64 << 20
-STEP_INSTRUCTIONS = 10_000  # of SQLite's virtual machine
+STEP_INSTRUCTIONS = 10_000  # of SQLite's virtual machine, between two calls of `step`
 BUSY_TIMEOUT_S = 30.0
 
 
@@ -66,8 +67,8 @@ def shrink(path: Path, step: Callable[[], None] = lambda: None) -> None:
 
 
 def shrink_at_start(path: Path) -> None:
-    """Shrink a small database that does not do so by itself, where the disk has room. Raises nothing: whatever is wrong
-    with it, who opens it next is told.
+    """Shrink a small database that does not shrink by itself, if the disk has room. Raises nothing: if something is
+    wrong with the database, whoever opens it next gets the error.
     """
     try:
         with _opened(path) as connection:

@@ -1,8 +1,8 @@
 """Ends of smoothed lines in many runs, for tables that are sorted by them: kept in memory once they were computed.
 
-A value is kept with the number of points that the run had of the metric. Points are never changed, only added. So where
-that number is the same, the value is, too: another page of a table costs nothing, and of live runs alone are values
-computed anew.
+A value is kept with the number of points that the run had of the metric. Points are never changed, only added. So while
+that number stays the same, the value does, too: another page of a table costs nothing, and only for live runs are
+values computed again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..errors import SlowSearchError
 from .points import Axis, Smoothing, Summary
 
 _NONE: tuple[int, None] = (0, None)
-ENTRIES_MAX = 500_000  # of runs, over all metrics and smoothings: some 60 MB
-RUNS_AT_ONCE = 256  # that are read in one transaction
+ENTRIES_MAX = 500_000  # values, summed over all metrics and smoothings: some 60 MB
+RUNS_AT_ONCE = 256  # runs that are read in one transaction
 
 Compute = Callable[[str, Smoothing, Axis, Sequence[str]], Iterator[tuple[str, float]]]
 
@@ -48,8 +48,8 @@ class SmoothedEnds:
         self._known: OrderedDict[tuple[str, Smoothing, Axis], _Known] = OrderedDict()  # the least recently used first
 
     def of(self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]) -> dict[str, float]:
-        """See PointStore.smoothed. Raises SlowSearchError; what was computed by then is kept, so that asking again goes
-        on from there.
+        """See PointStore.smoothed. Raises SlowSearchError after `seconds_max`. It keeps what it has computed, so the
+        next call goes on from there.
         """
         place = key, smoothing, axis
         with self._lock:
@@ -65,7 +65,7 @@ class SmoothedEnds:
             return {run: value for run in summaries if (value := known.values.get(run, _NONE)[1]) is not None}
 
     def forget(self, run: str) -> None:
-        """Forget the values of a run that was deleted: should it have points again, they are others."""
+        """Forget the values of a run that was deleted, because it may get other points."""
         with self._lock:
             for known in self._known.values():
                 known.values.pop(run, None)

@@ -44,8 +44,8 @@ _REACH = {
     "mean": (1, 1),
     "median": (1, 1),
 }  # in widths; weights beyond are below 1e-13
-_SLICES = 4  # of a width, in which the points of a Gaussian are summed up
-_PAIRS_MAX = 1 << 20  # of a place and a row that it reaches, which are looked at one by one: some 40 MB
+_SLICES = 4  # slices of a width; a Gaussian sums up the points of each slice
+_PAIRS_MAX = 1 << 20  # pairs of a place and a row in its reach that are computed one by one: some 40 MB
 _TERMS = (
     18  # of its series: the rest is below 2^18 / 18!, or 4e-11, of a weight at the end of the reach, and less before
 )

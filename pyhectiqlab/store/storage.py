@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class ChangeMark(Protocol):
-    """Says when permissions last changed, in any process. What is known about a key from before that must be looked up
+    """Says when permissions last changed, in any process. What somebody learned about a key before must be looked up
     again.
     """
 
@@ -54,7 +54,7 @@ class Storage(Protocol):
 
     @property
     def place(self) -> Path | str:
-        """Where the data is, as people name it."""
+        """The place of the data, for messages."""
 
     @property
     def peers(self) -> Peers:

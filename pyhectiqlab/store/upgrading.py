@@ -39,7 +39,7 @@ META, POINTS = DATABASES = ("lab.db", "points.db")
 FOLDER = "before-upgrade"
 DESCRIPTION = "upgrade.json"
 KEPT_S = 30 * 86_400.0
-ROOM_BYTES = 64 << 20  # that a snapshot leaves free
+ROOM_BYTES = 64 << 20  # a snapshot leaves so much free
 
 
 @dataclass(frozen=True)
@@ -310,8 +310,8 @@ def go_back(folder: Path, snapshot: Before) -> Path:
 
 
 def _close_log(path: Path) -> None:
-    """Write the log of a database into it, and remove the log: it would be taken for that of another database which
-    comes in its place.
+    """Write the log of a database into it, and remove the log. Otherwise SQLite would take it for the log of the
+    database that comes in its place.
     """
     if path.exists():
         with contextlib.closing(sqlite3.connect(path)) as connection:

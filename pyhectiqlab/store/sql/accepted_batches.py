@@ -25,7 +25,7 @@ from .meta_words import ArrivingWords, text_of
 from .rows import insert_new
 from .share import Share
 
-LOSS_REASONS_MAX = 64  # per writer; further reasons are counted as "other"
+LOSS_REASONS_MAX = 64  # of one writer; further reasons are counted as "other"
 SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
 
 
@@ -191,8 +191,8 @@ class AcceptedBatches(Share):
         self.conn.execute(update(runs).where(runs.c.id == batch.run).values(group_name=name))
 
     def _fork(self, batch: MetaBatch, fields: Mapping[str, Any]) -> None:
-        """Make the run a fork. Count a loss where that cannot be. An import brings the points themselves, and says of
-        which run of this lab it is a fork.
+        """Make the run a fork, or count a loss if that is not possible. Nothing is done for an imported run: its import
+        brings the points, and says of which run of this lab it is a fork.
         """
         its = (sessions.c.session == batch.session, sessions.c.run_id == batch.run, sessions.c.cause == IMPORTED)
         if self.conn.execute(select(sessions.c.session).where(*its)).first() is not None:

@@ -57,7 +57,7 @@ def _bound(value: str | None) -> str | None:
 
 
 class Packed(LargeBinary):
-    """Bytes that go to the driver unchanged: SQLAlchemy would make a view of each."""
+    """Bytes that go to the driver unchanged. (SQLAlchemy's own type would wrap each value in a memoryview.)"""
 
     cache_ok = True
 

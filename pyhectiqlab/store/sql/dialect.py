@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .column_types import kept
 
-ROWS_AHEAD = 16  # each row may have megabytes
+ROWS_AHEAD = 16  # rows in memory while rows are read one by one, as each may have megabytes
 
 
 def on_postgresql(conn: Connection) -> bool:
@@ -71,15 +71,15 @@ def is_in_transaction(conn: Connection) -> bool:
 
 
 def hold_rows(conn: Connection, key: ColumnElement[str], values: Collection[str], *, to_remove: bool = False) -> bool:
-    """Hold the rows with these keys, in the order of the keys: other transactions that hold or change one of them wait.
-    `to_remove`: so do those that keep one or refer to one.
+    """Lock the rows with these keys, in the order of the keys: other transactions that hold or change one of them wait.
+    `to_remove`: those that keep one, or refer to one, wait, too.
     """
     return _lock(conn, key, values, key_share=not to_remove)
 
 
 def keep_rows(conn: Connection, key: ColumnElement[str], values: Collection[str]) -> bool:
-    """Keep the rows with these keys from being removed; other transactions may do so, too. A transaction that changes
-    one does not wait.
+    """Keep the rows with these keys from being removed until the transaction ends. Several transactions may keep the
+    same row, and one that changes it does not wait.
     """
     return _lock(conn, key, values, read=True, key_share=True)
 
@@ -95,8 +95,8 @@ def _lock(
 
 
 def exclude(conn: Connection, *fact: str, for_ever: bool = False) -> bool:
-    """Hold a fact that has no row yet, such as the name of a run that is to be made: other transactions that exclude
-    the same fact wait. `for_ever`: wait without a bound; else the wait ends with an error after a while.
+    """Lock a fact that has no row yet, such as the name of a run that is to be made: other transactions that exclude
+    the same fact wait. `for_ever`: wait without a bound; otherwise the wait ends with an error after a while.
     """
     if not on_postgresql(conn):
         return False

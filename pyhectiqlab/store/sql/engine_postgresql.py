@@ -20,7 +20,7 @@ from ...errors import ConfigurationError
 
 VERSION_MIN = 14
 FIRST_SCHEMA = "hectiqlab_first_schema"  # execution option of an engine: where names of tables are looked for first
-READ_TIMEOUT_S = 60  # of a statement
+READ_TIMEOUT_S = 60  # for a statement that reads
 LOCK_TIMEOUT_S = 30  # how long a statement waits for another transaction to end
 IDLE_TIMEOUT_S = 300  # of a writer between two statements: then its locks are released, even if it hangs
 
@@ -111,7 +111,7 @@ def _begin_writing(conn: Connection) -> None:
 
 
 def _search_path(conn: Connection) -> str:
-    """Return what has this transaction look for tables in a schema first; "": they are where they always are."""
+    """Return the statement by which this transaction looks for tables in a schema first; "": none is needed."""
     schema = conn.get_execution_options().get(FIRST_SCHEMA)
     if schema is None:
         return ""
@@ -119,8 +119,8 @@ def _search_path(conn: Connection) -> str:
 
 
 def _refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
-    """Have a connection of the pool replaced, and those that are as old, if the server has ended it meanwhile. The
-    server says so on the socket, where nothing else may come. This costs some µs and no round trip.
+    """Have a connection of the pool replaced, and all that are as old, if the server has ended it meanwhile. Then
+    something waits on its socket, where nothing else may come. The look costs some µs and no round trip.
     """
     if connection.closed:
         raise InvalidatePoolError

@@ -42,14 +42,16 @@ def for_reading(path: Path, **pool: Any) -> Engine:
 
 
 class Log:
-    """The log of the file, for whoever writes: what it holds goes into the file from time to time."""
+    """The write-ahead log of the file. Whoever writes brings its content into the file from time to time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._checkpoints: Checkpoints | None = None
 
     def begin(self) -> None:
-        """The file is open. From here on SQLite must make no checkpoint by itself, as when the file is closed."""
+        """Begin, once the file is open. From here on SQLite must make no checkpoint by itself, not even when the file
+        is closed.
+        """
         if self._checkpoints is None:
             with suppress(OSError):  # no descriptor left: SQLite makes one when the file is closed
                 self._checkpoints = Checkpoints(self._path, CHECKPOINT_PAGES)
@@ -74,7 +76,7 @@ class Log:
         return [] if self._checkpoints is None else self._checkpoints.wrong_pages(go_on)
 
     def before_close(self, write: Engine) -> None:
-        """Nobody reads or writes any more."""
+        """Call this when nobody reads or writes any more, before the connections are closed."""
         if self._checkpoints is not None:
             with suppress(SQLAlchemyError), write.connect() as conn:
                 self._checkpoints.before_close(conn.connection.dbapi_connection)  # type: ignore[arg-type]

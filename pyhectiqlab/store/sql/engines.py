@@ -39,7 +39,7 @@ CURSORS = "hectiqlab_cursors"  # likewise: those of its statements
 
 @dataclass(frozen=True)
 class Engines:
-    """One connection writes; readers take theirs from a pool."""
+    """The connections to one database. One of them writes; readers take theirs from a pool."""
 
     write: Engine
     read: Engine
@@ -81,7 +81,7 @@ class Engines:
                 self.log.after_commit(conn)
 
     def begin(self) -> None:
-        """The database is open, and nothing was written yet."""
+        """Begin, once the database is open and before anything is written."""
         if self.log is not None:
             self.log.begin()
 
@@ -135,8 +135,8 @@ def _raw(conn: Connection) -> sqlite3.Connection:
 
 @contextmanager
 def _connected(engine: Engine, info: dict[str, Any]) -> Iterator[Connection]:
-    """Take a connection for a transaction, of which its `info` says this. On PostgreSQL that has begun; if the server
-    ended the connection meanwhile, nothing was done on it, and another one is taken.
+    """Take a connection for a transaction, and note `info` in the connection. On PostgreSQL the transaction has begun.
+    If the server ended the connection meanwhile, nothing was done on it, and another one is taken.
     """
     conn = engine.connect()
     try:

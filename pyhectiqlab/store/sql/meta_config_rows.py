@@ -2,8 +2,8 @@
 
 Each row is one map. Values that are added to a large config are parts that follow it.
 
-To write a config anew takes some 4 ms for each MiB. So new values of a large config are put behind it as parts, and
-merged when it is read. Once the parts are large, the config is written whole again.
+To write a config takes some 4 ms for each MiB. So new values of a large config are put behind it as parts, and merged
+when it is read. Once the parts are large, the config is written whole again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .merging import merge
 from .meta_runs import unpack, unpack_shown
 from .meta_schema import attempt_configs, config_parts, runs
 
-LARGE_BYTES = 256 << 10  # of a config from which on it gets parts
+LARGE_BYTES = 256 << 10  # a config of so many bytes gets parts
 PARTS_MAX = 1000
-RUN = 0  # instead of an attempt: the run's own config
+RUN = 0  # stands in place of an attempt for the run's own config
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from .meta_config_rows import (
 from .meta_schema import attempt_configs, config_values, run_meta
 from .share import Share
 
-LATE_BYTES_MAX = 1 << 20  # of all attempts' configs: up to this, they are merged anew if an earlier attempt logs more
+LATE_BYTES_MAX = 1 << 20  # if an earlier attempt logs more, configs are merged again up to so many bytes in all
 PATHS_AT_ONCE = 500
 RECENT_MAX = 4  # runs whose config stays unpacked …
 RECENT_BYTES_MAX = 16 << 20  # … together up to this many bytes packed, and two to ten times as many unpacked

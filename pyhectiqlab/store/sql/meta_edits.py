@@ -72,7 +72,7 @@ class EditsSql(Share):
         rows = self._places(wanted)
         before = {run: rows[run][1] for run, name in wanted.items() if run in rows and rows[run][1] != name}
         self._check_names({run: (project, wanted[run]) for run, (project, _) in rows.items()})
-        # By way of names that nobody has: two runs may change theirs.
+        # First give the runs names that nobody has, so that two runs may exchange theirs.
         aside = secrets.token_hex(8)
         statement = update(runs).where(runs.c.id == bindparam("run")).values(name=bindparam("text"))
         if before:

@@ -52,7 +52,7 @@ class ForksSql(Share):
         return named[0].id if len(named) == 1 else None
 
     def add_fork(self, run_id: str, parent_id: str, step: int | None) -> bool:
-        exclude(self.conn, "forks", "")  # two at once could make a circle
+        exclude(self.conn, "forks", "")  # two forks that are made at once could make a circle
         known = self.conn.execute(select(forks.c.parent_id, forks.c.step).where(forks.c.run_id == run_id)).first()
         if known is not None or self._comes_from(parent_id, run_id):
             return known is not None and (known.parent_id, known.step) == (parent_id, step)

@@ -35,8 +35,8 @@ from .meta_schema import (
 )
 from .share import Share
 
-PURGE_AT_ONCE = 500  # rows, in one transaction: nobody waits long for it
-RUNS_AT_ONCE = 500  # that are deleted or restored in one transaction: 0.03 s
+PURGE_AT_ONCE = 500  # rows purged in one transaction, so that nobody waits long for it
+RUNS_AT_ONCE = 500  # runs deleted or restored in one transaction, which takes 0.03 s
 HALF_DELETED_MAX = 10
 _PROJECT = select(
     projects.c.id,

@@ -28,9 +28,9 @@ log = logging.getLogger("hectiqlab.server")
 
 CHANNEL = "hectiqlab"
 DUTIES = ("watch", "tidier", "notifier")
-LOOK_EVERY_S = 1.0  # for duties that nobody has, and whether the data are still the same
-TELL_EVERY_S = 0.05  # each telling makes the others' commits wait for a moment
-BELIEVED_S = 10.0  # a duty, without a sign of the server
+LOOK_EVERY_S = 1.0  # between two looks for duties that nobody has, and whether the data are still the same
+TELL_EVERY_S = 0.05  # at least between two notifications, each of which makes the others' commits wait for a moment
+BELIEVED_S = 10.0  # a lab believes so long that it has a duty without a sign of the server
 RETRY_MAX_S = 2.0
 CHANGED = "permissions"  # the payload of a change mark
 

@@ -1,6 +1,4 @@
-"""Checks of points.db for programs that look at the file beside a lab, or without one: what cannot be read, and how far
-each writer is.
-"""
+"""Checks of points.db, beside a lab or without one: what of it cannot be read, and how far each writer is."""
 
 from __future__ import annotations
 

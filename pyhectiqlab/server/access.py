@@ -147,7 +147,7 @@ async def _proved(request: Request) -> Caller:
 
 
 def _learned(request: Request, lab: Lab, caller: Caller) -> None:
-    """Tell the shares of callers (shares.py), and the connection, whose request it is."""
+    """Note whose request it is: for the shares of callers (shares.py), and for the connection."""
     lab.shares.callers.learned(caller.proof, caller.user.id)
     connection: Protocol | None = request.scope.get(CONNECTION)
     if connection is not None:

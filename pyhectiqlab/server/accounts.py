@@ -27,9 +27,9 @@ from .unstored import UnstoredSessions
 
 log = logging.getLogger("hectiqlab.server")
 
-WEB_SESSION_S = 30 * 86_400.0  # at most
-WEB_SESSION_IDLE_S = 7 * 86_400.0  # without a request
-LAST_USED_S = 60.0  # how exact it is kept: a commit for each request would cost more than the request
+WEB_SESSION_S = 30 * 86_400.0  # a web session lasts at most so long
+WEB_SESSION_IDLE_S = 7 * 86_400.0  # it ends after so long without a request
+LAST_USED_S = 60.0  # the last use of a key is kept to the minute, as a commit costs more than a request
 LOGIN_LINK_S = 15 * 60.0
 INVITE_S = 7 * 86_400.0
 AUDIT_KEPT_S = 400 * 86_400.0
@@ -99,7 +99,7 @@ class Accounts:
         self._hasher = argon2.PasswordHasher(
             settings.LAB_PASSWORD_PASSES, settings.LAB_PASSWORD_KIB, settings.LAB_PASSWORD_LANES
         )
-        # A thread of its own, which gives way to the others: argon2 takes 64 MiB and all cores for a while.
+        # A thread of its own with a low priority: argon2 takes 64 MiB and all cores for a while.
         self._hashing = ThreadPoolExecutor(1, "hectiqlab-hash", _give_way)
         self._cache: dict[str, _Known] = {}
         self._used: dict[str, float] = {}  # key id → when, not yet stored
@@ -129,7 +129,8 @@ class Accounts:
     def of_key(self, key: str, address: str = "") -> Caller | None:
         if caller := self.cached(key, address):
             return caller
-        key_hash, mark, now = hash_token(key), self.mark.read(), time.time()  # the mark first: a change behind it shows
+        # The mark is read before the key is looked up, so that a change in between is noticed.
+        key_hash, mark, now = hash_token(key), self.mark.read(), time.time()
         with self._meta.reading() as view:
             row = view.user_of_key(key_hash, now)
         if row is None:
@@ -173,7 +174,7 @@ class Accounts:
         with self._meta.reading() as view:
             user = view.user_named(username)
         known = user.password_hash if user is not None and user.disabled is None else None
-        nobody = self._nobody  # before any name is looked at: the first call takes longer, whoever it names
+        nobody = self._nobody  # made before any name is looked at: the first call takes longer, for any name
         try:
             self._hashing.submit(self._hasher.verify, known or nobody, password).result()
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
@@ -182,7 +183,7 @@ class Accounts:
 
     @cached_property
     def _nobody(self) -> str:
-        """A hash that no password has, so that an unknown name takes as long as a known one."""
+        """A hash that no password has. Unknown names are compared with it, so that they take as long as known ones."""
         return self._hashing.submit(self._hasher.hash, secrets.token_hex(16)).result()
 
     def hash_password(self, password: str) -> str:
@@ -216,8 +217,8 @@ class Accounts:
         return Caller(session.user, session.csrf, token_hash, "web", address, token_hash)
 
     def open_web_session(self, user: User, lasts_s: float = WEB_SESSION_S) -> tuple[str, str]:
-        """Return (token for the cookie, CSRF token). Where the databases take nothing in, on a full disk, the
-        session is in memory alone; where other labs would not know it, StoreError.
+        """Return (token for the cookie, CSRF token). If the databases take nothing in, on a full disk, a lab that is
+        alone keeps the session in memory. If there are other labs, which would not know the session, raises StoreError.
         """
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time()
         try:
@@ -246,8 +247,8 @@ class Accounts:
         return self._write(lambda tx: tx.use_login_link(hash_token(token), time.time()))
 
     def end_web_session_of(self, token: str) -> None:
-        """End the session of whatever cookie came with a login, so that nobody goes on in it. On a full disk it stays:
-        the browser forgets it all the same.
+        """End the session whose cookie came with a login, so that nobody goes on in it. On a full disk the session
+        stays, but the browser forgets it.
         """
         token_hash = hash_token(token)
         if self.unstored.end(token_hash):
@@ -271,7 +272,7 @@ class Accounts:
         """
         token_hash = hash_token(token)
         with self._meta.reading() as view:
-            if view.invite(token_hash, time.time()) is None:  # no hash of a password for whoever was not invited
+            if view.invite(token_hash, time.time()) is None:  # hash no passwords for people who were not invited
                 return None
         hashed = self.hash_password(password)
 

@@ -1,4 +1,4 @@
-"""Activity: which runs send most, lately."""
+"""Activity: which runs have sent the most lately."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 OVER_S = 60.0  # about
-RUNS_MAX = 2000  # that are remembered; of more, those that send least are forgotten
+RUNS_MAX = 2000  # runs that are remembered; of more, those that send the least are forgotten
 
 
 @dataclass
 class Rate:
-    """What came a second, lately."""
+    """How much came in a second, lately."""
 
     points: float = 0.0
     events: float = 0.0
@@ -43,7 +43,7 @@ class Activity:
                 self._rates = dict(self._busiest(now, RUNS_MAX // 2))
 
     def busiest(self, limit: int) -> list[tuple[str, Rate]]:
-        """Run ids with what they send, the busiest first."""
+        """Return run ids with what these runs send, the busiest first."""
         now = self._clock()
         with self._lock:
             return [(run, rate) for run, rate in self._busiest(now, limit) if rate.points + rate.events > 0.01]

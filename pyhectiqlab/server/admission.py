@@ -30,14 +30,14 @@ from .shares import OverShareError, Shares, Turns
 
 WHO = "hectiqlab.who"  # the caller as the shares know them, in a request's scope
 API = "/api/v1/"
-FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
+FOR_ANYBODY = frozenset({"handshake"})  # routes that are answered at once, without a thread
 READING_POSTS = frozenset({"series/buckets"})
 READING_ENDS = ("/verify", "/points")
-ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
-BYTE_S = 150e-9  # what a byte of JSON costs the lab, roughly
-WRITE_S = 0.002  # … a request, beside its bytes
-READ_S = 0.001  # … beside what its threads took, which is measured
-ANSWER_BYTE_S = 2e-9  # … a byte of an answer, to send it
+ANNOUNCED_FREE = 256 << 10  # smaller bodies count only once they are here, so that they have room beside large ones
+BYTE_S = 150e-9  # what a byte of JSON in a body costs the lab, roughly
+WRITE_S = 0.002  # what a request that writes costs beside its bytes
+READ_S = 0.001  # what a request that reads costs beside the time of its threads, which is measured
+ANSWER_BYTE_S = 2e-9  # what it costs to send a byte of an answer
 REFUSED_S = 0.001
 
 
@@ -141,7 +141,7 @@ class Admission:
         if shares.refused < settings.LAB_REFUSED_WAITING_MAX:
             shares.refused += 1
             try:
-                # Not all after the same time, or they would be back in the same moment.
+                # Callers get different times, or they would all be back at the same moment.
                 await asyncio.sleep(min(settings.LAB_REFUSED_PAUSE_S, error.retry_s) * random.uniform(0.5, 1.0))
             finally:
                 shares.refused -= 1

@@ -1,9 +1,9 @@
-"""Authority: what an answer that takes longer than a request rests on: event streams, downloads, exports, uploads.
+"""Authority: the rights on which long answers and uploads rest: event streams, downloads, exports, uploads.
 
-Who asks is checked once, when the request comes (access.py). What is still being answered or received a second later is
-checked again and again: whether the key or the session still stands, who its user is, and which role they have in each
-project that it is about. So a logout, a key that is revoked or expires, a disabled user or a lost role ends it within
-about two seconds, whichever process changed it; nobody else's stream is touched.
+The caller is checked once, when the request comes (access.py). If the request still goes on a second later, it is
+checked again and again: whether the key or the session is still valid, who its user is, and which role they have in
+each project that the request is about. So a logout, a key that is revoked or expires, a disabled user or a lost role
+ends the request within about two seconds, whichever process made the change. Nobody else's stream is touched.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from .unstored import UnstoredSessions
 
 log = logging.getLogger("hectiqlab.server")
 
-LAST_WORD_S = 1.0  # for the end of a stream to reach a slow reader, before its connection is cut
+LAST_WORD_S = 1.0  # the end of a stream has so long to reach a slow reader before the connection is cut
 
 
 @dataclass(eq=False)
 class Grant:
-    """What one long answer rests on.
+    """The rights on which one long answer rests.
 
     Attributes:
         caller: whose key or session it is.
         projects: ids of the projects that they must be able to read.
         adds: whether they must be able to add to some project.
-        ended: no longer granted.
+        ended: the rights are gone.
     """
 
     caller: Caller

@@ -1,4 +1,4 @@
-"""Watches the age of the last backup: whoever wants notices about the lab hears of one that is old, once."""
+"""Watches the age of the last backup, and notifies once when it has become old."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BackupWatch:
         tell: called with a sentence when the last backup has become old.
 
     Attributes:
-        alert: what admins should see to; "": nothing, also where no backup was ever taken.
+        alert: what admins should see to; "": nothing. There is no alert while no backup was ever taken.
     """
 
     def __init__(self, meta: MetaStore, write: Transacts, tell: Callable[[str], None]) -> None:

@@ -24,8 +24,8 @@ from .admission import WHO
 from .replies import ApiError
 from .shares import OverShareError, Shares
 
-INLINE_BYTES = 16 << 10  # a smaller body is read faster than it is handed to a thread
-DIGITS_MAX = 40  # of an integer: the time that a longer one takes grows with the square of them
+INLINE_BYTES = 16 << 10  # to read a smaller body takes less time than to hand it to a thread
+DIGITS_MAX = 40  # of an integer, as the time to parse one grows with the square of its digits
 
 
 class BodyRoute(APIRoute):
@@ -48,7 +48,7 @@ class BodyRoute(APIRoute):
 
 
 class _TooManyError(HTTPException):
-    """FastAPI passes it on: any other exception of `json` is a body that is no JSON."""
+    """A body has too many values. FastAPI passes this on; any other exception of `json` means that it is no JSON."""
 
     def __init__(self, error: OverShareError) -> None:
         super().__init__(429)
@@ -80,7 +80,7 @@ class _Request(Request):
         except OverShareError as e:
             raise _TooManyError(e) from None
         finally:
-            # As long as it took, nobody's is read: so whatever comes, half of the time is for what is small.
+            # After a large body, read no other for as long as it took: so half of the time is left for small ones.
             loop.call_later(time.monotonic() - began, shares.bodies_read.give_back, who)
 
 

@@ -1,4 +1,4 @@
-"""What scripts reported of their surroundings, and the paper: from the newest events that say it."""
+"""What scripts reported of their surroundings, and the paper: read from the newest events of these kinds."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Clock: whether the lab's clock can be believed, so that what is removed by time alone may be removed.
+"""Clock: whether the lab's clock can be believed, so that data may be removed because of their age.
 
-A machine may wake up in another year. So the lab remembers, across its starts too, where it last saw its clock. If
-that is more than a day from now, either the clock has leapt or the lab was not running; nobody can tell which. Then
-nothing is removed by age until the lab has watched its clock for a day, with pauses of a day at most.
+A machine may wake up with a wrong year. So the lab remembers, across its starts too, what its clock last said. If that
+is more than a day from now, either the clock has leapt or the lab was not running; nobody can tell which. Then nothing
+is removed by age until the lab has watched its clock for a day, with pauses of a day at most.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOTED_EVERY_S = 3600.0
 
 @dataclass(frozen=True)
 class Sight:
-    """`seen`: where the clock was last. `steady_from`: from when on it may be believed."""
+    """`seen`: what the clock last said. `steady_from`: from when on it may be believed."""
 
     seen: float
     steady_from: float = 0.0
@@ -46,7 +46,7 @@ class Clock:
         with self._meta.reading() as view:
             self._noted = sight_of(view)
             newest = view.newest_sign() if self._noted is None else None
-        # A lab that has just learned to look was there when its runs were; an empty one has nothing to lose.
+        # A lab that never noted its clock was running when its runs came in; an empty lab has nothing to lose.
         self._sight: Sight | None = self._noted if newest is None else Sight(newest)
 
     def look(self, now: float) -> bool:

@@ -19,9 +19,9 @@ from ..store.points import PointStore
 from .configtexts import ConfigTexts
 from .search import find_ids
 
-CONFIG_RUNS_MAX = 2_000  # the newest, of which all values are looked at
-METRIC_RUNS_MAX = 200  # half of them the newest, half of them any others
-LISTED_MAX = 500  # of each kind
+CONFIG_RUNS_MAX = 2_000  # the newest runs; all values of their configs are looked at
+METRIC_RUNS_MAX = 200  # runs whose metrics are looked at: half of them the newest, half of them any others
+LISTED_MAX = 500  # columns of each kind
 EXAMPLES = 5
 EXAMPLE_CHARS = 80
 
@@ -78,7 +78,7 @@ def columns(view: MetaView, points: PointStore, texts: ConfigTexts, query: RunQu
     config_ids = newest[:CONFIG_RUNS_MAX]
     half = METRIC_RUNS_MAX // 2
     others = newest[half:]
-    # The same ones each time: a list that changes while somebody types is hard to read.
+    # Choose the same runs each time: a list that changes while somebody types is hard to read.
     metric_ids = newest[:half] + random.Random(len(ids)).sample(others, min(half, len(others)))
     config_columns = [
         _config_column(path, its_texts, len(config_ids))

@@ -25,7 +25,7 @@ KIND = "logins of commands"
 
 @dataclass(frozen=True)
 class CommandLogin:
-    """One of them.
+    """A login of a command that waits to be confirmed.
 
     Attributes:
         name: what the key will be called, as the command says: user and machine.

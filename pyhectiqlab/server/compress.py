@@ -25,7 +25,7 @@ API = "/api/v1/"
 ABOUT_RUNS = frozenset({"artifacts", "datasets", "models", "projects", "runs", "series", "table"})
 LEVELS = {JSON: 4, MSGPACK: 1}  # msgpack is mostly float64, of which a higher level saves little more
 BYTES_MIN = 2048
-SAVING_MIN = 0.33  # of the first block: gzip of less takes longer than a network of 80 Mbit/s for the rest
+SAVING_MIN = 0.33  # gzip that saves less of the first block takes longer than a network of 80 Mbit/s without it
 BYTE_S = 20e-9  # what a byte costs, roughly
 
 

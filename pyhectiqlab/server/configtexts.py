@@ -1,8 +1,9 @@
-"""Config texts: the values of configs as text, of the runs that somebody chose columns of or completed a search for.
+"""Config texts: the values of configs as text, of runs whose columns somebody chooses, or among which somebody
+searches.
 
 To read them takes 0.1 s for 2,000 runs with 38 values each on a quick machine, and a page asks again and again. So they
-are kept in memory. Those of a run are read anew once it has been heard of: a config changes only with a batch or a new
-attempt of its run, which note the time in the same transaction.
+are kept in memory. The texts of a run are read again once the lab has heard of the run: a config changes only with a
+batch or a new attempt, which note the time in the same transaction.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from ..store.meta import MetaView
 
-VALUES_MAX = 300_000  # in all: some 30 MB
+VALUES_MAX = 300_000  # values in memory: some 30 MB
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ from .proxies import Trusted, address_in, place_of
 from .replies import error_body
 
 CONNECTION = "hectiqlab.connection"  # the Protocol, in a request's scope
-_CANDIDATES = 64  # that are compared when somebody has to give way
-_OVERHEAD = 8  # bytes that are no body for each that is: chunks of a byte
-_PIECES, _PIECE_BYTES = 4096, 64  # in which a body may come: so many, and one more for each so many bytes
-_YOUNG_S = 1.0  # so long nobody of the same address has to give way: else each would push out the one before
-_TURNED_AWAY_S = 2.0  # that it takes until a connection that was turned away is closed: else it came again at once …
-_TURNED_AWAY_MAX = 256  # … and how many may be there meanwhile
-_CLOSING_S = 5.0  # for the last answer of a connection to be read
+_CANDIDATES = 64  # connections that are compared when one has to give way
+_OVERHEAD = 8  # bytes beside the body that are allowed for each byte of it: chunks may be of one byte
+_PIECES, _PIECE_BYTES = 4096, 64  # a body may come in _PIECES pieces, and one more for each _PIECE_BYTES bytes
+_YOUNG_S = 1.0  # a younger connection does not give way to one of its address, or each would push out the one before
+_TURNED_AWAY_S = 2.0  # a connection that was turned away is closed after so long, or its client would be back at once …
+_TURNED_AWAY_MAX = 256  # … and so many may wait to be closed
+_CLOSING_S = 5.0  # the other side has so long to read the last answer
 
 
 class _TooLarge(Exception):
@@ -55,7 +55,7 @@ class Protocol(HttpToolsProtocol):
         self._reading = "head"  # | body | "": the request has arrived, or none has begun
         self._since = self._heard = self.connections_of_lab.clock()
         self._no_body, self._body = 0, 0  # bytes of the request under way
-        self._pieces = 0  # in which its body came
+        self._pieces = 0  # how many pieces its body came in
         self._fresh = True  # nothing of the bytes at hand belongs to a request before
         self._unread = 0  # bytes of answers that the other side has not taken
         self._gone_at: float | None = None  # when it was asked to go
@@ -79,7 +79,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if not self._fresh:  # behind the end of another request, in the same bytes
+        if not self._fresh:  # this request begins in the same bytes in which another one ended
             self._no_body, self._since = 0, self._heard
         self._fresh, self._body, self._pieces, self._reading = False, 0, 0, "head"
 

@@ -1,6 +1,6 @@
-"""Watches the lab's database for damage of the disk, and tells of it.
+"""Watches the lab's database for damage of the disk, and notifies of it.
 
-Who reads a note cannot know that a bit of it changed.
+Without checksums, somebody who reads a note cannot know that a bit of it has changed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..store.storage import Storage
 
 log = logging.getLogger("hectiqlab.server")
 
-FIRST_S = 60.0  # after the start, at which small databases were looked at
+FIRST_S = 60.0  # after the start, which has looked at small databases
 AGAIN_S = 3600.0
-PAUSE_S = 0.1  # between two parts of some MiB
+PAUSE_S = 0.1  # between two reads of some MiB each
 
 
 class DamageWatch:

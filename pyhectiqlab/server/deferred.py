@@ -1,9 +1,9 @@
 """Deferred: what batches of points alone mean for the MetaStore, which is told of it a moment later.
 
 While many sessions send, the MetaStore would have to change a few rows for each batch: a cursor, a count, a sign of
-life. Of a batch that is points and nothing else, all of this follows from the points themselves, so it is enough that
-the PointStore has them before the batch is answered. What is deferred of a writer is one batch, which grows. It is
-written with the next change of the MetaStore, or DEFER_S after it began. After a kill it is found in the PointStore
+life. If a batch is points and nothing else, all of this follows from the points themselves. So it is enough that the
+PointStore has them before the batch is answered. What is deferred for a writer is one batch, which grows. It is written
+with the next change of the MetaStore, or DEFER_S after it began. After a kill it is read back from the PointStore
 (store/catching_up.py).
 """
 
@@ -24,10 +24,10 @@ class Deferred:
     def __init__(self) -> None:
         self._of: dict[str, MetaBatch] = {}  # by writer
         self._since = float("inf")  # monotonic
-        self.refused = False  # the MetaStore was not to be had when it was to be told: nothing more is deferred then
+        self.refused = False  # the MetaStore did not take what was deferred; until it does, nothing more is deferred
 
     def add(self, batches: Iterable[MetaBatch]) -> None:
-        """Add batches, each the next one of its writer after what is deferred of it."""
+        """Add batches. Each follows what is deferred for its writer without a gap."""
         for batch in batches:
             before = self._of.get(batch.writer)
             if before is not None and before.last + 1 == batch.first:
@@ -44,7 +44,7 @@ class Deferred:
         self._of, self._since, self.refused = {}, float("inf"), False
 
     def cursor(self, writer: str, known: int) -> int:
-        """Return how far a writer is, of which the MetaStore says that it is at `known`."""
+        """Return a writer's cursor. `known`: its cursor in the MetaStore."""
         its = self._of.get(writer)
         return its.last if its is not None and its.first == known + 1 else known
 

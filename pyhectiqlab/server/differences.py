@@ -19,9 +19,9 @@ from .captured import captured
 from .search import Value
 
 RUNS_MAX = 50
-ROWS_MAX = 1_000  # of a section
-KEYS_MAX = 2_000  # of a run
-TEXT_CHARS = 200  # of a value, as it is shown
+ROWS_MAX = 1_000  # rows of a section
+KEYS_MAX = 2_000  # metrics of a run
+TEXT_CHARS = 200  # characters of a value that are shown
 EXACT = 2.0**53  # integers below it are exact as numbers
 
 Section = Literal["config", "packages", "environment", "git", "metrics"]
@@ -123,7 +123,7 @@ def _surroundings(capture: Mapping[str, Any]) -> dict[Section, dict[str, Known]]
 
 
 def _git(fields: Mapping[str, Any], commit: str, remote: str, before: str) -> dict[str, Known]:
-    """Return what there is of a repository. Its diff is compared as a whole, and shown as how long it is."""
+    """Return what a script reported of a repository. Its diff is compared as a whole; its length is shown."""
     if fields.get(commit) is None:
         return {}
     named = {"commit": fields[commit], "branch": fields.get("branch"), "remote": fields.get(remote)}

@@ -20,8 +20,8 @@ log = logging.getLogger("hectiqlab.server")
 
 LOOK_EVERY_S = 2.0
 PROBE = "probe"  # key of a value of the lab
-PROBE_BYTES = 64 << 10  # large: a commit of a few bytes often fits where others do not
-SLACK = 1.1  # the level gets better only with this many times the bound
+PROBE_BYTES = 64 << 10  # large, because a commit of a few bytes often fits where others do not
+SLACK = 1.1  # the level gets better only when this many times the bound are free
 
 Level = Literal["ok", "low", "full"]
 
@@ -42,7 +42,7 @@ class Room:
 
     @property
     def text(self) -> str:
-        """The state of the disk in a sentence, for people."""
+        """Return the state of the disk in a sentence, for people."""
         of = "" if self.total is None else f" of {size_text(self.total)}"
         left = f"The lab's disk has {size_text(self.free or 0)} left{of}"
         if self.level == "full":
@@ -103,8 +103,8 @@ class Disk:
         return room_of(self._storage, self.wish, self._level)
 
     def write_soon(self, function: Callable[[MetaTransaction], object]) -> bool:
-        """Run it now; where the stores refuse it, as soon as they take writes again. Return whether it was done.
-        Blocks.
+        """Run the function now; if the stores refuse its write, as soon as they take writes again. Return whether it
+        was done now. Blocks for its write.
         """
         try:
             self._write(function)

@@ -17,9 +17,9 @@ from ..protocol.csvcells import COLUMNS, cell
 from ..store.pauses import may_pause
 from ..store.points import Points, PointStore
 
-PAGE_POINTS = 50_000  # that are read from the store at once, and sent
+PAGE_POINTS = 50_000  # points that are read from the store at once, and sent
 KEYS_AT_ONCE = 1_000
-ROWS_AT_ONCE = 1_000  # made into text before others are let in
+ROWS_AT_ONCE = 1_000  # rows that become text before other requests get a turn
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",

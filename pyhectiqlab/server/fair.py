@@ -1,4 +1,4 @@
-"""A queue in which callers take turns: whoever puts in very much waits behind their own items, not before others."""
+"""A queue in which callers take turns, so that a caller who puts in very much does not keep the others waiting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FairQueue(Generic[T]):
         self._count += 1
 
     def items(self, who: str) -> Iterable[T]:
-        """Return what a caller has in it, the first to come first."""
+        """Return what a caller has in the queue, oldest first."""
         return self._of.get(who, ())
 
     def next(self) -> T:

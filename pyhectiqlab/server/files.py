@@ -4,9 +4,9 @@ The order keeps both stores in step: a blob's row is written before its first by
 are. So a crash leaves rows without bytes, which tidying removes. It never leaves bytes without a row, or an artifact
 without its bytes.
 
-Several processes may do so at once. While an upload is there, finished or not, nobody removes the bytes that it is of;
-nor while an artifact or a version has them. So it is enough that nothing begins to use bytes between the look whether
-somebody does and their removal: the storage's FilesLock.
+Several processes may do so at once. Nobody removes bytes while an upload of them is there, finished or not, or while an
+artifact or a version has them. So it is enough that nothing begins to use bytes between the look whether something uses
+them and their removal. The storage's FilesLock is for that.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from .room import FULL, Room
 
 log = logging.getLogger("hectiqlab.server")
 
-KEEP_UPLOADS_S = 7 * 86_400.0  # unfinished, since its last byte
-RENEW_S = 3600.0  # … to the hour
-KEEP_FINISHED_S = 86_400.0  # who sent a file may register it this long without sending it again
-KEEP_UNUSED_S = 86_400.0  # a blob that nothing refers to
+KEEP_UPLOADS_S = 7 * 86_400.0  # an unfinished upload is kept so long after its last byte
+RENEW_S = 3600.0  # … which is noted to the hour
+KEEP_FINISHED_S = 86_400.0  # whoever sent a file may register it this long without sending it again
+KEEP_UNUSED_S = 86_400.0  # a blob that nothing refers to is kept so long
 TIDY_EVERY_S = 60.0
 SWEEP_EVERY_S = 3600.0
-TIDY_AT_ONCE = 100  # of each kind
-TIDY_S = 0.5  # of one turn, while there is more
+TIDY_AT_ONCE = 100  # uploads, and blobs, in one step
+TIDY_S = 0.5  # of one turn, while there is more to do
 _REFUSALS: dict[type[Exception], tuple[int, str]] = {  # why something is not registered → status, code
     IdTakenError: (409, "id_taken"),
     VersionExistsError: (409, "version_exists"),
@@ -104,7 +104,7 @@ class Files:
             raise self.over_quota(e) from None
 
     def over_quota(self, error: QuotaExceededError) -> ApiError:
-        """Return what is answered. Blocks on the database."""
+        """Return the error to answer with. Blocks on the database."""
         with self.meta.reading() as view:
             owner = view.owner()
         what = "The lab" if error.project is None else f"The project {error.project!r}"

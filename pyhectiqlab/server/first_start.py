@@ -40,11 +40,11 @@ def make_owner(lab: Lab) -> User:
 
 
 def write_profile(lab: Lab, owner: User, url: str, old_ports: Sequence[int] = ()) -> str:
-    """See to it that a profile on this machine leads to this lab, as its owner. Returns its name.
+    """Write a profile on this machine that leads to this lab, as its owner, unless there is one. Return its name.
 
-    A profile `local` of another lab that still answers is left alone: the name is then `local-<port>`. Another lab is
-    also one that this lab is a copy of. `old_ports`: at which this lab listens, too.
-    Raises ConfigurationError where the credentials file is corrupt or cannot be written.
+    If a profile `local` leads to another lab that still answers, it is left alone, and the name is `local-<port>`. A
+    lab of which this one is a copy counts as another lab. `old_ports`: ports at which this lab listens, too. Raises
+    ConfigurationError if the credentials file is corrupt or cannot be written.
     """
     path = settings.credentials_path()
     profiles = load_profiles(path)
@@ -100,8 +100,8 @@ def _place(url: str) -> tuple[str, int | None]:
 
 
 def _answers(url: str, same: str | None) -> bool:
-    """Return whether something listens where that profile's lab was. `same`: the id that this lab has, too, and perhaps
-    was there itself; then, whether a lab of that id listens. Another lab on another machine counts as listening.
+    """Return whether something listens where that profile's lab was. `same`: the id of this lab, if the profile has it:
+    then return whether a lab of that id listens there. Another lab on another machine counts as listening.
     """
     host, port = _place(url)
     if host != "127.0.0.1":

@@ -1,9 +1,9 @@
 """Forks: the points that a run begins with are copied from the run that it is forked of, by the lab's watch.
 
-They are points of the fork's attempt 0, so its own attempts hide those that they tell anew. A copy, and not a link:
-every search, chart and export then knows one run, and the fork keeps them when its parent is deleted. Each page is a
-batch of a writer of its own, taken like any other; how far the parent was read is noted behind it. After a kill in
-between, the same page comes again, and is known by its numbers.
+They are points of the fork's attempt 0, so the fork's own attempts hide those at steps that they report again. They are
+copied, not linked, so that every search, chart and export deals with one run, and the fork keeps them when its parent
+is deleted. Each page is a batch of a writer of its own, and ingested like any other. Then it is noted how far the
+parent was read. After a kill in between, the same page comes again, and is known by its numbers.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .ingest import Batch, Request
 from .ingest_plan import IngestJob, Result
 from .jobs import Transacts
 
-ATTEMPT = 0  # of what a fork began with
+ATTEMPT = 0  # the attempt of the points that a fork began with
 PAGE = 20_000  # points in a batch
 SECONDS_MAX = 0.5  # of one turn of the lab's watch
-FORKS_MAX = 100  # that are looked at in a turn
+FORKS_MAX = 100  # forks that are looked at in a turn
 WAIT_S = 30.0
-GONE = (403, 404, 410, 422)  # the fork takes no more
+GONE = (403, 404, 410, 422)  # statuses that say that the fork takes no more points
 
 Ingest = Callable[[IngestJob, int], "Future[list[Result]]"]
 

@@ -18,8 +18,8 @@ from ..store.points import Buckets, Float64s, Int64s, PointStore, Selector, Smoo
 from ..store.smoothing import Sums, smoothed
 from .formula import Formula, common
 
-STEPS_MAX = 1 << 20  # of one metric
-KEPT_STEPS_MAX = 1 << 21  # of lines that were read, until all are: 32 MiB. Others are read twice
+STEPS_MAX = 1 << 20  # steps of one metric
+KEPT_STEPS_MAX = 1 << 21  # steps of lines kept in memory (32 MiB) until all lines are read; other lines are read twice
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,12 @@ def formula_pairs(
     among: tuple[float, float] | None = None,
     smoothing: Smoothing | None = None,
 ) -> Pairs:
-    """Return at most about `n` pairs: of more, every so manieth, and the last one. Raises TooLongError.
+    """Return at most about `n` pairs. If there are more, pick pairs at even distances, and the last one. Blocks on the
+    store. Raises TooLongError.
 
     Args:
-        lo, hi: only of these steps.
-        among: only those whose x lies here, and the pairs before and behind each, to which its line goes.
+        lo, hi: only pairs of these steps.
+        among: only pairs whose x lies in this range, and the pairs before and behind each, to which its line goes.
         smoothing: y is smoothed over all of its steps, whichever of them are asked for.
     """
     steps, values = _metrics(points, [x, y])

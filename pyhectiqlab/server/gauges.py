@@ -13,7 +13,7 @@ from ..store.engine_counts import EngineCounts
 from ..store.totals import ProjectTotals
 from .lab import Lab
 
-PROJECTS_MAX = 50  # labels of projects
+PROJECTS_MAX = 50  # projects with labels of their own
 
 
 class Gauges(Collector):

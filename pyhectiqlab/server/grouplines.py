@@ -19,11 +19,11 @@ import numpy as np
 from ..store.pauses import may_pause
 from ..store.points import Axis, Buckets, Float64s, Int64s, PointStore, Selector, Smoothing
 
-RUNS_MAX = 500  # of one request, each counted once for each group that it is in
+RUNS_MAX = 500  # runs of one request, each counted once for each group that it is in
 GROUPS_MAX = 100
 KEYS_MAX = 16
 LINES_MAX = 4_000  # runs × keys
-BUCKETS_MAX = 1_000_000  # of all runs, for one key
+BUCKETS_MAX = 1_000_000  # buckets of one key, over all runs
 Middle = Literal["mean", "median"]
 
 

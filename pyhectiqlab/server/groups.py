@@ -14,14 +14,14 @@ from .search import Value, find_ids
 from .table import fact_or_value
 
 BY_MAX = 4
-GROUPS_MAX = 1000  # in an answer: those of the most runs
-RUNS_SHOWN = 1000  # of one group, by id
+GROUPS_MAX = 1000  # groups in an answer: those with the most runs
+RUNS_SHOWN = 1000  # ids of runs that are listed for one group
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the numbers of one column in one group. Without a finite one, all but the counts are NaN.
+    """Statistics of the numbers of one column in one group. Without a finite number, all but the counts are NaN.
 
     Attributes:
         n: finite numbers.
@@ -105,7 +105,7 @@ def _keys(
 
 
 def _same(value: Value | None) -> Value | None:
-    """Return NaN as one object: two of them are not equal."""
+    """Return the value, but one and the same object for every NaN, as two NaN are not equal."""
     return NAN if value != value else value
 
 

@@ -1,9 +1,9 @@
 """Heartbeats: signs of life of sessions, gathered in memory and stored together.
 
-While many sessions send, their points do not change lab.db (deferred.py), but each heartbeat would. So those are stored
-every two seconds, and in the transactions that find out who is silent or note an end: nobody is called lost who has
-been heard of. A lab that stops stores them, too. One that is killed forgets those of two seconds; all beat again within
-five, long before the lab that starts calls anybody lost.
+While many sessions send, their points do not change lab.db (deferred.py), but each heartbeat would. So heartbeats are
+stored every two seconds, and in the transactions that find out who is silent or note an end: so no session is called
+lost that the lab has heard of. A lab that stops stores them, too. A lab that is killed forgets those of two seconds;
+all sessions beat again within five, long before the lab that starts calls any of them lost.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Heartbeats:
         self._of: dict[tuple[str, str, tuple[tuple[str, int, int], ...]], Beat] = {}
 
     def note(self, session: str, user_id: str, beat: Beat) -> None:
-        """Keep it until the next `store`, in the place of an earlier one of the same attachments."""
+        """Keep a heartbeat until the next `store`. It replaces an earlier one of the same attachments."""
         with self._lock:
             self._of[session, user_id, tuple(beat.runs)] = beat
 
     def store(self, tx: MetaTransaction) -> None:
-        """Store what was gathered. Where the transaction fails, it is forgotten: the next heartbeat says as much."""
+        """Store what was gathered. If the transaction fails, it is forgotten; the next heartbeat says the same."""
         with self._lock:
             gathered, self._of = self._of, {}
         for (session, user_id, _), beat in gathered.items():

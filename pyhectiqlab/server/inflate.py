@@ -13,7 +13,7 @@ from ..protocol import limits
 from .replies import ApiError
 from .weight import Scale
 
-_TAKEN = 64 << 10  # bytes of a body that are handed to zlib at once: it copies the input that it did not use
+_TAKEN = 64 << 10  # bytes of a body that zlib gets at once, as it copies the input that it did not use
 _BLOCK = 256 << 10  # bytes that are inflated before they are weighed
 
 

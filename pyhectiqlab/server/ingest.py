@@ -28,7 +28,7 @@ from .replies import ApiError
 
 SPARSE = 16
 _MADE_AT_ONCE = 1024  # maps and lists
-REFUSED = "rejected"  # the loss that stands in the place of an event that the lab does not take
+REFUSED = "rejected"  # the reason of a loss that takes the place of an event which the lab does not take
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -60,7 +60,7 @@ class Request:
 
 
 class _Bad(Exception):
-    """This batch can never be accepted."""
+    """A batch can never be accepted."""
 
 
 def decode(body: bytes | bytearray) -> Request:

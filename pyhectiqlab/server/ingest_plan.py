@@ -46,7 +46,7 @@ class Result:
 
 @dataclass
 class IngestJob:
-    """One request on its way through the writer thread."""
+    """A request of ingest on its way through the writer's thread."""
 
     request: Request
     user_id: str
@@ -97,7 +97,7 @@ class Plan:
 
 
 class Facts(Protocol):
-    """What a plan is made of: methods of a MetaView."""
+    """What a plan asks the MetaStore: methods of a MetaView."""
 
     def writers(self, ids: Sequence[str], /) -> dict[str, Writer]: ...
     def run_ids(self, ids: Sequence[str], /) -> dict[str, IngestRun]: ...

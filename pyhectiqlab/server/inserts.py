@@ -1,8 +1,8 @@
 """Inserts: how often points of several writers are gathered into one insert, where each costs an engine a part.
 
-ClickHouse merges parts behind the inserts, and takes no more once there are too many. It does best with one insert of
-many rows a second. So a lab that keeps points there gathers them: on average one insert a second. Who comes after a
-quiet time does not wait, up to BURST times; and where ROWS wait, they are worth an insert.
+Each insert makes a part. ClickHouse merges parts later, and refuses inserts once there are too many. It works best with
+one insert of many rows a second. So a lab that keeps points there gathers them, and makes one insert a second on
+average. After a quiet time, up to BURST inserts do not wait; and if ROWS rows wait, they are inserted at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Inserts:
         return 0.0 if rows >= ROWS else max(0.0, (1.0 - self._now()) * EVERY_S)
 
     def take(self) -> None:
-        """Note that an insert is made. One of very many rows is not held up, and counts: then there are fewer left."""
+        """Note that an insert is made. One of very many rows does not wait, but it counts, so that fewer are left."""
         self._left = max(0.0, self._now() - 1.0)
 
     def _now(self) -> float:

@@ -30,9 +30,9 @@ class Transacts(Protocol):
 
 
 class Job:
-    who = ""  # whose it is, where that is known
-    cost_s = 0.0  # of one turn of it
-    urgent = False  # it does not wait until more has come, see Writer
+    who = ""  # whose job it is, if that is known
+    cost_s = 0.0  # what one turn of it costs, in seconds of the writer's time
+    urgent = False  # whether it is committed without waiting for more jobs, see WaitingJobs
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -45,7 +45,7 @@ class Job:
             self.future.set_exception(error)
 
     def refuse(self, error: StoreError) -> None:
-        """Nothing of it was kept."""
+        """Answer that nothing of the job was kept."""
         self.future.set_exception(error)
 
 
@@ -77,13 +77,13 @@ class Ingest(Job):
         self.answer(results)
 
     def refuse(self, error: StoreError) -> None:
-        """Batch by batch, as another writer's may stand beside it."""
+        """Answer for each batch by itself that nothing of it was kept."""
         self.job.refuse(503, str(error))
         self.answer(self.job.results)
 
 
 class Part(Ingest):
-    """Some batches of a request, or of one a part."""
+    """Some batches of a request, or a part of one batch."""
 
     def __init__(self, job: ingest_plan.IngestJob, answered: Callable[[Sequence[ingest_plan.Result]], None]) -> None:
         super().__init__(job, 0)

@@ -57,7 +57,7 @@ SNAPSHOTS_EVERY_S = 3600.0  # between two looks for snapshots of before upgrades
 WRITE_TIMEOUT_S = 30.0
 KEEP_DELETED_S = 7 * 86_400.0  # a deleted run or project can be restored this long
 PEOPLES_URL = "url"  # a value of the lab: where people found it when it last started, for `hectiqlab admin`
-SSO_ISSUER = "sso issuer"  # likewise: the provider of single sign-on
+SSO_ISSUER = "sso issuer"  # a value of the lab: the provider of single sign-on when it last started
 
 
 class Lab:
@@ -76,7 +76,9 @@ class Lab:
         except BaseException:
             storage.close()
             raise
-        self.public_url = ""  # where people find it, if somebody said so; else it is as they asked for it
+        self.public_url = (
+            ""  # where people find the lab, if that was configured; "": at the address by which they asked
+        )
         self._start_id = secrets.token_hex(4)
         self.started = time.time()
         self.ends = ""  # why this lab must end at once
@@ -141,7 +143,9 @@ class Lab:
 
     @property
     def start_id(self) -> str:
-        """Another one says that data may be lost that were answered: a lab that is alone may have been restored."""
+        """An id that changes when acknowledged data may have been lost. A lab that is alone gets a new one at each
+        start, since it may have been restored.
+        """
         return self.peers.life or self._start_id
 
     def start(self) -> None:
@@ -229,7 +233,7 @@ class Lab:
             log.error("%s: this lab ends. Start it anew.", why)
 
     def _notify_once(self, text: str) -> None:
-        """Notify of what all labs on the data see, from one of them."""
+        """Notify of something that all labs on the data see. Only one of them sends the notice."""
         if self.peers.has("watch"):
             self.notifier.notify_about_lab(text)
 

@@ -144,8 +144,8 @@ class PostgresPeers:
             conn.close()
 
     def _life(self, conn: Any) -> str:
-        """Return what is other once the database may have lost what it had: the generation that a restored backup is
-        given, and PostgreSQL's timeline, which is new where a standby took over.
+        """Return a text that changes when the database may have lost commits. It has the generation, which is new in a
+        restored backup, and PostgreSQL's timeline, which is new when a standby has taken over.
         """
         try:
             row = conn.execute(_LIFE).fetchone()

@@ -76,9 +76,7 @@ class Lab:
         except BaseException:
             storage.close()
             raise
-        self.public_url = (
-            ""  # where people find the lab, if that was configured; "": at the address by which they asked
-        )
+        self.public_url = ""  # where people find the lab, if that was configured; "": where they asked
         self._start_id = secrets.token_hex(4)
         self.started = time.time()
         self.ends = ""  # why this lab must end at once

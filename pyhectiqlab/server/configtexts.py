@@ -1,5 +1,4 @@
-"""Config texts: the values of configs as text, of runs whose columns somebody chooses, or among which somebody
-searches.
+"""Config texts: the values of configs as text, for those who choose columns of runs or complete a search.
 
 To read them takes 0.1 s for 2,000 runs with 38 values each on a quick machine, and a page asks again and again. So they
 are kept in memory. The texts of a run are read again once the lab has heard of the run: a config changes only with a

@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 
 from .. import settings
-from ..store.notes import MemoryNotes, Notes, NotesOfKind
+from ..store.notes import MemoryNotes, Notes, NotesOfKind, make_room
 from .accounts import hash_token
 from .login import Throttle
 
@@ -55,13 +55,7 @@ class CommandLogins:
         """Return (secret, login). The oldest is forgotten where there are too many, of one place or of all."""
         secret = secrets.token_urlsafe(32)
         with self._notes.of(KIND) as notes:
-            oldest = None
-            if notes.count(place) >= settings.LAB_COMMAND_LOGINS_OF_ADDRESS:
-                oldest = notes.oldest(place)
-            elif notes.count() >= settings.LAB_COMMAND_LOGINS_MAX:
-                oldest = notes.oldest()
-            if oldest is not None:
-                notes.remove(oldest)
+            make_room(notes, place, settings.LAB_COMMAND_LOGINS_OF_ADDRESS, settings.LAB_COMMAND_LOGINS_MAX)
             taken = {note["code"] for _, note in notes.items()}
             code = _new_code()
             while code in taken:

@@ -35,6 +35,19 @@ class NotesOfKind(Protocol):
         """Return all of them, the oldest first."""
 
 
+def make_room(notes: NotesOfKind, place: str, of_place_max: int, most: int) -> None:
+    """Forget the oldest note if there is no room for one more: of this place, where notes of one place have their own
+    bound, or of all.
+    """
+    oldest = None
+    if notes.count(place) >= of_place_max:
+        oldest = notes.oldest(place)
+    elif notes.count() >= most:
+        oldest = notes.oldest()
+    if oldest is not None:
+        notes.remove(oldest)
+
+
 class Notes(Protocol):
     def of(self, kind: str) -> AbstractContextManager[NotesOfKind]:
         """Open the notes of a kind; others that want them wait. What the block did is kept unless the block raises. May

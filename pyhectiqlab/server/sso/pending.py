@@ -13,7 +13,7 @@ import secrets
 from dataclasses import asdict, dataclass
 
 from ... import settings
-from ...store.notes import MemoryNotes, Notes
+from ...store.notes import MemoryNotes, Notes, make_room
 
 KIND = "logins at the provider"
 
@@ -48,13 +48,7 @@ class Pending:
         state = secrets.token_urlsafe(32)
         login = Login(_hash(cookie), place, secrets.token_urlsafe(32), secrets.token_urlsafe(48), back, then)
         with self._notes.of(KIND) as notes:
-            oldest = None
-            if notes.count(place) >= settings.LAB_SSO_LOGINS_OF_ADDRESS:
-                oldest = notes.oldest(place)
-            elif notes.count() >= settings.LAB_SSO_LOGINS_MAX:
-                oldest = notes.oldest()
-            if oldest is not None:
-                notes.remove(oldest)
+            make_room(notes, place, settings.LAB_SSO_LOGINS_OF_ADDRESS, settings.LAB_SSO_LOGINS_MAX)
             notes.put(_hash(state), asdict(login), notes.now + settings.LAB_SSO_LOGIN_S, place)
         return state, login
 

@@ -1,4 +1,4 @@
-"""JSON that never has a bare NaN: of small values at once, of large ones in pieces.
+"""JSON that never has a bare NaN: small values are encoded at once, large ones in pieces.
 
 json.dumps of 4 MiB of small numbers takes a quarter of a second, in which no other thread runs.
 """
@@ -13,8 +13,8 @@ from typing import Any
 
 from ..store.pauses import may_pause
 
-PIECE_CHARS = 1 << 18  # of a long text
-PIECE_ITEMS = 1000  # of a long list or map
+PIECE_CHARS = 1 << 18  # characters of a long text that are written at once
+PIECE_ITEMS = 1000  # items of a long list or map that are written at once
 SMALL = 256  # a text of so few characters is written with its neighbours …
 FEW = 16  # … and so is a list or map of so few
 NUMBERS = frozenset({int, float, bool, type(None)})

@@ -12,19 +12,19 @@ from .. import settings
 from ..store.notes import MemoryNotes, Notes, NotesOfKind
 from .proxies import place_of
 
-FREE_FAILURES = 5  # of one name at one address
-FREE_FAILURES_OF_ADDRESS = 50  # whatever the name
-FREE_FAILURES_OF_NAME = 100  # wherever from
+FREE_FAILURES = 5  # without a wait, of one name at one address
+FREE_FAILURES_OF_ADDRESS = 50  # of one address, with any names
+FREE_FAILURES_OF_NAME = 100  # of one name, from any addresses
 WAIT_MIN_S = 2.0
 WAIT_MAX_S = 300.0
 FORGET_S = 900.0
-KNOWN_S = 90 * 86_400.0  # a name at an address, since its last login
-ENTRIES_MAX = 10_000  # of each count
+KNOWN_S = 90 * 86_400.0  # after its last login, a name is known at an address for so long
+ENTRIES_MAX = 10_000  # notes of each count
 KIND = "logins"
 
 
 class Failures:
-    """Counts failures of whoever is named, in notes that are open. `what`: of which kind, among others in them."""
+    """Counts failures of names or addresses, in notes that are open. `what`: the kind of failures, of several."""
 
     def __init__(self, what: str, free: int = FREE_FAILURES) -> None:
         self._what, self._free = what, free
@@ -63,7 +63,7 @@ class Failures:
 
 
 class Throttle:
-    """Failures of one kind. Blocks as its notes do."""
+    """Makes callers wait after failures of one kind. Blocks as its notes do."""
 
     def __init__(self, kind: str, free: int = FREE_FAILURES, notes: Notes | None = None) -> None:
         self._kind, self._failures, self._notes = kind, Failures("", free), notes or MemoryNotes()
@@ -82,9 +82,9 @@ class Throttle:
 
 
 class Logins:
-    """Who may try a password now. Three counts, each bounded: of a name at an address, so that a stranger who guesses
-    does not lock its owner out elsewhere; of an address, whatever the names; and of a name wherever from, for guesses
-    from many addresses. The last does not hold at an address where that name has logged in before.
+    """Who may try a password now. There are three counts, each bounded. One is of a name at an address, so that a
+    stranger who guesses does not lock the name's owner out elsewhere. One is of an address, with any names. One is of a
+    name from any addresses, for guesses from many; it does not hold at an address where that name has logged in before.
 
     Blocks as its notes do, and raises what they raise; `hint_of_address_s` and `takes_note` never block.
     """
@@ -100,8 +100,8 @@ class Logins:
         self._hints: OrderedDict[str, float] = OrderedDict()  # address → until when it waits, as far as is known here
 
     def begin(self, name: str, address: str) -> float:
-        """Return the seconds until they may try; 0: now. A try counts as a failure from now on, until it `succeeded`:
-        so many at once get no more tries than one after the other.
+        """Return the seconds until they may try; 0: now. A try counts as a failure from now on, until it `succeeded`.
+        So many tries at once are no more than the same tries one after the other.
         """
         address = place_of(address)
         with self._open.of(KIND) as notes:

@@ -18,7 +18,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # few: each is a series, for each route
+SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # few buckets, as each is a series for each route
 JOBS = (1, 4, 16, 64, 256)
 REASONS_MAX = 64  # labels of losses; further reasons are counted as "other"
 

@@ -33,7 +33,7 @@ ProjectRole = Literal["viewer", "member", "admin"]
 
 
 def _breathe(item: Any) -> Any:
-    """Return it. Nothing else runs while C code checks a list; where it calls Python for each item, others do."""
+    """Return the item. No other thread runs while C code checks a list, unless it calls Python for each item."""
     return item
 
 
@@ -41,7 +41,7 @@ BREATHE = AfterValidator(_breathe)  # on the items of long lists
 
 
 class Body(BaseModel):
-    """What comes in: strict about types; fields of a newer version are ignored."""
+    """A body that comes in: strict about types. Fields that this version does not know are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, FailFast, Field
 from ..protocol import limits
 from .models import Body, Id, Name, NewName
 
-RUNS_MAX = 1000  # of one request, over all its actions
-ACTIONS_MAX = 100  # each is a few statements, for which all other writers wait
+RUNS_MAX = 1000  # runs of one request, over all its actions
+ACTIONS_MAX = 100  # of one request; each is a few statements, for which all other writers wait
 
 
 Note = Annotated[str, Field(max_length=limits.NOTE_CHARS_MAX)]

@@ -13,7 +13,7 @@ from .models import INT32_MAX, Body, Id, List, Number, Rank
 
 SELECTORS_MAX = 256
 BUCKETS_MAX = 10_000
-WIDTH_MAX = 1 << 53  # of smoothing: what JSON of a browser holds exactly
+WIDTH_MAX = 1 << 53  # of smoothing; a browser's JSON holds no larger integer exactly
 KEYS_OF_POINTS_MAX = 1_000
 
 

@@ -1,4 +1,4 @@
-"""Redirect the former addresses of this lab, permanently, to the same path at its address of now.
+"""Redirects from former addresses of this lab, permanently, to the same path at its present address.
 
 So links that were printed before lead to the right page, and clients, which recognise the lab by its id, go on.
 """
@@ -27,7 +27,7 @@ class OldAddress:
 
     @classmethod
     def parsed(cls, word: str, now: str) -> OldAddress:
-        """Parse a URL or a port. Raises ConfigurationError, also where that is the address of now."""
+        """Parse a URL or a port. Raises ConfigurationError, also if it is the present address."""
         if word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536:
             return cls("", int(word))
         try:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from ..store.meta import MetaView
 
-NAMES_MAX = 200  # looked at: comparing costs up to 0.1 ms each
-CHARACTERS_MAX = 64  # of a name; longer ones are not compared
+NAMES_MAX = 200  # names that are compared; each takes up to 0.1 ms
+CHARACTERS_MAX = 64  # longer names are not compared
 
 
 def near_project(view: MetaView, user_id: str, name: str) -> str:
@@ -17,7 +17,7 @@ def near_project(view: MetaView, user_id: str, name: str) -> str:
 
 
 def near_run(view: MetaView, user_id: str, ref: str) -> str:
-    """As `near_project`, of the runs that were made last; of one project for PROJECT/NAME."""
+    """As `near_project`, among the runs that were made last; for PROJECT/NAME, among those of that project."""
     near = _like(ref, view.newest_names(user_id, None, NAMES_MAX))
     if near or "/" not in ref:
         return near

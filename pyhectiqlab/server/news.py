@@ -1,4 +1,4 @@
-"""News: what commits changed, for whoever watches: at this lab, and at its peers, which are told of ids alone."""
+"""News: what commits changed, for whoever watches at this lab, or at its peers, which get ids alone."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .stream import KEYS_MAX, Hub, Message
 
 log = logging.getLogger("hectiqlab.server")
 
-RUNS_MAX = 5_000  # that wait to be told; of more, others are asked to look again
+RUNS_MAX = 5_000  # runs that wait to be told to peers; if there are more, the peers' pages look at everything again
 RESYNC = json.dumps({"resync": True})
 
 
 @dataclass
 class Arrived:
-    """Points of a run. `keys`: None: too many to name."""
+    """Points that came for a run. `keys`: of these; None: too many to name."""
 
     points: int = 0
     keys: dict[str, None] | None = field(default_factory=dict)
@@ -115,7 +115,7 @@ class News:
 
     @classmethod
     def heard(cls, said: dict[str, Any]) -> News:
-        """Return what a payload says. What a newer lab says beyond that is passed over."""
+        """Return what a payload says. Ignores what only a newer lab knows."""
         news = cls()
         for run, points, keys in said.get("points", ()):
             news.arrived.setdefault(run, Arrived()).add(keys, points)
@@ -140,7 +140,7 @@ class Exchange:
         self._resync = False
 
     def tell(self, changes: Changes, jobs: Sequence[IngestJob]) -> None:
-        """Tell what a commit changed. Blocks on the store where somebody watches; raises StoreError."""
+        """Tell what a commit changed. Blocks on the store if somebody watches. Raises StoreError."""
         if self._peers.several:
             with self._lock:
                 self._waiting.add(changes, jobs)

@@ -47,12 +47,12 @@ AT_ONCE = 4
 TAKEN = 40
 FIRST_PAUSE_S = 15.0
 ABOUT_LAB_MAX = 100  # notices about the lab that wait
-TRIES_MAX = 12  # pauses double: the last try is some 17 hours after the first
+TRIES_MAX = 12  # pauses double, so the last try is some 17 hours after the first
 MAIL_SERVER = "mail_server"  # key of the lab's value
 
 
 class Undelivered(Exception):
-    """Why a notice did not get through, in a few words."""
+    """A notice did not get through; says why in a few words."""
 
 
 @dataclass

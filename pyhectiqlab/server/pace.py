@@ -31,11 +31,11 @@ from .. import settings
 from ..errors import StoreError
 from ..store.pauses import pausing
 
-REST_MAX_S = 0.25  # behind a piece that could not be interrupted
-HEAVY_S = 0.2  # who has more debt is heavy, until it is covered
+REST_MAX_S = 0.25  # the longest rest, behind a piece that could not be interrupted
+HEAVY_S = 0.2  # a caller with more debt is heavy, until the debt is covered
 DEBT_MAX_S = 5.0
-OTHERS_S = 0.5  # who sent a request that lately is at work
-CALLERS_MAX = 1_000  # whose use is remembered, at least
+OTHERS_S = 0.5  # a caller who sent a request within so long is at work
+CALLERS_MAX = 1_000  # callers whose use is remembered, at least
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 

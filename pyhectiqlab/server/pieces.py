@@ -19,11 +19,11 @@ from .ingest import Batch, Refused, Request
 
 # Seconds of the writer's time, roughly, on a machine with slow cores.
 EVENT_S = 15e-6
-WORD_S = 20e-6  # more for a tag, or a value of meta
-STATE_S = 1.5e-3  # all ranks of the run are looked at
+WORD_S = 20e-6  # for a tag, or a value of meta, beside what every event takes
+STATE_S = 1.5e-3  # for a state, because all ranks of the run are looked at
 CONFIG_S = 2e-3  # the run's config is merged and written; a large one takes more where the writer has not kept it
-CONFIG_VALUE_S = 0.5e-6  # of those that a config has room for
-BYTE_S = 3e-9  # of an event
+CONFIG_VALUE_S = 0.5e-6  # for a value that a config has room for
+BYTE_S = 3e-9  # for a byte of an event
 POINT_S = 0.2e-6
 BATCH_S = 50e-6
 

@@ -86,7 +86,7 @@ class ProjectLives:
         self._accounts.mark.set()
 
     def finish(self) -> None:
-        """A step of the watch."""
+        """Finish some of what is half done: a step of the watch. Blocks on the stores. Raises StoreError."""
         with self._notes.of(RESTORING) as notes:
             busy = {note["project"] for _, note in notes.items()}
         if not finish_deletions(self._meta, self._write, busy, SECONDS_MAX):
@@ -95,7 +95,7 @@ class ProjectLives:
     @contextlib.contextmanager
     def _left_alone(self, project: str) -> Iterator[Callable[[], None]]:
         """Yield what is to be called again and again, as others forget it after a while."""
-        mine = secrets.token_hex(8)  # several may restore it at once
+        mine = secrets.token_hex(8)  # several processes may restore a project at once
         renewed = 0.0
 
         def renew() -> None:

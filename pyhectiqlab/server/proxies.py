@@ -1,4 +1,4 @@
-"""Proxies: which address and scheme a request really came with, where a proxy stands before the lab.
+"""Proxies: from which address, and with which scheme, a request really came if a proxy stands before the lab.
 
 Each proxy appends the address that it was asked from to X-Forwarded-For, and anybody may send one that is filled
 already. So the header is read from its right end: what a trusted proxy appended is true, and the first address that is
@@ -24,7 +24,7 @@ ANY = "*"
 
 @dataclass(frozen=True)
 class Trusted:
-    """Whose word about the addresses before them counts.
+    """The proxies whose word about the addresses before them counts.
 
     Attributes:
         networks: of proxies.

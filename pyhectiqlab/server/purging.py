@@ -1,7 +1,7 @@
-"""Purging: deleted runs lose what they had, in bounded steps: by a lab that runs, or by a command where none does.
+"""Purging: deleted runs lose what they had, in bounded steps. A running lab does it, or a command if no lab runs.
 
-First their points are marked as removed, which may be repeated; then their rows go, a transaction of the writer for
-each step. So a kill at any moment leaves a run that is found again, by whoever purges next.
+First their points are marked as removed, which may be repeated. Then their rows are removed, with a transaction of the
+writer for each step. So a kill at any moment leaves a run that the next purge finds again.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from ..base.loops import Failing
 
 log = logging.getLogger("hectiqlab.server")
 
-NAME = "writes"  # what fails, as people read it
-TOLD_AGAIN_S = 60.0  # between two lines of the log: a full disk refuses hundreds of writes a minute
+NAME = "writes"  # what fails, in lists for people
+TOLD_AGAIN_S = 60.0  # between two lines of the log, as a full disk refuses hundreds of writes a minute
 
 
 class Refusals:
@@ -29,7 +29,7 @@ class Refusals:
 
     @property
     def failing(self) -> Failing | None:
-        """The last refusal; None once a write was taken since."""
+        """The last refusal; None if a write was taken since."""
         return self._failing
 
     def refused(self, error: BaseException, n: int = 1) -> None:

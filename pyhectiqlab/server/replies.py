@@ -22,11 +22,11 @@ JSON = "application/json"
 MSGPACK = "application/x-msgpack"
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
-BLOCK_BYTES = 64 << 10  # of a large answer, sent at once
+BLOCK_BYTES = 64 << 10  # of a large answer that are sent at once
 
 
 class ApiError(HTTPException):
-    """Anything that is answered with the error shape. `message` is one line: what is wrong, then what to do."""
+    """An error that is answered in the one shape of errors. `message` is one line: what is wrong, then what to do."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None, **extra: Any
@@ -94,7 +94,7 @@ class Page:
         return len(self._pieces) >= self._limit or self._bytes >= limits.ANSWER_BYTES_MAX
 
     def add(self, item: Any, large: bool = False) -> None:
-        """`large`: it may be."""
+        """Add an item. `large`: it may be a large one."""
         if self._packed:
             piece: bytes = msgpack.packb(item)
         else:
@@ -104,7 +104,7 @@ class Page:
         may_pause()
 
     def add_all(self, items: Sequence[Any]) -> None:
-        """Small ones, as JSON; together they count as one towards `full`."""
+        """Add small items, as JSON. Together they count as one towards `full`."""
         self._pieces.append(encoded(items)[1:-1])
         self._bytes += len(self._pieces[-1])
         may_pause()

@@ -22,10 +22,10 @@ from .jobs import Transacts
 log = logging.getLogger("hectiqlab.server")
 
 LOOK_EVERY_S = 600.0
-FOUND_MAX = 10_000  # in one look; the next one follows at once where there is more
-AT_ONCE = 50  # runs, or versions, of one step: nobody waits long for it
+FOUND_MAX = 10_000  # runs and versions of one look; if there are more, the next look follows at once
+AT_ONCE = 50  # runs, or versions, of one step, so that nobody waits long for it
 PROJECTS_AT_ONCE = 1000
-AUTHOR = "retention"  # in the audit log
+AUTHOR = "retention"  # who it was, in the audit log
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """Room: how much of the disk files may take.
 
-Transfers under way have room put aside, and nothing is written without a look.
-
-What is put aside is what the transfers under way have announced. Uploads that nobody sends count nothing: those may
-rest for days. And of one user, at most half of the room counts against others, so that nobody keeps it all by an
-announcement.
+Room is put aside for transfers under way, as much as they have announced, and nothing is written before a look at the
+room. Uploads that nobody sends at the moment count nothing, because they may rest for days. What one user has announced
+counts against others up to half of the room, so that nobody keeps all of it by an announcement.
 """
 
 from __future__ import annotations

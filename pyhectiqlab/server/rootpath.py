@@ -1,4 +1,4 @@
-"""Root path: a lab that is not at the root of its host, but below a path of it, where a proxy lets it be."""
+"""Root path: a lab that a proxy serves below a path of a host, not at the host's root."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..errors import ConfigurationError
 from .permitted import KEPT_SLASH
 from .routes.pages import PAGES
 
-# The first parts of the lab's own paths: below one of them it could not be told whether a proxy took it off.
+# The first parts of the lab's own paths. If one of them were the root path, nobody could tell whether a proxy removed
+# it.
 OURS = {"api", "assets", "login-link", "healthz", "livez", "readyz", "icon.svg", *PAGES}
 _PROJECTS = "/api/v1/projects/"
 _PROJECT = re.compile(f"{_PROJECTS}([^/]+)(.*)", re.DOTALL)

@@ -126,8 +126,8 @@ def _written(
 
 
 def _do(tx: MetaTransaction, action: models.Action, places: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Do it, and return the actions that take it back, which name each run that it changed once. `places`: ids of
-    projects by what actions call them.
+    """Do an action. Return the actions that take it back; they name each run that it changed once. `places`: what
+    actions call a project → its id.
     """
     if isinstance(action, models.NamesAction):
         names = tx.rename_runs(action.names)
@@ -170,7 +170,7 @@ def _delete_or_restore(tx: MetaTransaction, action: models.DeleteAction | models
 
 
 def _notes_of(action: models.Action) -> dict[str, str]:
-    """Return the notes that it sets, by run."""
+    """Return the notes that an action sets, by run."""
     if isinstance(action, models.NotesAction):
         return action.notes
     return dict.fromkeys(action.runs, action.text) if isinstance(action, models.NoteAction) else {}

@@ -33,7 +33,7 @@ from .common import LIMIT, After, Limit, Router, answers, base_url
 router = Router(tags=["files"], route_class=BodyRoute)
 _CURSOR = (str, (int, NoneType), int)  # name, step, version; the smallest step sorts as none
 META_BYTES_MAX = 64 << 10
-PIECE_BYTES = 1 << 20  # of a file, in memory at once
+PIECE_BYTES = 1 << 20  # of a file that are in memory at once
 INLINE = {  # the name's ending → what a browser may show in place
     "png": "image/png",
     "jpg": "image/jpeg",

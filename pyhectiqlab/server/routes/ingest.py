@@ -31,11 +31,11 @@ from .common import ApiRouter, answers
 T = TypeVar("T")
 router = ApiRouter(tags=["ingest"])
 
-POINT_BYTES = 32  # of a decoded point
-INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to a thread …
+POINT_BYTES = 32  # memory of a decoded point
+INLINE_BYTES = 16 << 10  # to decode a smaller body takes less time than to hand it to a thread …
 INLINE_WEIGHT = 64 << 10  # … unless it has very many values
-REFUSED_S = 0.002  # what a batch that is refused is counted as, beside the time that it took: it is of use to nobody
-REFUSED_BODY_S = 0.2  # … a large body that is refused whole
+REFUSED_S = 0.002  # added to the caller's share for a batch that is refused, as it is of use to nobody
+REFUSED_BODY_S = 0.2  # the same for a large body that is refused whole
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
 _BODY = {
     "requestBody": {

@@ -19,8 +19,8 @@ from ..replies import ApiError, Page, cursor_in, cursor_out
 from .common import LIMIT, After, Router, answers
 
 router = Router(tags=["runs"])
-LINES_MAX = 5000  # of one page
-ODD_TEXT_BYTES_MAX = 64 << 10  # of an event whose text is none: it is shown as Python writes it
+LINES_MAX = 5000  # lines of one page
+ODD_TEXT_BYTES_MAX = 64 << 10  # of an event whose text is not a text: it is shown as Python writes it
 FOLDED_CHARS = 1 << 18
 LOOKED_AT_MAX = 50_000  # for one page: with a filter that nothing passes it ends early, with a cursor to go on from
 

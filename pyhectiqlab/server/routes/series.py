@@ -29,8 +29,8 @@ POINTS_DEFAULT = 10_000
 POINTS_MAX = 100_000
 KEYS_MAX = 256
 STEPS_DEFAULT = 1_000
-KEYS_OF_STEPS_MAX = 1_000  # of which the longest is found
-POINTS_AT_ONCE = 1_000  # that become JSON
+KEYS_OF_STEPS_MAX = 1_000  # keys among which the longest is looked for
+POINTS_AT_ONCE = 1_000  # points that become JSON at once
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
 _POINT_COLUMNS = (("step", "<i8"), ("value", "<f8"), ("time", "<i8"), ("rank", "<i8"), ("attempt", "<i8"))
 _BUCKET_COLUMNS = (

@@ -43,7 +43,7 @@ def command() -> None:
 
 
 @command.command("tensorboard", short_help="TensorBoard event files.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, readable=False))
 @_options
 def tensorboard(
     profile: str | None, paths: tuple[Path, ...], project: str | None, name: str | None, as_json: bool
@@ -54,16 +54,18 @@ def tensorboard(
     ends in the middle of a record, as one that is being written does, is taken up to there: imported again, what is new
     is added.
     """
+    from ..importing.points import Problems
     from ..importing.tensorboard import sources
 
-    runs = sources(paths)
+    problems = Problems()
+    runs = sources(paths, problems)
     if name is not None:
         runs = [replace(s, name=name if len(runs) == 1 else f"{name}/{s.name}") for s in runs]
-    _import(profile, runs, project, as_json)
+    _import(profile, runs, project, as_json, problems)
 
 
 @command.command("csv", short_help="Metrics of a CSV file.")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, readable=False))
 @_options
 def table(profile: str | None, file: Path, project: str | None, name: str | None, as_json: bool) -> None:
     """Import the metrics of a CSV file as one run, named after the file.
@@ -73,9 +75,10 @@ def table(profile: str | None, file: Path, project: str | None, name: str | None
     (or `tag`, `metric`), `value`, `step` and `time`. Times are seconds since 1970 UTC or ISO 8601; without them, points
     have the time when the file was last modified. Empty cells are no points.
     """
+    from ..importing.points import Problems
     from ..importing.table import source
 
-    _import(profile, [source(file, name)], project, as_json)
+    _import(profile, [source(file, name)], project, as_json, Problems())
 
 
 def _runs(command: _Command) -> _Command:
@@ -91,7 +94,7 @@ def _runs(command: _Command) -> _Command:
 
 
 @command.command("wandb", short_help="Runs of Weights & Biases: its .wandb files.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, readable=False))
 @_runs
 def wandb(
     profile: str | None, paths: tuple[Path, ...], project: str | None, users: tuple[str, ...], as_json: bool
@@ -140,7 +143,7 @@ def mlflow(
 
 
 @command.command("trackio", short_help="Runs of Trackio: its databases or Parquet files.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, readable=False))
 @_runs
 def trackio(
     profile: str | None, paths: tuple[Path, ...], project: str | None, users: tuple[str, ...], as_json: bool
@@ -158,7 +161,7 @@ def trackio(
 
 
 @command.command("neptune", short_help="Runs of Neptune: what neptune-exporter wrote.")
-@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.argument("data", metavar="DATA", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--files",
     metavar="DIR",
@@ -186,7 +189,7 @@ def neptune(
 
 
 @command.command("aim", short_help="Runs of Aim: its repository.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--artifacts",
     multiple=True,
@@ -257,7 +260,7 @@ def _bring(
 
 
 @command.command("folder", short_help="An export of a lab: `hectiqlab export`.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
 @click.option("-p", "--project", metavar="NAME", help="Where everything goes; else into projects of their own names.")
 @click.option(
     "--user", "users", multiple=True, metavar="THEIRS=OURS", help="Who an author of the export is in this lab."
@@ -297,9 +300,12 @@ def _tell(done: Any) -> None:
     new = counted(done.points - done.before, "new point" if done.before else "point")
     what = "was imported before" if done.was_there else new
     click.echo(f"{clean(done.name)}: {what}: {done.url}")
+    if done.instead_of:
+        why = "Its files are others now at what an earlier import had brought, so it was imported anew"
+        click.echo(f"  {why}. `hectiqlab restore {done.instead_of}` brings back the run that was there.")
 
 
-def _import(profile: str | None, sources: list[Source], project: str | None, as_json: bool) -> None:
+def _import(profile: str | None, sources: list[Source], project: str | None, as_json: bool, problems: Problems) -> None:
     from .. import settings
     from ..capture.values import check_name
     from ..errors import REFUSALS
@@ -325,7 +331,9 @@ def _import(profile: str | None, sources: list[Source], project: str | None, as_
                 click.echo(f"Left out: {clean(problem)}", err=True)
             if not as_json and done.run is not None:
                 _tell(done)
+    for problem in problems.lines():
+        click.echo(f"Left out: {clean(problem)}", err=True)
     if as_json:
         echo_json([asdict(done) for done in results])
-    if any(done.problems for done in results):
+    if problems.lines() or any(done.problems for done in results):
         sys.exit(1)

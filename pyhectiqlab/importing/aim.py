@@ -62,7 +62,6 @@ def _incoming(run: Stored, project: str, folders: tuple[Path, ...]) -> Incoming:
         name_from(name, f"{name} {run.hash[:8]}"),
         name_from(project)[0],
         {
-            "run": lambda problems: valid(_about(run, keys), run.hash, problems),
             "metrics": lambda problems: valid(_points(run, numbers, keys), run.hash, problems),
             "epochs": lambda problems: valid(_epochs(run, numbers, keys), run.hash, problems),
             "system": lambda problems: valid(_system(run, system, keys), run.hash, problems),
@@ -71,6 +70,7 @@ def _incoming(run: Stored, project: str, folders: tuple[Path, ...]) -> Incoming:
         },
         lambda problems: _files(origin, run, keys, folders, problems),
         lambda problems: _record(run),
+        facts=lambda problems: valid(_about(run, keys), run.hash, problems),
     )
 
 

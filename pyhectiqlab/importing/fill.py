@@ -1,11 +1,15 @@
 """Filling: an incoming run to the lab, by its API of imports. What the lab has already is not sent again.
 
 The items of a section go into one stream for each rank and attempt, numbered in order. The lab's cursor of a stream
-says how many it has, so an import that is repeated goes on there.
+says how many it has, so an import that is repeated goes on there. The record of a run says in a digest what was in the
+streams. Where the files do not begin with that any more, as a damaged one was repaired or one was changed, going on
+would double some items and miss others: the run is deleted, and made anew.
 """
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +29,7 @@ from .wire import batch_of, ingest, size_of, store_file
 
 REQUEST_ITEMS = 20_000
 REQUEST_BYTES = 4 << 20  # of keys and events, about
+_BETWEEN = "."  # in the digest of a record: of all its content, and of what is in the streams
 
 
 class Filling:
@@ -33,16 +38,19 @@ class Filling:
     def __init__(self, lab: LabClient, incoming: Incoming, project: str | None, create_project: bool = True) -> None:
         """Find the run or make it. Raises LabRequestError."""
         self._lab, self._incoming = lab, incoming
-        request = {
+        self._request = {
             "origin": incoming.origin, "names": list(incoming.names), "project": project or incoming.project,
             "create_project": create_project, "digest": incoming.digest, "host": host(),
             "client_version": __version__,
         }  # fmt: skip
-        self.run: dict[str, Any] = lab.post("/imports", request)
+        self.run: dict[str, Any] = lab.post("/imports", self._request)
         self.problems = Problems()
         self.origin, self.author = incoming.origin, incoming.author
-        self.was_there = bool(incoming.digest) and self.run["digest"] == incoming.digest
+        content, _, self._streams_there = self.run["digest"].partition(_BETWEEN)
+        self.was_there = bool(incoming.digest) and content == incoming.digest
+        self.instead_of: str | None = None
         self.points = self.before = 0
+        self._streams: list[_Stream] = []
 
     def fill(self) -> None:
         """Send what the lab lacks. Blocks on the lab and the disk. Raises LabRequestError, OSError."""
@@ -52,6 +60,10 @@ class Filling:
         if not self.run["created"]:
             path = f"/runs/{quoted(self.run['run'])}/writers"
             cursors = {row["writer"]: row["cursor"] for row in self._lab.pages(path, {"limit": 1000})}
+            if self._streams_there and self._digest_up_to(cursors) != self._streams_there:
+                self._make_anew()
+                cursors = {}
+        self._send_facts(cursors)
         for name, items in self._incoming.sections.items():
             sending = _Sending(self._lab, self._incoming.origin, self.run["run"], name, cursors)
             for placed in readable(items(self.problems), f"the rest of its {name}", self.problems):
@@ -62,17 +74,54 @@ class Filling:
             sending.send()
             self.points += sending.points
             self.before += sending.before
+            self._streams += sending.streams()
         for file in readable(self._incoming.files(self.problems), "the rest of its files", self.problems):
             self._send_file(file)
         for version in readable(self._incoming.versions(self.problems), "the rest of its versions", self.problems):
             self._send_version(version)
+
+    def _send_facts(self, cursors: Mapping[str, int]) -> None:
+        facts = list(readable(self._incoming.facts(self.problems), "the rest of what is said of it", self.problems))
+        whole = hashlib.blake2b(digest_size=16)
+        for placed in facts:
+            whole.update(struct.pack("<qq", placed.rank, placed.attempt) + _bytes_of(placed.item))
+        sending = _Sending(self._lab, self._incoming.origin, self.run["run"], f"facts {whole.hexdigest()}", cursors)
+        for placed in facts:
+            assert not isinstance(placed.item, NewFile)
+            sending.add(placed.item, placed.rank, placed.attempt)
+        sending.send()
+
+    def _digest_up_to(self, cursors: Mapping[str, int]) -> str:
+        """Return the digest of as many items as the lab has. Reads all of them, and reports nothing."""
+        nothing = Problems()
+        streams: list[_Stream] = []
+        for name, items in self._incoming.sections.items():
+            known: dict[tuple[int, int], _Stream] = {}
+            for placed in readable(items(nothing), "", nothing):
+                if isinstance(placed.item, NewFile | Cut):
+                    continue
+                place = (placed.rank, placed.attempt)
+                if place not in known:
+                    writer = _writer(self._incoming.origin, self.run["run"], name, *place)
+                    known[place] = _Stream(writer, *place, cursors.get(writer, 0))
+                if known[place].number < known[place].cursor:
+                    known[place].take(placed.item)
+            streams += known.values()
+        return _digest_of(streams)
+
+    def _make_anew(self) -> None:
+        """Delete the run, which can be restored, and make another one of this origin."""
+        self.instead_of = self.run["run"]
+        self._lab.delete(f"/runs/{quoted(self.run['run'])}")
+        self.run = self._lab.post("/imports", self._request)
 
     def finish(self, more: Mapping[str, Any] | None = None) -> Imported:
         """Say what the run was. `more`: other members of the record."""
         if not self.was_there:
             record = {**self._incoming.record(self.problems), **(more or {})}
             # What was left out may be there next time.
-            record["digest"] = "" if self.problems.lines() else self._incoming.digest
+            content = "" if self.problems.lines() else self._incoming.digest
+            record["digest"] = f"{content}{_BETWEEN}{_digest_of(self._streams)}"
             at = f"/runs/{quoted(self.run['run'])}/record"
             try:
                 self._lab.put(at, record)
@@ -84,7 +133,7 @@ class Filling:
         run = self.run
         return Imported(
             run["name"], run["run"], run["project"], run["url"], self.points, self.before, self.was_there,
-            self.problems.lines(),
+            self.problems.lines(), self.instead_of,
         )  # fmt: skip
 
     def fork_among(self, brought: Mapping[str, str]) -> dict[str, Any]:
@@ -160,6 +209,31 @@ class _Stream:
         self.place = {"writer": writer, "run": "", "rank": rank, "attempt": attempt}
         self.number = 0
         self.cursor = cursor
+        self.content = hashlib.blake2b(digest_size=16)
+
+    def take(self, item: Point | Event) -> None:
+        self.number += item.numbers if isinstance(item, Event) else 1
+        self.content.update(_bytes_of(item))
+
+
+def _bytes_of(item: Point | Event | NewFile | Cut) -> bytes:
+    """Return what tells it from another item."""
+    if isinstance(item, Point):
+        return struct.pack("<qdd", item.step, item.value, item.time) + item.key.encode()
+    if isinstance(item, Event):
+        its: bytes = msgpack.packb([item.kind, item.time, dict(item.fields)])
+        return its
+    return b""
+
+
+def _digest_of(streams: list[_Stream]) -> str:
+    """Return the digest of what is in streams."""
+    its = sorted(f"{one.place['writer']} {one.number} {one.content.hexdigest()}" for one in streams if one.number)
+    return hex_of(*its)
+
+
+def _writer(origin: str, run: str, section: str, rank: int, attempt: int) -> str:
+    return hex_of(origin, run, section, str(rank), str(attempt))
 
 
 class _Sending:
@@ -181,7 +255,7 @@ class _Sending:
             return
         stream = self._streams.get(place) or self._new(place)
         numbers = item.numbers if isinstance(item, Event) else 1
-        stream.number += numbers
+        stream.take(item)
         if isinstance(item, Point):
             self.points += 1
         if stream.number <= stream.cursor:
@@ -205,10 +279,13 @@ class _Sending:
 
     def _new(self, place: tuple[int, int]) -> _Stream:
         rank, attempt = place
-        writer = hex_of(self._session, self._run, self._section, str(rank), str(attempt))
+        writer = _writer(self._session, self._run, self._section, rank, attempt)
         stream = self._streams[place] = _Stream(writer, rank, attempt, self._cursors.get(writer, 0))
         stream.place["run"] = self._run
         return stream
+
+    def streams(self) -> list[_Stream]:
+        return list(self._streams.values())
 
     def send(self) -> None:
         """Send what waits. Raises LabRequestError."""

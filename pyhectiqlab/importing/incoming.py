@@ -90,7 +90,10 @@ class Incoming:
         digest: of all its content, as it is now: what has the same digest is the same.
         names: what it may be called, the best first.
         project: where it was; None: unknown.
-        sections: name → its items in order. At each import the same items come first, and new ones behind them.
+        sections: name → its items in order. At each import the same items come first, and new ones behind them; where
+            that is no longer so, because a damaged file was repaired, the run is made anew.
+        facts: yields what is known of the run as a whole: config, packages, meta. Where a part of it has changed, it
+            is sent again as a whole.
         files: yields the files, each time the same.
         record: returns the body of PUT /runs/{run}/record, without the digest. Called when the rest was read.
         author: whose it was; None: unknown.
@@ -108,6 +111,7 @@ class Incoming:
     author: str | None = None
     versions: Callable[[Problems], Iterator[NewVersion]] = _none
     fork: tuple[str, int | None] | None = None
+    facts: Callable[[Problems], Iterator[Placed]] = _none
 
 
 def hex_of(*parts: str) -> str:

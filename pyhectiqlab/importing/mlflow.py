@@ -94,13 +94,13 @@ def _incoming(row: Row, places: Places) -> Incoming:
         name_from(name, f"{name} {row.id[:8]}"),
         name_from(row.experiment)[0] if row.experiment else None,
         {
-            "run": lambda problems: valid(_about(row), row.id, problems),
             "metrics": lambda problems: valid(_points(row, problems), row.id, problems),
         },
         lambda problems: _files(origin, row, folder, files, problems),
         lambda problems: _record(row),
         row.user or None,
         lambda problems: _versions(origin, row, places, problems),
+        facts=lambda problems: valid(_about(row), row.id, problems),
     )
 
 

@@ -32,7 +32,7 @@ def rows_in(place: Path | str, problems: Problems) -> Iterator[Row]:
     it is none of MLflow.
     """
     query, kind = _opened(place)
-    metrics = _METRICS.format(order=_ORDERS.get(kind, "key, timestamp, step, value"))
+    metrics = _METRICS.format(order=_ORDERS.get(kind, "timestamp, key, step, value"))
     try:
         runs = list(query(_RUNS, {}))
         versions = _versions(query)
@@ -85,7 +85,10 @@ def _versions(query: Query) -> dict[str, list[ModelVersion]]:
 
 def _opened(place: Path | str) -> tuple[Query, str]:
     if isinstance(place, Path):
-        connection = sqlite3.connect(f"{place.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            connection = sqlite3.connect(f"{place.resolve().as_uri()}?mode=ro", uri=True)
+        except sqlite3.Error as e:
+            raise ConfigurationError(f"{place} cannot be read: {e}") from None
         return lambda sql, values: iter(connection.execute(sql, values)), "sqlite"
     try:
         import sqlalchemy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
+from .files import reporting
 from .mlflow_rows import PARENT, ModelVersion, Row
 from .points import Problems, digest_of
 
@@ -26,7 +28,9 @@ def rows_of(root: Path, problems: Problems) -> Iterator[Row]:
     for folder in (*experiments, *sorted(path.parent for path in root.glob(".trash/*/meta.yaml"))):
         its = _meta(folder / "meta.yaml", problems)
         for path in sorted(folder.glob("*/meta.yaml")):
-            row = _row(path.parent, its, problems)
+            row = None
+            with reporting(path.parent, problems):
+                row = _row(path.parent, its, problems)
             if row is not None:
                 row.versions = versions.get(row.id, [])
                 row.deleted = row.deleted or folder.parent != root
@@ -82,17 +86,20 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _metrics(folder: Path, problems: Problems) -> Iterator[tuple[str, float, int, int]]:
+    """Yield the points of all keys in the order of their times: so those of a run that has grown come behind."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    rows = [_lines(path, path.relative_to(folder).as_posix(), problems) for path in files]
+    return heapq.merge(*rows, key=lambda row: row[2])
+
+
+def _lines(path: Path, key: str, problems: Problems) -> Iterator[tuple[str, float, int, int]]:
     """A file for each key, a line for each point: time (ms), value, and the step, which the oldest releases lack."""
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        key = path.relative_to(folder).as_posix()
-        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), start=1):
-            parts = line.split()
-            try:
-                yield key, float(parts[1]), int(parts[0]), int(parts[2]) if len(parts) > 2 else 0
-            except (ValueError, IndexError):
-                problems.add(f"line {path}", f"{path}, line {number}: {line[:60]!r} is no point")
+    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), start=1):
+        parts = line.split()
+        try:
+            yield key, float(parts[1]), int(parts[0]), int(parts[2]) if len(parts) > 2 else 0
+        except (ValueError, IndexError):
+            problems.add(f"line {path}", f"{path}, line {number}: {line[:60]!r} is no point")
 
 
 def _versions(root: Path, problems: Problems) -> dict[str, list[ModelVersion]]:

@@ -23,6 +23,7 @@ from ..errors import ConfigurationError
 from ..exporting.parquet import arrow
 from ..protocol import states
 from ..protocol.media import HISTOGRAM, IMAGE, Histogram, check_histogram, file_name
+from .files import below
 from .fill import valid
 from .incoming import Event, Incoming, NewFile, Placed, hex_of, key_from, name_from, record_of, text_item
 from .neptune_forks import Family, Kin, kin_of
@@ -60,11 +61,11 @@ def runs(data: Path, files: Path | None, problems: Problems) -> Iterator[Incomin
     root = data / "data" if (data / "data").is_dir() else data
     beside = files or root.parent / "files"
     by_run: dict[tuple[Path, str], list[tuple[int, Path]]] = {}
-    for path in sorted(root.rglob("*.parquet")):
+    for path in below(root, lambda name: name.endswith(".parquet"), problems):
         part = _PART.fullmatch(path.name)
         if part is not None:
             by_run.setdefault((path.parent, part["run"]), []).append((int(part["number"]), path))
-    if not by_run:
+    if not by_run and not problems.lines():
         missing = "holds no runs (*_part_0.parquet)" if data.exists() else "does not exist"
         raise ConfigurationError(f"{data} {missing}: give the --data-path of neptune-exporter.")
     kin: list[Kin] = []
@@ -160,7 +161,6 @@ def _incoming(run: _Run, before: list[tuple[_Run, Decimal | None]]) -> Incoming:
         names,
         name_from(run.project)[0],
         {
-            "run": lambda problems: valid(_about(run), run.id, problems),
             **_sections_before(run, before),
             "series": lambda problems: valid(_items(run, problems), run.id, problems),
             **_steps(run, before),
@@ -169,6 +169,7 @@ def _incoming(run: _Run, before: list[tuple[_Run, Decimal | None]]) -> Incoming:
         lambda problems: _record(run),
         str(run.values.get("sys/owner") or "") or None,
         fork=run.fork,
+        facts=lambda problems: valid(_about(run), run.id, problems),
     )
 
 

@@ -57,10 +57,11 @@ def readable(items: Iterator[_Item], what: str, problems: Problems) -> Iterator[
         raise
     except Exception as e:  # what a damaged file of another tool makes of a reader is not foreseen
         said = str(e).partition("\n")[0]
-        kind = type(e).__name__
-        problems.add(
-            f"unreadable {what}", f"{what} cannot be read: {said if isinstance(e, OSError) else f'{kind}: {said}'}"
-        )
+        if isinstance(e, OSError):
+            said = f"{e.filename or 'a file'}: {e.strerror or said}"
+        else:
+            said = f"{type(e).__name__}: {said}"
+        problems.add(f"unreadable {what}", f"{what} cannot be read: {said}")
 
 
 def digest_of(kind: str, files: list[tuple[Path, int]]) -> str:

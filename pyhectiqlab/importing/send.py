@@ -46,6 +46,8 @@ class Imported:
         before: how many of these an earlier import brought, of the same files, which have grown since.
         was_there: whether an earlier import brought the same content, so that nothing was sent.
         problems: what was left out, a line for each kind.
+        instead_of: the id of the run that an earlier import had made, which was deleted, as the files are others now at
+            what it had brought; None: there was none.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Imported:
     before: int
     was_there: bool
     problems: list[str]
+    instead_of: str | None = None
 
 
 @dataclass
@@ -203,7 +206,9 @@ class _Sending:
     def finish(self) -> Imported:
         name, problems, target = self._source.name, self._problems.lines(), self._target
         if target is None:
-            return Imported(name, None, None, None, 0, 0, False, [*problems, f"{name}: nothing that a lab has"])
+            return Imported(
+                name, None, None, None, 0, 0, False, [*problems, f"{name}: nothing in its files could be imported"]
+            )
         _end(self._lab, target, self._latest if math.isfinite(self._latest) else time.time())
         return Imported(name, target.run, target.project, target.url, self._read, self._before, False, problems)
 

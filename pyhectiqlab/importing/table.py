@@ -6,6 +6,7 @@ step,time,loss,accuracy          key,value,step,time
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -52,8 +53,15 @@ class _Table:
 
     def __init__(self, path: Path, size: int, modified: float) -> None:
         self._path, self._size, self._modified = path, size, modified
+        with path.open("rb") as raw:
+            self._encoding = "utf-16" if raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
         with self._opened() as file:
-            self._delimiter = _delimiter(file.read(_SNIFFED_CHARS).partition("\n")[0])
+            first = file.read(_SNIFFED_CHARS).partition("\n")[0]
+        if "\0" in first or "\ufffd" in first:
+            raise ConfigurationError(
+                f"{path} is no text, or its first line is damaged: save the table as CSV in UTF-8."
+            )
+        self._delimiter = _delimiter(first)
         with self._opened() as file:
             header = next(self._rows(file), (1, []))[1]
         self._is_ours = csvcells.is_ours(header)
@@ -85,7 +93,7 @@ class _Table:
 
     def _opened(self) -> io.TextIOWrapper:
         whole = io.BufferedReader(_Beginning(self._path, self._size))
-        return io.TextIOWrapper(whole, encoding="utf-8-sig", errors="replace", newline="")
+        return io.TextIOWrapper(whole, encoding=self._encoding, errors="replace", newline="")
 
     def _rows(self, file: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, cells) of each row that has cells. Raises _NoCsvError."""

@@ -13,52 +13,62 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ConfigurationError
+from .files import report, reporting
 from .points import Problems, digest_of
 from .protobuf import BYTES, FIXED64, VARINT, fields, message, signed
 from .source import Item, Part, Source
 from .tensorboard_values import Values
-from .tfrecord import DamagedError, records
+from .tfrecord import records
 
 _MARK = "tfevents"
 _CONTENT = "tensorboard with media"  # an older version brought scalars alone, and named its content otherwise
 
 
-def sources(paths: Iterable[Path]) -> list[Source]:
+def sources(paths: Iterable[Path], problems: Problems) -> list[Source]:
     """Return the runs of folders (and all below them) or event files. A run gets the name of its folder's path below
     the one given, or the name of that one if the files are in it.
 
-    What is appended to the files after this call is not read. Blocks on the disk. Raises ConfigurationError where there
-    are no event files, OSError.
+    What is appended to the files after this call is not read. Files and folders that cannot be read are reported; so is
+    a run whose first file is one of them, as it tells which run it is. Blocks on the disk. Raises ConfigurationError
+    where there are no event files.
     """
     runs = []
     for path in paths:
-        folders = {path.parent: [path]} if path.is_file() else _event_files(path)
-        if not folders:
+        known = problems.lines()
+        folders: dict[Path, list[Path]] = {}
+        with reporting(path, problems):
+            folders = {path.parent: [path]} if path.is_file() else _event_files(path, problems)
+        if not folders and problems.lines() == known:
             missing = "holds no event files (*tfevents*)" if path.exists() else "does not exist"
             raise ConfigurationError(f"{path} {missing}: give the folder that you give to `tensorboard --logdir`.")
         root = path.parent if path.is_file() else path
         for folder, files in folders.items():
-            sized = [(file, file.stat().st_size) for file in files]
             name = root.resolve().name if folder == root else folder.relative_to(root).as_posix()
-            parts = tuple(_part(file, size) for file, size in sized)
-            runs.append(Source(name, digest_of(_CONTENT, sized), parts))
+            parts: list[Part] = []
+            sized: list[tuple[Path, int]] = []
+            for file in files:
+                with reporting(file, problems):
+                    parts.append(_part(file, file.stat().st_size))
+                    sized.append((file, parts[-1].size))
+            if sized and sized[0][0] == files[0]:
+                runs.append(Source(name, digest_of(_CONTENT, sized), tuple(parts)))
+            elif sized:
+                said = f"the run {name!r}: its first file cannot be read: import it again when it can"
+                problems.add(f"first {folder}", said)
     return runs
 
 
 def _part(path: Path, size: int) -> Part:
     """Return a file as a part. Its head is its first record, which says when the file was made."""
     with path.open("rb") as file:
-        try:
-            first = next(records(file, size), (0, None))[1] or b""
-        except DamagedError:
-            first = b""
+        first = next(records(file, size), (0, None))[1] or b""
     head = hashlib.sha256(path.name.encode("utf-8", "surrogateescape") + b"\0" + first).hexdigest()[:32]
     return Part(
         path.name, head, size, lambda some: digest_of("tensorboard", [(path, some)]), partial(_items, path, size, head)
     )
 
 
-def _event_files(path: Path) -> dict[Path, list[Path]]:
+def _event_files(path: Path, problems: Problems) -> dict[Path, list[Path]]:
     """Return folder → its event files, sorted by names, which begin with the time when they were made.
 
     Links to folders are followed, as TensorBoard does. Each folder is read once, so that links in a circle have an end.
@@ -66,7 +76,7 @@ def _event_files(path: Path) -> dict[Path, list[Path]]:
     """
 
     def unreadable(error: OSError) -> None:
-        raise error
+        report(error, path, problems)
 
     folders: dict[Path, list[Path]] = {}
     seen: set[Path] = set()
@@ -91,20 +101,22 @@ def _event_files(path: Path) -> dict[Path, list[Path]]:
 def _items(path: Path, size: int, head: str, problems: Problems) -> Iterator[Item]:
     """Yield what the first so many bytes of a file hold."""
     values = Values(path, head, problems)
+    is_empty = True
     with path.open("rb") as file:
-        try:
-            for at, data in records(file, size):
-                if data is None:
-                    problems.add(f"checksum {path}", f"{path}: the record at byte {at:,} is damaged and left out")
-                    continue
-                try:
-                    items = list(_of_event(memoryview(data), values))
-                except (ValueError, struct.error):
-                    problems.add(f"event {path}", f"{path}: the record at byte {at:,} is no event and left out")
-                    continue
-                yield from items
-        except DamagedError as e:
-            problems.add(f"damage {path}", f"{path} {e}")
+        for at, data in records(file, size):
+            is_empty = False
+            if data is None:
+                problems.add(f"checksum {path}", f"{path}: what is at byte {at:,} is damaged and left out")
+                continue
+            try:
+                items = list(_of_event(memoryview(data), values))
+            except (ValueError, struct.error):
+                problems.add(f"event {path}", f"{path}: the record at byte {at:,} is no event and left out")
+                continue
+            yield from items
+    if is_empty:
+        what = "is empty" if not size else "is no event file, or its writer has not finished the first record"
+        problems.add(f"empty {path}", f"{path} {what}")
 
 
 def _of_event(data: memoryview, values: Values) -> Iterator[Item]:

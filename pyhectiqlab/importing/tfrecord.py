@@ -13,35 +13,55 @@ from functools import lru_cache
 from typing import BinaryIO
 
 RECORD_BYTES_MAX = 256 << 20
+_WINDOW_BYTES = 1 << 20
 _HEADER = struct.Struct("<QI")
 
 
-class DamagedError(ValueError):
-    """The file is damaged; the message says where. Nothing behind that can be read."""
-
-
 def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes | None]]:
-    """Yield (position, data) of each record in the first `size` bytes; data is None where its checksum is wrong.
+    """Yield (position, data) of each record in the first `size` bytes; data is None where something is damaged: a
+    record whose checksum is wrong, or what lies before the next place at which a record begins.
 
     A record that is cut off by the end is left out: the process that writes the file was killed, or still writes.
-    Raises DamagedError where a length cannot be believed, and OSError.
+    Raises OSError.
     """
     at = 0
     while at + _HEADER.size <= size:
-        header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size:
-            return
-        length, checksum = _HEADER.unpack(header)
-        if masked_crc32c(header[:8]) != checksum:
-            raise DamagedError(f"is damaged at byte {at:,}: what follows cannot be read")
-        if length > RECORD_BYTES_MAX:
-            raise DamagedError(f"has a record of {length:,} bytes at byte {at:,}: what follows is not read")
+        file.seek(at)
+        length = _length(file.read(_HEADER.size))
+        if length is None:
+            yield at, None
+            at = _next(file, at + 1, size)
+            continue
         data = file.read(length)
         trailer = file.read(4)
         if len(trailer) < 4 or at + _HEADER.size + length + 4 > size:
             return
         yield at, data if masked_crc32c(data) == struct.unpack("<I", trailer)[0] else None
         at += _HEADER.size + length + 4
+
+
+def _length(header: bytes) -> int | None:
+    """Return how long the data of a record is; None where this is no header of one."""
+    if len(header) < _HEADER.size:
+        return None
+    length, checksum = _HEADER.unpack(header)
+    return length if length <= RECORD_BYTES_MAX and masked_crc32c(header[:8]) == checksum else None
+
+
+def _next(file: BinaryIO, at: int, size: int) -> int:
+    """Return where the next header is; `size` where there is none. Four bytes of a length that can be are zeros."""
+    while at + _HEADER.size <= size:
+        file.seek(at)
+        window = file.read(min(_WINDOW_BYTES, size - at))
+        zeros = window.find(bytes(4), 4)
+        while zeros >= 0:
+            if _length(window[zeros - 4 : zeros + 8]) is not None:
+                return at + zeros - 4
+            zeros = window.find(bytes(4), zeros + 1)
+        if len(window) < _WINDOW_BYTES:
+            break
+        at += len(window) - _HEADER.size + 1
+    return size
 
 
 def masked_crc32c(data: bytes) -> int:

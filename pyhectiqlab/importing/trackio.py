@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from ..exporting.parquet import arrow
 from ..protocol import states
 from ..protocol.media import HISTOGRAM, IMAGE, TABLE, Histogram, check_histogram, file_name
+from .files import reporting
 from .fill import valid
 from .incoming import Event, Incoming, NewFile, Placed, hex_of, key_from, name_from, record_of, text_item
 from .points import Point, Problems, is_time
@@ -25,6 +26,8 @@ _NAMED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _STRUCTURE = {"id", "run_id", "run_name", "timestamp", "step", "log_id", "space_id", "created_at"}
 _FILES = {"trackio.image": IMAGE, "trackio.video": "file", "trackio.audio": "file", "trackio.html": "file",
           "trackio.object3d": "file"}  # fmt: skip
+_ORDERS = dict.fromkeys(("configs", "metrics", "system_metrics", "alerts"), "id")
+_SQLITE, _PARQUET = b"SQLite format 3\0", b"PAR1"  # how the files begin
 _PARTS = (
     "_system",
     "_configs",
@@ -53,53 +56,87 @@ def runs(paths: tuple[Path, ...], problems: Problems) -> Iterator[Incoming]:
 
     Raises ConfigurationError where there is none, OSError.
     """
-    for path in _files(paths):
-        its = _of_database(path, problems) if path.suffix == ".db" else _of_parquet(path, problems)
+    for path in _files(paths, problems):
+        its: dict[str, _Run] = {}
+        with reporting(path, problems):
+            its = _of_file(path, problems)
         for run in its.values():
             yield _incoming(run)
 
 
-def _files(paths: tuple[Path, ...]) -> list[Path]:
+def _files(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
     files: list[Path] = []
     for path in paths:
-        below = [path] if path.is_file() else sorted((*path.glob("*.db"), *path.glob("*.parquet")))
-        databases = {one.stem for one in below if one.suffix == ".db"}
+        known, there = problems.lines(), []
+        with reporting(path, problems):
+            its = [path] if path.is_file() else sorted(path.iterdir() if path.is_dir() else ())
+            there = [one for one in its if one.is_file() and (one == path or one.suffix in (".db", ".parquet"))]
+        databases = {one.stem for one in there if one.suffix == ".db"}
         projects = [
             one
-            for one in below
+            for one in there
             if one.suffix == ".db" or not (one.stem in databases or any(one.stem.endswith(part) for part in _PARTS))
         ]
-        if not projects:
+        if not projects and problems.lines() == known:
             missing = "holds no projects of Trackio (*.db, *.parquet)" if path.exists() else "does not exist"
             raise ConfigurationError(f"{path} {missing}: give its folder (TRACKIO_DIR), or a file in it.")
         files += projects
     return files
 
 
+def _of_file(path: Path, problems: Problems) -> dict[str, _Run]:
+    """Return the runs of a file by what it is, whatever its name. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(len(_SQLITE))
+    if head == _SQLITE:
+        return _of_database(path, problems)
+    if head.startswith(_PARQUET) and path.suffix == ".parquet":
+        return _of_parquet(path, problems)
+    what = "is empty" if not head else "is neither a database nor a Parquet file, or its beginning is damaged"
+    problems.add(f"kind {path}", f"{path} {what}: give the folder of Trackio (TRACKIO_DIR), or a file in it")
+    return {}
+
+
 def _of_database(path: Path, problems: Problems) -> dict[str, _Run]:
     known: dict[str, _Run] = {}
+
+    def add(table: str, fields: dict[str, Any]) -> None:
+        if table == "alerts":
+            said = f"{fields['title']}: {fields['text'] or ''}\n"
+            run = _run(known, path, fields)
+            run.alerts.append((_time(fields["timestamp"]), str(fields.get("level") or "info"), said))
+        elif table in ("traces", "artifact_versions"):
+            what = f"{table.replace('_', ' ')}: they have no place here"
+            problems.add(f"{table} {path}", f"{path}: {what}")
+        else:
+            column = "config" if table == "configs" else "metrics"
+            _add(known, path, table, fields, _values(path, fields[column], problems), problems)
+
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
-        try:
+        tables: set[str] = set()
+        with _reporting_damage(path, "all of it", problems):
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "metrics" not in tables:
-                raise ConfigurationError(f"{path} is no database of Trackio: it has no table metrics.")
-            for table, column in (("configs", "config"), ("metrics", "metrics"), ("system_metrics", "metrics")):
-                for row in db.execute(f"SELECT * FROM {table} ORDER BY id") if table in tables else ():
-                    fields = dict(row)
-                    _add(known, path, table, fields, _values(path, fields[column], problems), problems)
-            for row in db.execute("SELECT * FROM alerts ORDER BY id") if "alerts" in tables else ():
-                fields = dict(row)
-                said = f"{fields['title']}: {fields['text'] or ''}\n"
-                run = _run(known, path, fields)
-                run.alerts.append((_time(fields["timestamp"]), str(fields.get("level") or "info"), said))
-            for table in ("traces", "artifact_versions"):
-                if table in tables and (n := db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]):
-                    problems.add(f"{table} {path}", f"{path}: {n} {table.replace('_', ' ')}: they have no place here")
-        except (sqlite3.DatabaseError, LookupError, TypeError, ValueError) as e:
-            what = f"{e}" if isinstance(e, sqlite3.DatabaseError) else f"a row of another format: {e!r}"
-            problems.add(f"damage {path}", f"{path}: {what}: what was read before is kept")
+                problems.add(f"kind {path}", f"{path} is no database of Trackio: it has no table metrics")
+        for table in ("configs", "metrics", "system_metrics", "alerts", "traces", "artifact_versions"):
+            if table in tables:
+                with _reporting_damage(path, f"the rest of its table {table}", problems):
+                    for row in db.execute(f"SELECT * FROM {table} ORDER BY {_ORDERS.get(table, 'rowid')}"):
+                        add(table, dict(row))
     return known
+
+
+@contextmanager
+def _reporting_damage(path: Path, what: str, problems: Problems) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as e:
+        advice = f"`sqlite3 {path.name} .recover | sqlite3 NEW.db` may make a file with more of it"
+        problems.add(f"damage {path} {what}", f"{path}: {what}: {e}: {advice}")
+    except (LookupError, TypeError, ValueError) as e:
+        said = f"a row of another format ({e!r}): a newer pyhectiqlab may know it"
+        problems.add(f"damage {path} {what}", f"{path}: {what}: {said}")
 
 
 def _of_parquet(path: Path, problems: Problems) -> dict[str, _Run]:
@@ -172,16 +209,17 @@ def _incoming(run: _Run) -> Incoming:
     return Incoming(
         origin,
         hex_of(facts),
-        name_from(run.name, f"{run.name} {run.key[:8]}"),
+        name_from(run.name, f"{run.name} {run.project if run.key == run.name else run.key[:8]}"),
         name_from(run.project)[0],
         {
-            "run": lambda problems: valid(_about(run), run.name, problems),
+            "alerts": lambda problems: valid(_alerts(run), run.name, problems),
             "metrics": lambda problems: valid(_items(run, problems), run.name, problems),
             "system": lambda problems: valid(_system(run), run.name, problems),
         },
         lambda problems: _media(origin, run, problems),
         lambda problems: _record(run),
         str(run.config.get("_Username") or "") or None,
+        facts=lambda problems: valid(_about(run), run.name, problems),
     )
 
 
@@ -211,6 +249,9 @@ def _about(run: _Run) -> Iterator[Placed]:
     values = {**config, **({"trackio": its} if its else {})}
     if values:
         yield Placed(Event("config", _started(run), {"values": values}))
+
+
+def _alerts(run: _Run) -> Iterator[Placed]:
     for time, level, text in run.alerts:
         level = {"warn": "WARNING"}.get(level, level.upper())
         yield Placed(Event("log", time, {"channel": "alert", "level": level, "text": text}))

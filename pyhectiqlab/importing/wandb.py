@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..protocol import states
 from ..protocol.media import file_name
+from .files import below, reporting
 from .fill import valid
 from .incoming import Event, Incoming, NewFile, NewVersion, Placed, hex_of, key_from, name_from, record_of, text_item
 from .points import Point, Problems, digest_of
@@ -63,8 +64,10 @@ def runs(paths: tuple[Path, ...], problems: Problems) -> Iterator[Incoming]:
     Raises ConfigurationError where there is no `.wandb` file, OSError.
     """
     by_id: dict[tuple[str, str], list[_Attempt]] = {}
-    for path in _files(paths):
-        attempt = _read(path, problems)
+    for path in _files(paths, problems):
+        attempt = None
+        with reporting(path, problems):
+            attempt = _read(path, problems)
         if attempt is not None:
             by_id.setdefault((text(attempt.run, 3), text(attempt.run, 1)), []).append(attempt)
     for (project, run_id), attempts in by_id.items():
@@ -72,14 +75,15 @@ def runs(paths: tuple[Path, ...], problems: Problems) -> Iterator[Incoming]:
         yield _incoming(project, run_id, attempts)
 
 
-def _files(paths: tuple[Path, ...]) -> list[Path]:
+def _files(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
     below_all: dict[Path, Path] = {}
     for path in paths:
-        below = [path] if path.is_file() else sorted(path.rglob("*.wandb"))
-        if not below:
+        known = problems.lines()
+        files = below(path, lambda name: name.endswith(".wandb"), problems)
+        if not files and problems.lines() == known:
             missing = "holds no .wandb files" if path.exists() else "does not exist"
             raise ConfigurationError(f"{path} {missing}: give the folder `wandb` of your script, or one below it.")
-        below_all |= {one.resolve(): one for one in below}  # latest-run is a link
+        below_all |= {one.resolve(): one for one in files}  # latest-run is a link
     return list(below_all)
 
 
@@ -101,7 +105,8 @@ def _read(path: Path, problems: Problems) -> _Attempt | None:
     with path.open("rb") as file:
         head = file.read(7)
         if head[:4] not in (b":W&B", b""):
-            problems.add(f"kind {path}", f"{path} is no file of W&B: it begins otherwise")
+            what = "is no file of W&B, or its beginning is damaged: copy it again, or give the folder `wandb`"
+            problems.add(f"kind {path}", f"{path} {what}")
             return None
         if head[6:] not in (b"\0", b""):
             what = f"is of version {head[6]} of W&B's format, and this pyhectiqlab knows 0: upgrade it"
@@ -154,12 +159,12 @@ def _incoming(project: str, run_id: str, attempts: list[_Attempt]) -> Incoming:
         name_from(name, f"{name} {run_id}"),
         project or None,
         {
-            "run": lambda problems: valid(_about(run_id, attempts), attempts[0].path.name, problems),
             "history": lambda problems: valid(_all(attempts, problems), attempts[0].path.name, problems),
         },
         lambda problems: _all_files(origin, attempts, problems),
         lambda problems: _record(attempts),
         versions=lambda problems: _versions(origin, attempts, problems),
+        facts=lambda problems: valid(_about(run_id, attempts), attempts[0].path.name, problems),
     )
 
 
@@ -187,10 +192,13 @@ def _all(attempts: list[_Attempt], problems: Problems) -> Iterator[Placed]:
 
 def _items(attempt: _Attempt, problems: Problems) -> Iterator[_Item]:
     """Yield points, texts, histograms and printed lines in their order."""
+    now = attempt.started  # an alert has no time of its own
     for record in _records(attempt.path, attempt.size):
         try:
             for row in messages(record, _HISTORY):
-                yield from _of_row(attempt, _row(row), next((whole(s, 1) for s in messages(row, 2)), None), problems)
+                values = _row(row)
+                now = _moment(values.get("_timestamp"), now)
+                yield from _of_row(attempt, values, next((whole(s, 1) for s in messages(row, 2)), None), problems)
             for stats in messages(record, _STATS):
                 time = _time(stats, 2) or attempt.started
                 for item in messages(stats, 3):
@@ -202,7 +210,7 @@ def _items(attempt: _Attempt, problems: Problems) -> Iterator[_Item]:
             for number in (_OUTPUT, _OUTPUT_RAW):
                 for line in messages(record, number):
                     fields = {"channel": _CHANNELS.get(whole(line, 1), "stdout"), "level": None}
-                    printed = text(line, 3)
+                    printed, now = text(line, 3), _time(line, 2) or now
                     for start in range(0, len(printed), _LOG_CHARS_MAX):
                         part = printed[start : start + _LOG_CHARS_MAX]
                         yield Event("log", _time(line, 2) or attempt.started, {**fields, "text": part})
@@ -210,18 +218,22 @@ def _items(attempt: _Attempt, problems: Problems) -> Iterator[_Item]:
                 said = f"{text(alert, 1)}: {text(alert, 2)}\n"
                 level = text(alert, 3) or "INFO"
                 fields = {"channel": "alert", "level": "WARNING" if level == "WARN" else level, "text": said}
-                yield Event("log", attempt.last or attempt.started, fields)
+                yield Event("log", now, fields)
         except (ValueError, struct.error):
             continue  # it was reported
 
 
 def _of_row(attempt: _Attempt, row: dict[str, Any], number: int | None, problems: Problems) -> Iterator[_Item]:
     time, step = row.get("_timestamp"), row.get("_step", number)
-    time = float(time) if isinstance(time, int | float) else attempt.started
+    time = _moment(time, attempt.started)
     step = int(step) if isinstance(step, int | float) and math.isfinite(step) else 0
     for name, value in row.items():
         if name not in _OWN_KEYS:
             yield from _of_value(name, value, step, time, problems)
+
+
+def _moment(time: Any, otherwise: float) -> float:
+    return float(time) if isinstance(time, int | float) else otherwise
 
 
 def _of_value(name: str, value: Any, step: int, time: float, problems: Problems) -> Iterator[_Item]:

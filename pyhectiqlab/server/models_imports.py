@@ -34,7 +34,9 @@ class ImportAnswer(BaseModel):
     project_id: str
     url: str
     created: bool = Field(description="It was made now.")
-    digest: str = Field(description="Of what an earlier import brought whole, as its record said; empty: of nothing.")
+    digest: str = Field(
+        description="As the record of the last import noted it; empty: none did, or another import has begun since."
+    )
 
 
 class PastSessionBody(Body):
@@ -83,7 +85,8 @@ class PastForkBody(Body):
 
 class RecordBody(Body):
     digest: Annotated[str, Field(max_length=128)] = Field(
-        description="Of what was imported; POST /imports answers with it from now on."
+        description="Of what was imported; POST /imports answers with it from now on, and compares what stands before "
+        "a full stop in it."
     )
     created: Seconds
     started: Seconds | None = None

@@ -19,7 +19,8 @@ IMPORTED = "imported"  # the cause in the session that an import leaves
 @dataclass(frozen=True)
 class ImportRequest:
     """Asks for a run to fill. `names`: what the run may be called; the first that is free is taken, else the last with
-    a number behind it. `digest`: of what is to be imported; if the run has that already, nothing changes.
+    a number behind it. `digest`: of what is to be imported; if the run has that already, nothing changes. What stands
+    behind a full stop in the digest that a record noted is the importer's own, and is not compared.
     """
 
     origin: str
@@ -33,7 +34,9 @@ class ImportRequest:
 
 @dataclass(frozen=True)
 class ImportBegun:
-    """The run that was made or is there. `digest`: of what an earlier import has brought whole; "": none has."""
+    """The run that was made or is there. `digest`: as the record of the last import noted it; "": none did, or another
+    import has begun since.
+    """
 
     run: str
     created: bool

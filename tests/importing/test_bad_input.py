@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import os
 import shutil
 import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from pyhectiqlab.errors import ConfigurationError
+from pyhectiqlab.importing import table, tensorboard, trackio, wandb
+from pyhectiqlab.importing.points import Problems
 from pyhectiqlab.transport.http import LabClient
 
 from .conftest import Site, imported, points, unique
+from .test_names import wandb_file
 from .test_neptune import export, series
 from .test_tensorboard import scalar_event
 
@@ -117,3 +127,150 @@ def test_names_that_cannot_be_and_runs_of_others_do_not_stop_the_rest(site: Site
     lines = left_out(bob, "wandb", str(tmp_path / "wandb"), "-p", project)
     assert any("belongs to somebody else" in line for line in lines)
     assert site.find(f"{project}/my run ethl5o1s")["author"] == name
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may look into; pytest's own are for one."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def without_rights(*places: Path) -> Iterator[None]:
+    """Nobody may read these. Root may read everything, and so is somebody else meanwhile."""
+    for place in places:
+        place.chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        for place in places:
+            place.chmod(0o755)
+
+
+def read(kind: str, folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the runs in a folder, and what is reported."""
+    problems = Problems()
+    if kind == "tensorboard":
+        return sorted(one.name for one in tensorboard.sources([folder], problems)), problems.lines()
+    reader = wandb.runs if kind == "wandb" else trackio.runs
+    return sorted(one.names[0] for one in reader((folder,), problems)), problems.lines()
+
+
+def test_what_may_not_be_read_is_named_and_the_rest_comes(open_folder: Path) -> None:
+    for name in "abc":
+        (open_folder / name).mkdir()
+        wandb_file(open_folder / name / f"{name}.wandb", name, name)
+        (open_folder / name / f"{name}.tfevents").write_bytes(scalar_event("loss", ord(name)))
+    closed = open_folder / "c"
+    for kind, ending in (("wandb", ".wandb"), ("tensorboard", ".tfevents")):
+        assert read(kind, open_folder) == (["a", "b", "c"], [])
+        file = open_folder / "b" / f"b{ending}"
+        with without_rights(file, closed):
+            names, problems = read(kind, open_folder)
+        assert names == ["a"]
+        assert sorted(problems) == [f"{place} cannot be read: Permission denied" for place in (file, closed)]
+    shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", open_folder / "good.db")
+    file = Path(shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", open_folder / "bad.db"))
+    assert read("trackio", open_folder) == (["my run", "my run"], [])
+    with without_rights(file):
+        assert read("trackio", open_folder) == (["my run"], [f"{file} cannot be read: Permission denied"])
+    with without_rights(closed):
+        assert read("trackio", closed) == ([], [f"{closed} cannot be read: Permission denied"])
+
+
+def test_a_run_of_event_files_waits_for_its_first_one(open_folder: Path) -> None:
+    """The first file says which run it is: without it, the others would become another one."""
+    for name in "ab":
+        (open_folder / f"{name}.tfevents").write_bytes(scalar_event("loss", ord(name)))
+    with without_rights(open_folder / "b.tfevents"):
+        assert read("tensorboard", open_folder)[0] == [open_folder.name]
+    with without_rights(open_folder / "a.tfevents"):
+        names, problems = read("tensorboard", open_folder)
+    assert names == [] and "its first file cannot be read: import it again" in problems[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"SQLite format 3\0" + b"x" * 200, b"PAR1 and nothing behind"])
+def test_a_file_that_is_none_of_trackio_is_named_and_the_others_come(tmp_path: Path, content: bytes) -> None:
+    shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", tmp_path / "good.db")
+    wrong = tmp_path / "more" / "wrong.parquet"
+    wrong.parent.mkdir()
+    wrong.write_bytes(content)
+    problems = Problems()
+    assert len(list(trackio.runs((wrong, tmp_path), problems))) == 1
+    (line,) = problems.lines()
+    assert line.startswith(str(wrong)), line
+
+
+def test_a_database_of_trackio_with_a_damaged_table_keeps_the_others(tmp_path: Path) -> None:
+    place = tmp_path / "a.db"
+    shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", place)
+    with sqlite3.connect(place) as db:
+        db.execute("CREATE TABLE configs (id INTEGER PRIMARY KEY, run_name TEXT, config TEXT)")
+        db.execute("INSERT INTO configs VALUES (1, 'my run', '{}')")
+        page, size = (db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'configs'").fetchone()[0], 4096)
+    data = bytearray(place.read_bytes())
+    data[(page - 1) * size] = 77  # the kind of a page
+    place.write_bytes(data)
+    problems = Problems()
+    (run,) = trackio.runs((place,), problems)
+    assert len(list(run.sections["metrics"](Problems()))) == 17
+    (line,) = problems.lines()
+    assert "its table configs" in line and ".recover" in line
+
+
+def test_a_table_that_is_no_utf_8_is_read_or_named(tmp_path: Path) -> None:
+    place = tmp_path / "a.csv"
+    place.write_bytes(codecs.BOM_UTF16_LE + "step,loss\n1,0.5\n".encode("utf-16-le"))  # as spreadsheets save it
+    assert [point.value for point in table.source(place).read(Problems())] == [0.5]
+    for content in (gzip.compress(b"step,loss\n1,0.5\n"), b"PK\3\4\x14\0\6\0", b"step,lo\xffss\n1,0.5\n"):
+        place.write_bytes(content)
+        with pytest.raises(ConfigurationError, match="is no text, or its first line is damaged: save the table as CSV"):
+            table.source(place)
+
+
+def test_event_files_that_hold_no_record_are_named(tmp_path: Path) -> None:
+    for number, content in enumerate((b"", b"hello", scalar_event("loss", 1)[:30])):
+        place = tmp_path / f"{number}.tfevents"
+        place.write_bytes(content)
+        problems = Problems()
+        (source,) = tensorboard.sources([place], problems)
+        assert list(source.read(problems)) == []
+        (line,) = problems.lines()
+        assert line == f"{place} is " + (
+            "empty" if not content else "no event file, or its writer has not finished the first record"
+        )
+
+
+def test_a_file_that_was_repaired_is_imported_whole(site: Site, tmp_path: Path) -> None:
+    """Going on behind what was read before would double some points and miss others."""
+    place, project = tmp_path / "proj.db", unique("repaired")
+    shutil.copy(SAMPLES / "trackio-0.2.3" / "proj.db", place)
+    (row,) = sqlite3.connect(place).execute("SELECT metrics FROM metrics WHERE id = 2").fetchone()
+    with sqlite3.connect(place) as db:
+        db.execute("UPDATE metrics SET metrics = '{broken' WHERE id = 2")
+    left_out(site, "trackio", str(place), "-p", project)
+    first = site.find(f"{project}/my run")["id"]
+    with sqlite3.connect(place) as db:
+        db.execute("UPDATE metrics SET metrics = ? WHERE id = 2", (row,))
+    done = site.cli("import", "trackio", str(place), "-p", project)
+    assert done.returncode == 0 and f"`hectiqlab restore {first}` brings back the run that was there" in done.stdout
+    assert [step for step, _, _ in points(site, f"{project}/my run", "loss")] == [0, 1, 2, 3, 4, 5, 6]
+    assert imported(site, "trackio", str(place), "-p", project)[0]["was_there"]
+    # The same of an import that brought everything, of a file that was changed since; one that has grown goes on.
+    second = site.find(f"{project}/my run")["id"]
+    with sqlite3.connect(place) as db:
+        db.execute("INSERT INTO metrics SELECT id + 100, timestamp, run_name, step + 100, metrics FROM metrics")
+    (grown,) = imported(site, "trackio", str(place), "-p", project)
+    assert (grown["run"], grown["before"], grown["points"]) == (second, 12, 24)
+    with sqlite3.connect(place) as db:
+        db.execute("UPDATE metrics SET metrics = json_set(metrics, '$.loss', -1.0) WHERE id = 2")
+    (changed,) = imported(site, "trackio", str(place), "-p", project)
+    assert changed["instead_of"] == second
+    assert [value for _, value, _ in points(site, f"{project}/my run", "loss")].count(-1.0) == 1

@@ -38,7 +38,7 @@ def write(folder: Path, count: int = 5, key: str = "loss") -> Path:
 
 def read(path: Path) -> tuple[list[Point], list[str]]:
     problems = Problems()
-    (source,) = sources([path])
+    (source,) = sources([path], Problems())
     return list(source.read(problems)), problems.lines()
 
 
@@ -98,7 +98,7 @@ def test_an_import_that_failed_in_the_middle_goes_on_when_it_is_repeated(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
     write(tmp_path / unique("middle"), 45)
-    (source,) = sources(list(tmp_path.iterdir()))
+    (source,) = sources(list(tmp_path.iterdir()), Problems())
 
     class Breaks(LabClient):
         """The real one, whose connection breaks for good after two batches."""
@@ -164,12 +164,12 @@ def test_an_import_that_failed_goes_on_though_the_file_has_grown(
 
     with monkeypatch.context() as patched, site.client() as lab, pytest.raises(LabUnreachableError):
         patched.setattr(sending, "_end", broken)
-        sending.send(lab, sources([tmp_path / name])[0], None)
+        sending.send(lab, sources([tmp_path / name], Problems())[0], None)
     for file in ("a.tfevents", "b.tfevents"):
         with (tmp_path / name / file).open("ab") as grown:
             grown.write(tensor_event("later", "scalars", dtype=1))
     with site.client() as lab:
-        assert sending.send(lab, sources([tmp_path / name])[0], None).points == 12
+        assert sending.send(lab, sources([tmp_path / name], Problems())[0], None).points == 12
     assert len(points(site, name, "loss")) == 10 and len(points(site, name, "later")) == 2
     assert (site.find(name)["attempt"], site.find(name)["state"]) == (1, "completed")
 
@@ -186,8 +186,8 @@ def test_links_to_folders_are_followed_and_those_in_a_circle_end(tmp_path: Path)
     (chosen / "gone.tfevents").symlink_to(tmp_path / "gone")
     (elsewhere / "run1" / "back").symlink_to(chosen)
     (elsewhere / "up").symlink_to(elsewhere)
-    assert [source.name for source in sources([chosen])] == ["a-run1", "all/run2", "own"]
-    assert [len(list(source.read(Problems()))) for source in sources([chosen])] == [3, 3, 2]
+    assert [source.name for source in sources([chosen], Problems())] == ["a-run1", "all/run2", "own"]
+    assert [len(list(source.read(Problems()))) for source in sources([chosen], Problems())] == [3, 3, 2]
 
 
 def test_layouts_are_passed_over_without_a_word(tmp_path: Path) -> None:
@@ -266,11 +266,11 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
 
 def test_what_is_read_ends_where_the_file_ended_at_the_start(tmp_path: Path) -> None:
     path = write(tmp_path)
-    (source,) = sources([tmp_path])
+    (source,) = sources([tmp_path], Problems())
     with path.open("ab") as file:
         file.write(tensor_event("later", "scalars", dtype=1))
     assert {p.key for p in source.read(Problems())} == {"loss"}
-    assert sources([tmp_path])[0].digest != source.digest
+    assert sources([tmp_path], Problems())[0].digest != source.digest
 
 
 def test_wrong_paths_and_names_are_said_in_one_line(site: Site, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_histogram_of_too_many_bins_loses_none_of_its_values() -> None:
 
 def read(path: Path) -> tuple[list[Any], list[str]]:
     problems = Problems()
-    (source,) = sources([path])
+    (source,) = sources([path], Problems())
     return list(source.read(problems)), problems.lines()
 
 
@@ -152,7 +152,7 @@ def test_what_an_older_version_brought_is_completed(site: Site, tmp_path: Path) 
             writer.add_text("text", f"text {step}", step)
             writer.add_scalar("loss", step / 4, step)
         writer.add_image("image", np.zeros((3, 4, 5), np.uint8), 2)
-    (now,) = sources([tmp_path])
+    (now,) = sources([tmp_path], Problems())
     (part,) = now.parts
 
     def points_alone(problems: Problems) -> Any:

@@ -46,12 +46,14 @@ class ImportsSql(Share):
         ).first()
         if not roles.at_least(role, roles.MEMBER):
             raise MayNotAddError("A viewer of this project adds no runs: ask an admin of it for the role of a member.")
-        if there is not None and request.digest and there.detail == request.digest:
+        if there is not None and request.digest and there.detail.partition(".")[0] == request.digest:
             return ImportBegun(there.id, False, there.detail, project_made)
         if there is not None:
             if there.author_id != user.id and not user.is_admin:
                 raise NotYoursError(f"The run {there.name!r} was imported already, and belongs to somebody else.")
             hold_runs(self.conn, [there.id])
+            mark = and_(its, sessions.c.run_id == there.id)  # what it says is no longer so once there is more
+            self.conn.execute(update(sessions).where(mark).values(detail=""))
             if there.author_id != user.id:
                 self._give(there.id, user.id)
             return ImportBegun(there.id, False, there.detail, project_made)

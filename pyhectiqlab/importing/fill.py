@@ -148,7 +148,8 @@ class Filling:
         origin, step = self._incoming.fork
         parent = brought.get(origin)
         if parent is None:
-            said = "the run that it is a fork of did not come with it, so it is shown as a run of its own"
+            what = "the run that it is a fork of did not come with it"
+            said = f"{what}, so it is shown as a run of its own: import it again together with that one"
             self.problems.add("fork", said)
             return {}
         return {"fork": {"parent": parent, "step": step}}

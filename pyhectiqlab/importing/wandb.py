@@ -10,8 +10,9 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from .incoming import Event, Incoming, NewFile, NewVersion, Placed, hex_of, key_
 from .points import Point, Problems, digest_of
 from .protobuf import Message, message, messages, text, texts, whole
 from .records import records
+from .wandb_forks import Branch, began_with, branch_of, parent_of, parents_first
 from .wandb_media import Media, media_of
+from .wandb_values import add_environment, json_of, merge, packages, row_of, time_of
 
 # Numbers of the fields of a Record, and what they hold.
 _HISTORY, _SUMMARY, _OUTPUT, _CONFIG, _STATS, _ARTIFACT = 2, 3, 4, 5, 7, 8
@@ -49,9 +52,11 @@ class _Attempt:
     exit_code: int | None = None
     last: float = 0.0  # the newest time in it
 
+    branch: Branch | None = None
+
     @property
     def started(self) -> float:
-        return _time(self.run, 17) or self.path.stat().st_mtime
+        return time_of(self.run, 17) or self.path.stat().st_mtime
 
     @property
     def files(self) -> Path:
@@ -70,9 +75,10 @@ def runs(paths: tuple[Path, ...], problems: Problems) -> Iterator[Incoming]:
             attempt = _read(path, problems)
         if attempt is not None:
             by_id.setdefault((text(attempt.run, 3), text(attempt.run, 1)), []).append(attempt)
-    for (project, run_id), attempts in by_id.items():
+    for attempts in by_id.values():
         attempts.sort(key=lambda one: one.started)
-        yield _incoming(project, run_id, attempts)
+    for project, run_id in parents_first(by_id):
+        yield _incoming(project, run_id, by_id)
 
 
 def _files(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
@@ -119,26 +125,27 @@ def _read(path: Path, problems: Problems) -> _Attempt | None:
                 run = next(messages(record, _RUN))
                 attempt = attempt or _Attempt(path, path.stat().st_size, run)
                 attempt.run |= run
+                attempt.branch = branch_of(attempt.run)
                 for config in messages(run, 4):
-                    _merge(attempt.config, config)
+                    merge(attempt.config, config)
             if attempt is None:
                 continue
             for config in messages(record, _CONFIG):
-                _merge(attempt.config, config)
+                merge(attempt.config, config)
             for summary in messages(record, _SUMMARY):
-                _merge(attempt.summary, summary)
+                merge(attempt.summary, summary)
             for metric in messages(record, _METRIC):
                 if text(metric, 4):
                     attempt.axes[text(metric, 1) or text(metric, 2)] = text(metric, 4)
             for end in messages(record, _EXIT):
                 attempt.exit_code = whole(end, 1)
             for its in messages(record, _ENVIRONMENT):
-                _environment(attempt.environment, its)
+                add_environment(attempt.environment, its)
             attempt.last = max(
-                attempt.last, *(_time(one, 2) for n in (_STATS, _OUTPUT_RAW) for one in messages(record, n)), 0.0
+                attempt.last, *(time_of(one, 2) for n in (_STATS, _OUTPUT_RAW) for one in messages(record, n)), 0.0
             )
             for row in messages(record, _HISTORY):
-                time = _row(row).get("_timestamp")
+                time = row_of(row).get("_timestamp")
                 attempt.last = max(attempt.last, time if isinstance(time, float) else 0.0)
         except (ValueError, StopIteration, struct.error) as e:
             problems.add(f"record {path}", f"{path}: a record that cannot be read: {e}")
@@ -147,9 +154,10 @@ def _read(path: Path, problems: Problems) -> _Attempt | None:
     return attempt
 
 
-def _incoming(project: str, run_id: str, attempts: list[_Attempt]) -> Incoming:
-    run = attempts[-1].run
-    files = [(one.path, one.size) for one in attempts]
+def _incoming(project: str, run_id: str, by_id: Mapping[tuple[str, str], list[_Attempt]]) -> Incoming:
+    attempts, before = by_id[project, run_id], began_with(by_id, project, run_id)
+    run, parent = attempts[-1].run, parent_of(run_id, attempts)
+    files = [(one.path, one.size) for one in (*attempts, *(older for older, _ in before))]
     beside = [(path, path.stat().st_size) for one in attempts for path in _saved(one)]
     name = text(run, 8) or run_id
     origin = hex_of("wandb", text(run, 2), project, run_id)
@@ -159,12 +167,14 @@ def _incoming(project: str, run_id: str, attempts: list[_Attempt]) -> Incoming:
         name_from(name, f"{name} {run_id}"),
         project or None,
         {
+            **{_before(older): partial(_inherited, older, last) for older, last in before},
             "history": lambda problems: valid(_all(attempts, problems), attempts[0].path.name, problems),
         },
         lambda problems: _all_files(origin, attempts, problems),
         lambda problems: _record(attempts),
         versions=lambda problems: _versions(origin, attempts, problems),
         facts=lambda problems: valid(_about(run_id, attempts), attempts[0].path.name, problems),
+        fork=None if parent is None else (hex_of("wandb", text(run, 2), project, parent.run), parent.last),
     )
 
 
@@ -176,7 +186,7 @@ def _about(run_id: str, attempts: list[_Attempt]) -> Iterator[Placed]:
         config = {**one.config, "wandb": {name: value for name, value in its.items() if value}}
         yield Placed(Event("config", one.started, {"values": config}), 0, number)
         if one.environment:
-            yield Placed(Event("packages", one.started, {**one.environment, **_packages(one)}), 0, number)
+            yield Placed(Event("packages", one.started, {**one.environment, **packages(one.files)}), 0, number)
         summary = {name: value for name, value in one.summary.items() if name not in _OWN_KEYS}
         if summary:
             yield Placed(Event("meta", one.last or one.started, {"key": "summary", "value": summary}), 0, number)
@@ -190,19 +200,31 @@ def _all(attempts: list[_Attempt], problems: Problems) -> Iterator[Placed]:
             yield Placed(item, 0, number)
 
 
+def _before(older: _Attempt) -> str:
+    """Return the name of the section with points of another run's file: one more file moves no points of the others."""
+    return f"before {text(older.run, 1)} {older.started!r}"
+
+
+def _inherited(older: _Attempt, last: int, problems: Problems) -> Iterator[Placed]:
+    """Yield the points that a fork began with, as its attempt 0: curves, not what was measured of a machine."""
+    its = (item for item in _items(older, problems) if isinstance(item, Point) and item.step <= last)
+    placed = (Placed(point, attempt=0) for point in its if not point.key.startswith("system/"))
+    return valid(placed, older.path.name, problems)
+
+
 def _items(attempt: _Attempt, problems: Problems) -> Iterator[_Item]:
     """Yield points, texts, histograms and printed lines in their order."""
     now = attempt.started  # an alert has no time of its own
     for record in _records(attempt.path, attempt.size):
         try:
             for row in messages(record, _HISTORY):
-                values = _row(row)
+                values = row_of(row)
                 now = _moment(values.get("_timestamp"), now)
                 yield from _of_row(attempt, values, next((whole(s, 1) for s in messages(row, 2)), None), problems)
             for stats in messages(record, _STATS):
-                time = _time(stats, 2) or attempt.started
+                time = time_of(stats, 2) or attempt.started
                 for item in messages(stats, 3):
-                    value = _json(text(item, 16))
+                    value = json_of(text(item, 16))
                     if isinstance(value, int | float):
                         yield Point(
                             key_from("system/" + text(item, 1)), int(time - attempt.started), float(value), time
@@ -210,10 +232,10 @@ def _items(attempt: _Attempt, problems: Problems) -> Iterator[_Item]:
             for number in (_OUTPUT, _OUTPUT_RAW):
                 for line in messages(record, number):
                     fields = {"channel": _CHANNELS.get(whole(line, 1), "stdout"), "level": None}
-                    printed, now = text(line, 3), _time(line, 2) or now
+                    printed, now = text(line, 3), time_of(line, 2) or now
                     for start in range(0, len(printed), _LOG_CHARS_MAX):
                         part = printed[start : start + _LOG_CHARS_MAX]
-                        yield Event("log", _time(line, 2) or attempt.started, {**fields, "text": part})
+                        yield Event("log", time_of(line, 2) or attempt.started, {**fields, "text": part})
             for alert in messages(record, _ALERT):
                 said = f"{text(alert, 1)}: {text(alert, 2)}\n"
                 level = text(alert, 3) or "INFO"
@@ -277,23 +299,26 @@ def _record(attempts: list[_Attempt]) -> dict[str, Any]:
 
 
 def _all_files(origin: str, attempts: list[_Attempt], problems: Problems) -> Iterator[NewFile]:
-    for one in attempts:
+    for number, one in enumerate(attempts, start=1):
         shown: set[Path] = set()
+        its = (
+            one.path.name if number == 1 else f"{one.path.name} {one.started!r}"
+        )  # all attempts have files of one name
         for record in _records(one.path, one.size):
             for row in messages(record, _HISTORY):
-                values = _row(row)
+                values = row_of(row)
                 step, time = int(values.get("_step", 0) or 0), values.get("_timestamp", one.started)
                 for name, value in values.items():
                     if isinstance(value, dict) and isinstance(value.get("_type"), str):
-                        yield from _of_media(origin, one, media_of(name, value, step), step, time, shown, problems)
+                        yield from _of_media(origin, one, media_of(name, value, step), step, time, its, shown, problems)
         for path in _saved(one):
             inside = path.relative_to(one.files).as_posix()
             if path not in shown and not inside.startswith("media/"):
-                yield NewFile(hex_of(origin, "saved", one.path.name, inside), file_name(inside, ""), path)
+                yield NewFile(hex_of(origin, "saved", its, inside), file_name(inside, ""), path)
 
 
 def _of_media(
-    origin: str, one: _Attempt, media: Media, step: int, time: float, shown: set[Path], problems: Problems
+    origin: str, one: _Attempt, media: Media, step: int, time: float, its: str, shown: set[Path], problems: Problems
 ) -> Iterator[NewFile]:
     for place, (inside, name, kind, ending, convert, meta) in enumerate(media.files):
         path = one.files / inside
@@ -309,7 +334,7 @@ def _of_media(
                 problems.add(f"media {path}", f"{path}: {e}")
                 kind = "file"
         yield NewFile(
-            hex_of(origin, "media", one.path.name, str(step), name, str(place), inside), file_name(name, ending),
+            hex_of(origin, "media", its, str(step), name, str(place), inside), file_name(name, ending),
             None if data is not None else path, data, step, kind, {"name": key_from(name), **meta}, float(time),
         )  # fmt: skip
 
@@ -361,83 +386,3 @@ def _is_ours(one: _Attempt, path: Path) -> bool:
     data = Path(os.environ.get("WANDB_DATA_DIR") or Path.home() / ".local" / "share" / "wandb")
     roots = (data.resolve(), one.path.resolve().parent.parent)
     return any(path.resolve().is_relative_to(root) for root in roots)
-
-
-# Values ---------------------------------------------------------------------------------------------------------------
-
-
-def _time(its: Message, number: int) -> float:
-    """Return a Timestamp; 0 where there is none."""
-    return next((whole(stamp, 1) + whole(stamp, 2) / 1e9 for stamp in messages(its, number)), 0.0)
-
-
-def _json(said: str) -> Any:
-    """Return a value of JSON as W&B writes it, NaN and the infinities too; the text where it is none."""
-    try:
-        return json.loads(said)
-    except (ValueError, RecursionError):
-        return said
-
-
-def _row(row: Message) -> dict[str, Any]:
-    """Return a row of the history: name → value. Values may be maps: newer releases write their members one by one."""
-    values: dict[str, Any] = {}
-    for item in messages(row, 1):
-        _put(values, texts(item, 2) or [text(item, 1)], _item(item))
-    return values
-
-
-def _put(into: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        if not isinstance(into.get(part), dict):
-            into[part] = {}
-        into = into[part]
-    into[path[-1]] = value
-
-
-def _item(item: Message) -> Any:
-    """HistoryItem: 16 a value of JSON, or 3 none, 4 boolean, 5 integer, 6 number, 7 text, 8 JSON."""
-    if 16 in item or 8 in item:
-        return _json(text(item, 16) or text(item, 8))
-    if 4 in item:
-        return bool(whole(item, 4))
-    if 5 in item:
-        raw = item[5][-1]
-        return ((raw >> 1) ^ -(raw & 1)) if isinstance(raw, int) else None
-    if 6 in item:
-        raw = item[6][-1]
-        return struct.unpack("<d", raw)[0] if not isinstance(raw, int) else None
-    return text(item, 7) if 7 in item else None
-
-
-def _merge(into: dict[str, Any], item_record: Message) -> None:
-    """Merge a ConfigRecord or SummaryRecord: 1 updates, 2 removals."""
-    for item in messages(item_record, 1):
-        path = texts(item, 2) or [text(item, 1)]
-        if path[0] == "_wandb":
-            continue
-        _put(into, path, _json(text(item, 16)))
-    for item in messages(item_record, 2):
-        into.pop((texts(item, 2) or [text(item, 1)])[0], None)
-
-
-def _environment(into: dict[str, Any], its: Message) -> None:
-    """EnvironmentRecord, which comes in parts."""
-    system = into.setdefault("system", {})
-    if text(its, 2):
-        into["python"] = text(its, 2).removeprefix("CPython ")
-    system |= {name: text(its, n) for name, n in (("os", 1), ("host", 12), ("cuda", 25)) if text(its, n)}
-    if whole(its, 17):
-        system["cpus"] = whole(its, 17)
-    for cpu in messages(its, 22):
-        system["cpu"] = text(cpu, 1) or system.get("cpu", "")
-    for git in messages(its, 9):
-        into["git"] = {"origin": text(git, 1), "hash": text(git, 2)}
-
-
-def _packages(one: _Attempt) -> dict[str, Any]:
-    path = one.files / "requirements.txt"
-    if not path.is_file():
-        return {}
-    lines = path.read_text("utf-8", "replace").splitlines()
-    return {"packages": dict(line.split("==", 1) for line in lines if line.count("==") == 1)}

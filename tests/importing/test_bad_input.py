@@ -22,9 +22,9 @@ from pyhectiqlab.importing.points import Problems
 from pyhectiqlab.transport.http import LabClient
 
 from .conftest import Site, imported, points, unique
-from .test_names import wandb_file
 from .test_neptune import export, series
 from .test_tensorboard import scalar_event
+from .wandb_files import wandb_file
 
 SAMPLES = Path(__file__).parent / "samples"
 

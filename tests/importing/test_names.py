@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from .conftest import Site, unique
 from .kinds import KINDS, prepare, runs_in
 from .test_neptune import export, one, series
 from .test_tensorboard import scalar_event
+from .wandb_files import wandb_file
 
 GROWING = {"csv": "table", "tensorboard": "logs"}  # brought by send.py: they never get another name by themselves
 NAMES = {"wandb": "my run", "mlflow": "first", "trackio": "my run", "neptune": "RUN-1", "aim": "my run",
@@ -71,25 +70,6 @@ def test_a_run_that_a_script_made_is_left_as_it_is(site: Site, taken: str, tmp_p
 
 LONG = "x" * 1_000
 BAD = ("a\0b", "  ", LONG)  # names that other tools may keep
-
-
-def field(number: int, data: bytes) -> bytes:
-    """A field of a protobuf message."""
-
-    def varint(value: int) -> bytes:
-        low, rest = value & 127, value >> 7
-        return bytes([low | 128]) + varint(rest) if rest else bytes([low])
-
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def wandb_file(path: Path, run_id: str, name: str) -> None:
-    """A file of W&B that has the run and a value."""
-    run = field(1, run_id.encode()) + field(3, b"proj") + field(8, name.encode())
-    item = field(1, b"loss") + field(16, b"0.5")
-    records = [field(17, run), field(2, field(1, item))]
-    heads = [struct.pack("<IHB", zlib.crc32(record, zlib.crc32(b"\1")), len(record), 1) for record in records]
-    path.write_bytes(b":W&B\xee\xe1\0" + b"".join(head + record for head, record in zip(heads, records, strict=True)))
 
 
 def named_badly(kind: str, source: Path) -> Path:

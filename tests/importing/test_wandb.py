@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from pyhectiqlab.importing.records import BLOCK_BYTES
 from pyhectiqlab.importing.wandb import runs
 
 from .conftest import Site, imported, points, unique
+from .wandb_files import field, varint, wandb_records
 
 SAMPLES = Path(__file__).parent / "samples"
 RELEASES = ("0.16.6", "0.17.9", "0.19.11")
@@ -196,3 +198,45 @@ def test_what_is_no_run_of_wandb_is_refused_with_a_line(site: Site, tmp_path: Pa
     (tmp_path / "run-x.wandb").write_bytes(b"something else")
     done = site.cli("import", "wandb", str(tmp_path))
     assert done.returncode == 1 and "is no file of W&B" in done.stderr
+
+
+def history(folder: Path, run_id: str, began: int, steps: range, value: float, branch: tuple[str, int] | None) -> None:
+    """A file of W&B as `fork_from` and `resume_from` leave it: behind the branch point, steps go on."""
+    path = folder / f"offline-run-{began}-{run_id}" / f"run-{run_id}.wandb"
+    path.parent.mkdir(parents=True)
+    run = field(1, run_id.encode()) + field(3, b"proj") + field(8, run_id.encode())
+    run += field(17, b"\x08" + varint(began))
+    if branch is not None:
+        at = b"\x11" + struct.pack("<d", branch[1])
+        run += field(23, field(1, branch[0].encode()) + at + field(3, b"_step"))
+    rows = [{"loss": value + step, "_step": step, "_timestamp": float(began + step)} for step in steps]
+    items = [
+        b"".join(field(1, field(1, name.encode()) + field(16, repr(its).encode())) for name, its in row.items())
+        for row in rows
+    ]
+    wandb_records(path, [field(17, run), *(field(2, one) for one in items), field(18, b"")])
+
+
+def test_forks_begin_with_the_curves_of_their_parents_and_rewinds_hide_what_came_behind(
+    site: Site, tmp_path: Path
+) -> None:
+    project = unique("forks")
+    history(tmp_path / "young", "grandchild", 4_000, range(7, 9), 0.75, ("child", 6))
+    history(tmp_path / "young", "child", 2_000, range(5, 8), 0.5, ("parent", 4))
+    told = imported(site, "wandb", str(tmp_path / "young"), "-p", project, code=1)
+    assert [one["name"] for one in told] == ["child", "grandchild"]
+    assert ["together with that one" in " ".join(one["problems"]) for one in told] == [True, False]
+    history(tmp_path / "old", "parent", 1_000, range(8), 0.0, None)
+    history(tmp_path / "old", "parent", 3_000, range(3, 6), 0.25, ("parent", 2))  # resume_from, after the fork
+    history(tmp_path / "old", "late", 5_000, range(5, 6), 0.125, ("parent", 4))
+    told = imported(site, "wandb", str(tmp_path), "-p", project)
+    assert [one["name"] for one in told] == ["parent", "late", "child", "grandchild"]
+    curves = {name: [(step, value - step) for step, value, _ in sorted(points(site, f"{project}/{name}", "loss"))]
+              for name in ("child", "grandchild", "late")}  # fmt: skip
+    assert curves["child"] == [*((step, 0.0) for step in range(5)), (5, 0.5), (6, 0.5), (7, 0.5)]
+    assert curves["grandchild"] == [*curves["child"][:7], (7, 0.75), (8, 0.75)]
+    assert curves["late"] == [(0, 0.0), (1, 0.0), (2, 0.0), (3, 0.25), (4, 0.25), (5, 0.125)]
+    runs = {name: site.find(f"{project}/{name}") for name in ("parent", *curves)}
+    for name, parent, step in (("child", "parent", 4), ("grandchild", "child", 6), ("late", "parent", 4)):
+        assert (runs[name]["fork"]["parent"], runs[name]["fork"]["step"]) == (runs[parent]["id"], step)
+    assert runs["parent"]["attempt"] == 2 and runs["parent"]["fork"] is None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -17,6 +18,7 @@ from .output import clean, echo_json
 if TYPE_CHECKING:
     from ..importing.incoming import Incoming
     from ..importing.points import Problems
+    from ..importing.send import Imported
     from ..importing.source import Source
 
 _Command = Callable[..., Any]
@@ -251,6 +253,8 @@ def _bring(
                 _tell(done)
             for problem in done.problems:
                 click.echo(f"Left out: {clean(done.name)}: {clean(problem)}", err=True)
+    if not as_json:
+        _tell_projects(results)
     for problem in problems.lines():
         click.echo(f"Left out: {clean(problem)}", err=True)
     if as_json:
@@ -296,9 +300,19 @@ def folder(profile: str | None, folder: Path, project: str | None, users: tuple[
         sys.exit(1)
 
 
+def _tell_projects(results: list[Imported]) -> None:
+    """Print where the runs of a project are beside each other."""
+    for project, count in Counter(done.project for done in results if done.run is not None).items():
+        if project is not None and count > 1:
+            url = next(done.url for done in results if done.project == project and done.url)
+            at = f"{url.rpartition('/runs/')[0]}/projects/{quote(project, safe='')}"
+            click.echo(f"{counted(count, 'run')} in {clean(project)}: {at}")
+
+
 def _tell(done: Any) -> None:
     new = counted(done.points - done.before, "new point" if done.before else "point")
-    what = "was imported before" if done.was_there else new
+    files = f", {counted(done.files, 'file')}" if done.files else ""
+    what = "was imported before" if done.was_there else f"{new}{files}"
     click.echo(f"{clean(done.name)}: {what}: {done.url}")
     if done.instead_of:
         why = "Its files are others now at what an earlier import had brought, so it was imported anew"
@@ -331,6 +345,8 @@ def _import(profile: str | None, sources: list[Source], project: str | None, as_
                 click.echo(f"Left out: {clean(problem)}", err=True)
             if not as_json and done.run is not None:
                 _tell(done)
+    if not as_json:
+        _tell_projects(results)
     for problem in problems.lines():
         click.echo(f"Left out: {clean(problem)}", err=True)
     if as_json:

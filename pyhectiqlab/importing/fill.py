@@ -49,7 +49,7 @@ class Filling:
         content, _, self._streams_there = self.run["digest"].partition(_BETWEEN)
         self.was_there = bool(incoming.digest) and content == incoming.digest
         self.instead_of: str | None = None
-        self.points = self.before = 0
+        self.points = self.before = self.files = 0
         self._streams: list[_Stream] = []
 
     def fill(self) -> None:
@@ -133,7 +133,7 @@ class Filling:
         run = self.run
         return Imported(
             run["name"], run["run"], run["project"], run["url"], self.points, self.before, self.was_there,
-            self.problems.lines(), self.instead_of,
+            self.problems.lines(), self.instead_of, self.files,
         )  # fmt: skip
 
     def fork_among(self, brought: Mapping[str, str]) -> dict[str, Any]:
@@ -157,6 +157,7 @@ class Filling:
     def _send_file(self, file: NewFile) -> None:
         try:
             store_file(self._lab, file, self.run["run"], self.run["project_id"])
+            self.files += 1
         except OSError as e:
             self.problems.add(f"file {file.name}", f"the file {file.name!r}: {e.strerror or e}")
         except (InvalidRequestError, ConflictError) as e:

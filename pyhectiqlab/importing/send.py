@@ -48,6 +48,7 @@ class Imported:
         problems: what was left out, a line for each kind.
         instead_of: the id of the run that an earlier import had made, which was deleted, as the files are others now at
             what it had brought; None: there was none.
+        files: how many of its files are in the lab now; of event files, how many are new.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Imported:
     was_there: bool
     problems: list[str]
     instead_of: str | None = None
+    files: int = 0
 
 
 @dataclass
@@ -149,7 +151,7 @@ class _Sending:
         self._changed, self._joins = changed, joins
         self._files_there = _files_of(lab, target) if target else set()
         self._problems = Problems()
-        self._read = self._before = 0
+        self._read = self._before = self._files = 0
         self._latest = -math.inf
 
     def send(self, part: Part) -> None:
@@ -194,6 +196,7 @@ class _Sending:
             return
         try:
             store_file(self._lab, file, target.run, target.project_id)
+            self._files += 1
         except (InvalidRequestError, ConflictError) as e:
             self._problems.add(f"file {e.code}", f"the file {file.name!r}: {e}")
 
@@ -210,7 +213,8 @@ class _Sending:
                 name, None, None, None, 0, 0, False, [*problems, f"{name}: nothing in its files could be imported"]
             )
         _end(self._lab, target, self._latest if math.isfinite(self._latest) else time.time())
-        return Imported(name, target.run, target.project, target.url, self._read, self._before, False, problems)
+        its = (name, target.run, target.project, target.url, self._read, self._before, False, problems)
+        return Imported(*its, files=self._files)
 
 
 def _files_of(lab: LabClient, target: _Target) -> set[str]:

@@ -55,7 +55,7 @@ def parents_first(known: _Known[_Its]) -> Iterator[tuple[str, str]]:
     for project, run_id in known:
         line: list[tuple[str, str]] = []
         key: tuple[str, str] | None = (project, run_id)
-        while key in known and key not in done and key not in line:
+        while key is not None and key in known and key not in done and key not in line:
             line.append(key)
             parent = parent_of(key[1], known[key])
             key = None if parent is None else (project, parent.run)

@@ -212,7 +212,8 @@ def test_a_fork_whose_parent_is_missing_is_told_and_becomes_one_when_it_comes(si
     assert done.returncode == 1 and "RUN-2: the run that it is a fork of did not come with it" in done.stderr, done
     assert site.find(f"{project}/RUN-2")["fork"] is None
     export(tmp_path, "RUN-1", curve("RUN-1", range(4), 1.0))
-    imported(site, "neptune", str(tmp_path), "-p", project)
+    done = site.cli("import", "neptune", str(tmp_path), "-p", project)
+    assert f"2 runs in {project}: {site.lab.url}/projects/{project}\n" in done.stdout, done
     assert sorted(p[:2] for p in points(site, f"{project}/RUN-2", "loss")) == [
         (n, 1.0 if n < 3 else 2.0) for n in range(5)
     ]

@@ -209,9 +209,8 @@ class _Sending:
     def finish(self) -> Imported:
         name, problems, target = self._source.name, self._problems.lines(), self._target
         if target is None:
-            return Imported(
-                name, None, None, None, 0, 0, False, [*problems, f"{name}: nothing in its files could be imported"]
-            )
+            nothing = f"{name}: nothing in its files could be imported: they hold no values yet, or are of another kind"
+            return Imported(name, None, None, None, 0, 0, False, [*problems, nothing])
         _end(self._lab, target, self._latest if math.isfinite(self._latest) else time.time())
         its = (name, target.run, target.project, target.url, self._read, self._before, False, problems)
         return Imported(*its, files=self._files)

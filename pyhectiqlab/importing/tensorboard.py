@@ -101,10 +101,8 @@ def _event_files(path: Path, problems: Problems) -> dict[Path, list[Path]]:
 def _items(path: Path, size: int, head: str, problems: Problems) -> Iterator[Item]:
     """Yield what the first so many bytes of a file hold."""
     values = Values(path, head, problems)
-    is_empty = True
     with path.open("rb") as file:
         for at, data in records(file, size):
-            is_empty = False
             if data is None:
                 problems.add(f"checksum {path}", f"{path}: what is at byte {at:,} is damaged and left out")
                 continue
@@ -114,9 +112,6 @@ def _items(path: Path, size: int, head: str, problems: Problems) -> Iterator[Ite
                 problems.add(f"event {path}", f"{path}: the record at byte {at:,} is no event and left out")
                 continue
             yield from items
-    if is_empty:
-        what = "is empty" if not size else "is no event file, or its writer has not finished the first record"
-        problems.add(f"empty {path}", f"{path} {what}")
 
 
 def _of_event(data: memoryview, values: Values) -> Iterator[Item]:

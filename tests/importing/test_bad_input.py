@@ -235,17 +235,15 @@ def test_a_table_that_is_no_utf_8_is_read_or_named(tmp_path: Path) -> None:
             table.source(place)
 
 
-def test_event_files_that_hold_no_record_are_named(tmp_path: Path) -> None:
+def test_event_files_that_hold_no_record_are_named(site: Site, tmp_path: Path) -> None:
     for number, content in enumerate((b"", b"hello", scalar_event("loss", 1)[:30])):
-        place = tmp_path / f"{number}.tfevents"
-        place.write_bytes(content)
-        problems = Problems()
-        (source,) = tensorboard.sources([place], problems)
-        assert list(source.read(problems)) == []
-        (line,) = problems.lines()
-        assert line == f"{place} is " + (
-            "empty" if not content else "no event file, or its writer has not finished the first record"
-        )
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "a.tfevents").write_bytes(content)
+    (tmp_path / "fine").mkdir()
+    (tmp_path / "fine" / "a.tfevents").write_bytes(scalar_event("loss", 1))
+    lines = left_out(site, "tensorboard", str(tmp_path), "-p", unique("none"))
+    said = "nothing in its files could be imported: they hold no values yet, or are of another kind"
+    assert lines == [f"Left out: {number}: {said}" for number in range(3)]
 
 
 def test_a_file_that_was_repaired_is_imported_whole(site: Site, tmp_path: Path) -> None:

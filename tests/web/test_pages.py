@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from pyhectiqlab._version import __version__
 from pyhectiqlab.testing.lab import RealLab
@@ -85,6 +85,34 @@ def test_a_page_goes_on_after_a_new_login_in_another_tab(
         f"{lab.url}/api/v1/login", data={"username": "hopper", "password": "correct horse"}
     )
     assert answer.ok
+    page.get_by_role("radio", name="Relative").click()
+    panel.wait("d.axis === 'relative'")
+
+
+def test_what_a_page_asked_in_the_session_before_is_asked_again_after_a_new_login_in_another_tab(
+    new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
+) -> None:
+    feeder.post("users", json={"username": "lovelace", "password": "correct horse"})
+    run = feeder.run("two tabs at once")
+    run.points({"loss": ([0, 1], [1.0, 2.0])})
+    login = {"username": "lovelace", "password": "correct horse"}
+    page = new_page()
+    tabs = page.context
+    assert tabs.request.post(f"{lab.url}/api/v1/login", data=login).ok
+    page.goto(f"{lab.url}/runs/{run.id}")
+    panel = Panel(page, "loss")
+    panel.wait()
+    watch.allowed += ["401", "403"]  # 403: another request, with the token of the session before
+    old = {str(cookie.get("name")): str(cookie.get("value")) for cookie in tabs.cookies()}
+
+    def asked_first(route: Route) -> None:
+        answer = requests.get(route.request.url, cookies=old, timeout=30)
+        tabs.add_cookies([{"name": name, "value": value, "url": lab.url} for name, value in new.items()])
+        route.fulfill(status=answer.status_code, body=answer.content)
+
+    tabs.route("**/api/v1/me", asked_first, times=1)
+    # Another tab logs in: that session is over, and the browser does not have the new cookie yet.
+    new = requests.post(f"{lab.url}/api/v1/login", json=login, cookies=old, timeout=30).cookies
     page.get_by_role("radio", name="Relative").click()
     panel.wait("d.axis === 'relative'")
 

@@ -3,7 +3,7 @@
 
 import { parseExact } from '../base/exact';
 import { at } from '../base/root';
-import type { Answers, Bodies, Queries } from '../schema/lab';
+import type { Answers, Bodies, LoginAnswer, Queries } from '../schema/lab';
 
 const API = at('/api/v1');
 const TIMEOUT_MS = 30_000;
@@ -27,9 +27,11 @@ export interface Listeners {
   reached: (reached: boolean, why?: string) => void; // `why`: what the lab itself says, where it answers
   /** The session is over (401). */
   expired: () => void;
+  /** The session is another than this page knew. */
+  renewed: (me: LoginAnswer) => void;
 }
 
-let listeners: Listeners = { reached: () => {}, expired: () => {} };
+let listeners: Listeners = { reached: () => {}, expired: () => {}, renewed: (me) => setCsrf(me.csrf) };
 let csrf = '';
 
 export function listen(to: Listeners): void {
@@ -58,11 +60,39 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   try {
     return await ask(path, options);
   } catch (e) {
-    if (!(e instanceof ApiError) || e.code !== 'csrf') throw e;
-    // Another tab logged in anew: the cookie is a new session's, this page's token still the old one's.
-    setCsrf((await call('GET /me', { anonymous: true })).csrf);
+    if (!(e instanceof ApiError) || !(e.code === 'csrf' || (e.status === 401 && !options.anonymous))) throw e;
+    // Another tab may have logged in anew: the request came with the cookie, or the token, of the session before.
+    await stillThere();
     return ask(path, options);
   }
+}
+
+const COOKIE_MS = 300; // how long an answer may be on its way that brings another tab's new cookie
+
+let asking: Promise<LoginAnswer> | null = null;
+
+/** Asks who is logged in now, and lets the page know; requests that need it at the same time share the question. */
+export function stillThere(): Promise<LoginAnswer> {
+  asking ??= askWho().finally(() => (asking = null));
+  return asking;
+}
+
+async function askWho(): Promise<LoginAnswer> {
+  const me = () => call('GET /me', { anonymous: true });
+  // A login ends the session before it a moment before the browser has the new cookie: ask again before it counts as over.
+  const again = (e: unknown) => (isExpired(e) ? new Promise((resolve) => setTimeout(resolve, COOKIE_MS)).then(me) : Promise.reject(e as Error));
+  try {
+    const answer = await me().catch(again);
+    listeners.renewed(answer);
+    return answer;
+  } catch (e) {
+    if (isExpired(e)) listeners.expired();
+    throw e;
+  }
+}
+
+function isExpired(e: unknown): boolean {
+  return e instanceof ApiError && e.status === 401;
 }
 
 const SLOW_MAX = 30; // times that a search is asked again which the lab answers bit by bit
@@ -79,7 +109,7 @@ async function ask(path: string, options: RequestOptions): Promise<Response> {
 }
 
 async function askOnce(path: string, options: RequestOptions): Promise<Response> {
-  const { method = 'GET', body, accept = 'application/json', range, signal, anonymous = false } = options;
+  const { method = 'GET', body, accept = 'application/json', range, signal } = options;
   const headers: Record<string, string> = { Accept: accept };
   if (range) headers.Range = range;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -108,7 +138,6 @@ async function askOnce(path: string, options: RequestOptions): Promise<Response>
   const down = response.status === 502 || (response.status === 503 && error.code !== 'slow_search') || response.status === 504;
   listeners.reached(!down, error.code === 'store_unavailable' ? 'The lab cannot reach all of its data.' : undefined);
   if (down) throw new UnreachableError(error.message);
-  if (response.status === 401 && !anonymous) listeners.expired();
   throw error;
 }
 

@@ -50,7 +50,7 @@ export function askAhead(route: Route): void {
 }
 
 function begin<R extends Parameters<typeof call>[0]>(route: R, options: CallOptions<R>): void {
-  call(route, { ...options, ahead: true }).catch(() => {}); // whoever takes the answer asks again
+  call(route, { ...options, anonymous: true, ahead: true }).catch(() => {}); // whoever takes the answer asks again
 }
 
 export function remember(project: string, opened: Opened): void {

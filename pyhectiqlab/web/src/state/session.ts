@@ -1,7 +1,7 @@
 // Who is logged in, and whether the lab answers.
 
 import { api } from '../api/calls';
-import { ApiError, listen, setCsrf } from '../api/http';
+import { ApiError, listen, setCsrf, stillThere } from '../api/http';
 import { isAdmin } from '../base/roles';
 import type { LoginAnswer, UserAnswer } from '../schema/lab';
 import { currentRoute, currentUrl, navigate } from './router';
@@ -25,7 +25,7 @@ const ALERTS_EVERY_MS = 60_000;
 let retry: ReturnType<typeof setTimeout> | null = null;
 
 export function startSession(): void {
-  listen({ reached, expired });
+  listen({ reached, expired, renewed: enter });
   void whoAmI();
   setInterval(() => {
     if (isAdmin(user.value?.role) && !document.hidden) void api.me().then((me) => alerts.set(me.alerts), () => undefined);
@@ -34,7 +34,7 @@ export function startSession(): void {
 
 /** The live stream broke: is the lab down, or the session over? */
 export function probe(): void {
-  void whoAmI();
+  stillThere().catch(() => {}); // `reached` and `expired` have heard of it
 }
 
 function reached(answered: boolean, why = 'The lab does not answer.'): void {

@@ -19,8 +19,11 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from sqlalchemy import create_engine
+
 from pyhectiqlab import settings
 from pyhectiqlab.base import crashpoints
+from pyhectiqlab.store.sql.meta_migrations import upgrade
 from pyhectiqlab.testing.lab import RealLab
 
 from . import logged_points
@@ -158,6 +161,8 @@ def _shrink_disk(size: int) -> None:
 def main() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
+    with create_engine("sqlite://").begin() as conn:  # what is done once in a process
+        upgrade(conn)
 
     # A password takes a third of a second to hash by design: the tests use hundreds.
     settings.LAB_PASSWORD_PASSES, settings.LAB_PASSWORD_KIB, settings.LAB_PASSWORD_LANES = 1, 64, 1

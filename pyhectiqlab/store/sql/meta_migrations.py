@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 from sqlalchemy import Connection, Table, func, inspect, select, text
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from ..._version import __version__
 from ...base import crashpoints
@@ -56,6 +56,23 @@ from .meta_schema import (
     web_sessions,
 )
 from .meta_words import text_of
+
+_statements: dict[tuple[str, Any], list[str]] = {}  # those that make the tables, by kind and version of database
+
+
+def _create_tables(conn: Connection) -> None:
+    """As `create_all`, whose statements take SQLAlchemy most of the start of a lab to put into words: keep them."""
+    of = conn.dialect
+    kind = (of.name, of.server_version_info)
+    if kind not in _statements:
+        kept: list[str] = []
+        for table in metadata.sorted_tables:
+            indexes = sorted(table.indexes, key=lambda index: str(index.name))
+            kept.append(str(CreateTable(table).compile(dialect=of)))
+            kept += (str(CreateIndex(index).compile(dialect=of)) for index in indexes)
+        _statements[kind] = kept
+    for statement in _statements[kind]:
+        conn.exec_driver_sql(statement)
 
 
 def _add_files(conn: Connection) -> None:
@@ -260,7 +277,7 @@ def _add_groups_and_forks(conn: Connection) -> None:
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
-    ("first tables", metadata.create_all),
+    ("first tables", _create_tables),
     ("files and artifacts", _add_files),
     ("models and datasets", _add_registry),
     ("states of ranks", _add_states),
@@ -287,6 +304,10 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("archived runs", _add_archived_runs),
     ("groups and forks of runs", _add_groups_and_forks),
 )
+
+
+def _applied(version: int, name: str) -> dict[str, Any]:
+    return {"version": version, "name": name, "applied": time.time()}
 
 
 MADE_BY = "version"  # key of the lab's value: the release that last brought the database to a schema
@@ -316,14 +337,14 @@ def upgrade(conn: Connection) -> None:
         raise newer(done)
     if done == len(MIGRATIONS):
         return
-    for version, (name, step) in enumerate(MIGRATIONS, start=1):
-        if version <= done:
-            continue
+    for version, (name, step) in enumerate(MIGRATIONS[done:], start=done + 1):
         if version == 1 or not fresh:
             step(conn)
             crashpoints.passing("upkeep.migrated")
-        conn.execute(migrations.insert().values(version=version, name=name, applied=time.time()))
+        if not fresh:
+            conn.execute(migrations.insert(), _applied(version, name))
     if fresh:
+        conn.execute(migrations.insert(), [_applied(n, name) for n, (name, _) in enumerate(MIGRATIONS, start=1)])
         values = [{"key": key, "value": secrets.token_hex(8)} for key in ("generation", "id")]
         conn.execute(lab.insert(), values)
     conn.execute(lab.delete().where(lab.c.key == MADE_BY))

@@ -1,4 +1,4 @@
-"""Seeds of tests that draw at random: one that stays, and for quick tests today's, which tries others.
+"""Seeds of tests that draw at random: one that stays, and outside CI today's for quick tests, which tries others.
 
 A test that fails prints its seed. `HECTIQLAB_TEST_SEED=N scripts/test tests/…` draws the same again, on any day.
 """
@@ -19,14 +19,20 @@ TODAY = os.environ.setdefault(
 
 
 def seeds() -> list[int]:
-    """That of the variable, else the one that stays and today's."""
+    """Return that of the variable, else the one that stays and today's. CI has the one that stays."""
     given = os.environ.get(VARIABLE)
-    return [int(given)] if given else [STAYS, int(TODAY)]
+    if given:
+        return [int(given)]
+    return [STAYS] if in_ci() else [STAYS, int(TODAY)]
 
 
 def examples(number: int) -> int:
     """Return how many examples hypothesis tries: half of them in CI, which draws others each time."""
-    return number // 2 if os.environ.get("CI") == "true" else number
+    return number // 2 if in_ci() else number
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI") == "true"
 
 
 def _printed(seed: int) -> Random:

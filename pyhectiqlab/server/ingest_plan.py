@@ -108,9 +108,9 @@ class Facts(Protocol):
 def plan(view: Facts, jobs: Sequence[IngestJob], deferred: Deferred) -> Plan:
     """Decide each batch of the group by its run and its writer's cursor. Changes nothing in the store."""
     batches = [b for job in jobs for b in job.request.batches]
-    writers = view.writers(sorted({b.writer for b in batches}))
+    writers = view.writers(sorted({b.writer for b in batches})) if batches else {}
     named = {b.columns.run for b in batches if isinstance(b, Batch)}
-    runs = view.run_ids(sorted(named | {row.run for row in writers.values()}))
+    runs = view.run_ids(sorted(named | {row.run for row in writers.values()})) if batches else {}
     streams = {w: (row.run, row.rank, row.attempt) for w, row in writers.items()}
     committed = dict.fromkeys((b.writer for b in batches), 0)
     committed |= {name: deferred.cursor(name, row.cursor) for name, row in writers.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import and_, delete, insert, select, update
@@ -112,7 +113,9 @@ class ImportsSql(Share):
             its_forks.note_fork(run_id, None)
 
     def _give(self, run_id: str, user_id: str) -> None:
-        before = select(runs.c.author_id).where(runs.c.id == run_id).scalar_subquery()
+        before = self.conn.execute(select(runs.c.author_id).where(runs.c.id == run_id)).scalar()
+        if before == user_id:
+            return
         its = and_(artifacts.c.run_id == run_id, artifacts.c.author_id == before)
         self.conn.execute(update(artifacts).where(its).values(author_id=user_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(author_id=user_id))
@@ -120,7 +123,7 @@ class ImportsSql(Share):
     def _free_name(self, project_id: str, names: Any) -> str:
         """Hold the first name that no run of the project has."""
         numbered = (f"{names[-1]} ({n})" for n in range(2, NAMES_MAX))
-        for name in (*names, *numbered):
+        for name in chain(names, numbered):
             exclude_name(self.conn, project_id, name)
             its = and_(runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None))
             if self.conn.execute(select(runs.c.id).where(its)).first() is None:

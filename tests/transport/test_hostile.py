@@ -24,7 +24,8 @@ from pyhectiqlab.transport.retry import RETRY_AFTER_MAX_S, Backoff
 
 from ..seeds import examples
 from .scripted import ScriptedServer, read_request, scripted
-from .test_http import ATTACHED, GREETING, INGESTED
+from .test_calls import GREETING
+from .test_http import ATTACHED, INGESTED
 
 VERSION = {
     "uuid": "1" * 32, "kind": "models", "name": "m", "version": "1.0.0", "aliases": [], "project": {"id": "p"},

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import ConfigurationError, NewerSchemaError, StoreError
-from pyhectiqlab.store.clickhouse import client, facts, schema
+from pyhectiqlab.store.clickhouse import client, facts, facts_series, schema
 from pyhectiqlab.store.clickhouse.appending import ARRIVED
 from pyhectiqlab.store.clickhouse.checking import check
 from pyhectiqlab.store.clickhouse.client import ClickHouse
@@ -241,7 +241,7 @@ def test_writers_that_have_nothing_in_common_do_not_wait_for_each_other(place: C
         one.append([Writer("a").steps([1])])
         other.append([Writer("b").steps([1])])
         with one._facts.writing() as held:
-            facts.hold_writers(held, facts.writer_ids(held, ["a"]).values())
+            facts.hold_writers(held, facts_series.writer_ids(held, ["a"]).values())
             b = Writer("b")
             b.last = 1
             assert other.append([b.steps([2])]) == [AppendResult("ok", 2)]

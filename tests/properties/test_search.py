@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from pyhectiqlab.protocol.search import ANY, STATS, Sort, Term, parse, parse_sort, quoted, smoothed_of
 from pyhectiqlab.protocol.searchable import searchable
 from pyhectiqlab.server.search import find_runs
-from pyhectiqlab.store.clickhouse import facts as facts_of_points
-from pyhectiqlab.store.clickhouse import reading, recents
+from pyhectiqlab.store.clickhouse import facts_series, reading, recents
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, MetaStore, RunQuery
 from pyhectiqlab.store.points import Column, PointBatch, PointStore
 
@@ -340,7 +339,7 @@ def test_a_search_finds_what_the_model_finds(world: World, search: str, sort: st
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether runs, series and recent points are so many that they are asked for in another way."""
     if request.param == "many runs":
-        monkeypatch.setattr(facts_of_points, "NAMED_MAX", 2)
+        monkeypatch.setattr(facts_series, "NAMED_MAX", 2)
         monkeypatch.setattr(reading, "LISTED_MAX", 2)
         monkeypatch.setattr(recents, "READ_MAX", 0)
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from ...errors import StoreError
 from ..points import Axis
-from . import facts, statements
+from . import facts, facts_series, statements
 from .client import LONG_TIMEOUT_S, ClickHouse
 from .facts import Counted, Facts
 from .levels_of_builds import Sizes, count_of, finest
@@ -58,7 +58,7 @@ def build(clickhouse: ClickHouse, conn: Connection, number: int, source: str, si
             WHERE build = {number} GROUP BY series HAVING points >= {sizes.nodes_from}""",
         _EXTENT,
     )
-    origins = {row.id: row.origin for row in facts.series_by_id(conn, [int(s) for s in large["series"]])}
+    origins = {row.id: row.origin for row in facts_series.series_by_id(conn, [int(s) for s in large["series"]])}
     shifts = _make_nodes(clickhouse, number, large, origins, sizes)
     its_shifts = [_mapped(shifts[axis]) for axis in AXES]
     query = statements.summaries_of("stored", f"build = {number}", number, its_shifts)

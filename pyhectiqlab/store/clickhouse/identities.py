@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from ..points import PointBatch
-from . import facts
+from . import facts_series
 from .facts import Facts
 
 KEPT_MAX = 1_000_000  # series in memory (some 200 MB), and as many runs (some 100 MB)
@@ -38,7 +38,7 @@ class RunNumbers:
         with self._lock:
             numbers = self._of(names)
         missing = np.flatnonzero(numbers == 0).tolist()
-        if missing and (its := facts.known_run_ids(conn, [names[i] for i in missing])):
+        if missing and (its := facts_series.known_run_ids(conn, [names[i] for i in missing])):
             with self._lock:
                 if len(self._known) + len(its) > KEPT_MAX:
                     self._known.clear()
@@ -71,7 +71,7 @@ class Identities:
             missing = [name for name in names if name not in self._writers]
         if missing:
             with self._facts.writing() as conn:
-                new_ids = facts.writer_ids(conn, missing)
+                new_ids = facts_series.writer_ids(conn, missing)
             with self._lock:
                 self._writers |= new_ids
         with self._lock:
@@ -95,9 +95,9 @@ class Identities:
             new = [place for place in places if place not in self._series]
         if new_runs or new:
             with self._facts.writing() as conn:
-                its_runs = facts.run_ids(conn, {*new_runs, *(place[0] for place in new)})
+                its_runs = facts_series.run_ids(conn, {*new_runs, *(place[0] for place in new)})
                 wanted = {(its_runs[place[0]], *place[1:]): place for place in new}
-                new_ids = facts.series_ids(conn, wanted) if wanted else {}
+                new_ids = facts_series.series_ids(conn, wanted) if wanted else {}
             with self._lock:
                 self._runs |= its_runs
                 self._series |= {wanted[its]: number for its, number in new_ids.items()}

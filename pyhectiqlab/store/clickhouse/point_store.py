@@ -31,7 +31,7 @@ from ..points import (
 )
 from ..smoothed_ends import SmoothedEnds
 from ..sql.column_types import kept
-from . import building, ends, facts, lines, queries, rebuilt, schema
+from . import building, ends, facts, facts_series, lines, queries, rebuilt, schema
 from .appending import Appender, settle_left
 from .client import ClickHouse
 from .facts import Facts
@@ -249,7 +249,7 @@ class ClickHousePointStore:
     def delete(self, run: str) -> None:
         self._check_open()
         with self._facts.writing() as conn:
-            facts.run_ids(conn, [run])
+            facts_series.run_ids(conn, [run])
             facts.run(conn, "UPDATE points_runs SET deleted = true WHERE name = :run", run=kept(run))
         self._smoothed_ends.forget(run)
 

@@ -16,9 +16,9 @@ from .. import levels
 from ..grid import parse_cursor
 from ..points import Column, Points, SeriesInfo, Summary
 from ..sql.column_types import kept
-from . import facts
-from .facts import PlacedSeries, SeriesRow
+from . import facts, facts_series
 from .facts_schema import DONE
+from .facts_series import PlacedSeries, SeriesRow
 from .identities import key_number
 from .reading import Reading
 from .statements import INFOS, listed, recent
@@ -55,7 +55,7 @@ def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list
         if not names:
             break
         its_keys = [key for (key,) in names]
-        its = _infos(reading, [run], facts.series_of_keys(reading.conn, [run], its_keys))[run]
+        its = _infos(reading, [run], facts_series.series_of_keys(reading.conn, [run], its_keys))[run]
         infos += [its[key] for key in its_keys if key in its]  # a series may have no points yet
         after = its_keys[-1]
         if len(its_keys) < limit:
@@ -68,9 +68,9 @@ def last(
 ) -> dict[str, list[SeriesInfo]]:
     names = list(dict.fromkeys(runs))
     if wanted is not None:
-        infos = _infos(reading, names, facts.series_of_keys(reading.conn, names, wanted))
+        infos = _infos(reading, names, facts_series.series_of_keys(reading.conn, names, wanted))
         return {run: [infos[run][key] for key in wanted if key in infos[run]] for run in names}
-    infos = _infos(reading, names, facts.first_series(reading.conn, names, limit_per_run))
+    infos = _infos(reading, names, facts_series.first_series(reading.conn, names, limit_per_run))
     return {run: [infos[run][key] for key in sorted(infos[run])] for run in names}
 
 
@@ -122,7 +122,7 @@ def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summ
     numbers = reading.runs.of(reading.conn, names)
     by_number = np.argsort(numbers)
     sorted_numbers = numbers[by_number]
-    series = facts.series_of_one_key(reading.conn, sorted_numbers[sorted_numbers > 0], key)
+    series = facts_series.series_of_one_key(reading.conn, sorted_numbers[sorted_numbers > 0], key)
     where = np.minimum(np.searchsorted(sorted_numbers, series[:, 1]), len(names) - 1)
     series, where = series[wanted := sorted_numbers[where] == series[:, 1]], where[wanted]
     if not len(series):
@@ -207,7 +207,7 @@ def points(
     after_arrival, after_seq = parse_cursor(after)
     rows = [
         row
-        for row in facts.series_of(reading.conn, [run], [key])
+        for row in facts_series.series_of(reading.conn, [run], [key])
         if rank in (None, row.rank) and attempt in (None, row.attempt)
     ]
     page = np.empty(0, _POINT)
@@ -262,7 +262,7 @@ def of_writer(reading: Reading, run: str, writer: str, rank: int, attempt: int) 
         attempt=attempt,
     )
     for (key,) in names:
-        rows = [r for r in facts.series_of(reading.conn, [run], [key]) if (r.rank, r.attempt) == (rank, attempt)]
+        rows = [r for r in facts_series.series_of(reading.conn, [run], [key]) if (r.rank, r.attempt) == (rank, attempt)]
         queries = _of_series(reading, rows, f"writer = {its_id}")
         its = reading.clickhouse.rows(f"SELECT * FROM ({' UNION ALL '.join(queries)}) ORDER BY seq", _POINT)
         if len(its):

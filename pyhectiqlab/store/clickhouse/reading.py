@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from ..extents import Extent, pooled
 from ..points import Axis, SeriesInfo
-from . import facts, recents, statements
+from . import facts, facts_series, recents, statements
 from .client import ClickHouse
-from .facts import Counted, Facts, SeriesRow
+from .facts import Counted, Facts
+from .facts_series import SeriesRow
 from .identities import RunNumbers, key_number
 from .kept import Kept, name_of
 from .recents import KeptRecents, Recents
@@ -116,7 +117,7 @@ class Reading:
         if not pairs:
             return {}
         runs, keys = {run for run, _ in pairs}, {key for _, key in pairs}
-        rows = [row for row in facts.series_of(self.conn, runs, keys) if (row.run, row.key) in pairs]
+        rows = [row for row in facts_series.series_of(self.conn, runs, keys) if (row.run, row.key) in pairs]
         attempts = {row.id: row.attempt for row in rows}
         parts: dict[int, list[Part]] = {}
         summaries, recent = self._summaries({row.key for row in rows}, attempts, ENDS if ends else INFOS)

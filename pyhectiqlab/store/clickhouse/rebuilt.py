@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ..batches import POINT, POINTS_AT_ONCE, Place
 from ..sql.column_types import kept
-from . import facts
+from . import facts, facts_series
 from .reading import Reading
 from .statements import listed, recent
 
@@ -59,7 +59,7 @@ def groups(conn: Connection, runs: Sequence[str]) -> list[list[str]]:
 
 
 def contents(reading: Reading, runs: Sequence[str]) -> Contents:
-    rows = facts.series_of_runs(reading.conn, runs)
+    rows = facts_series.series_of_runs(reading.conn, runs)
     rows.sort(key=lambda row: (row.run, row.key, row.rank, row.attempt))
     places = [Place(row.run, row.key, row.rank, row.attempt, row.origin) for row in rows]
     ids = np.array([row.id for row in rows], np.uint64)

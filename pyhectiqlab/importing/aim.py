@@ -1,7 +1,8 @@
 """Runs of Aim, from its repository (aim_store.py): the folder `.aim` beside a script.
 
 A context is a part of the key here: `subset` goes before the name, as in `train/loss`, and everything else behind it,
-as in `loss/layer=3`. Aim keeps one value for each step of a sequence, and the order of sequences only by their times.
+as in `loss/layer=3`. Aim keeps one value for each step of a sequence. In which order values of several sequences came
+is known by their times alone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LINES, _RECORDS = "aim.log_line", "aim.log_record"
 _EVENTS = {"aim.text", "aim.distribution"}
 _FILES = {"aim.image", "aim.audio", "aim.figure"}
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
-_LOG_CHARS_MAX = 65_536  # of one log event
+_LOG_CHARS_MAX = 65_536  # characters of one log event
 
 
 def runs(folder: Path, artifacts: tuple[Path, ...], problems: Problems) -> Iterator[Incoming]:
@@ -149,7 +150,7 @@ def _about(run: Stored, keys: _Keys) -> Iterator[Placed]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a param as a config has it. Objects such as images are files (`_files`), and told by their type here."""
+    """Return a param as a config has it. Objects such as images become files (`_files`); here is their type."""
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

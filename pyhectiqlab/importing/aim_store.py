@@ -37,7 +37,7 @@ class Sequence:
         values, epochs, times = (dict(array.items()) for array in data.arrays)
         steps = dict(data.steps.items()) if data.version == 2 else {at: at for at in values}
         for at, step in steps.items():
-            if at in values:  # a run that goes on may be half written
+            if at in values:  # the values of a run that goes on may be half written
                 yield int(step), values[at], epochs.get(at), times.get(at)
 
 

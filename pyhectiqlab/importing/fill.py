@@ -1,4 +1,4 @@
-"""Filling: an incoming run to the lab, by its API of imports. What the lab has already is not sent again.
+"""Filling: send an incoming run to the lab, by its API of imports. What the lab has already is not sent again.
 
 The items of a section go into one stream for each rank and attempt, numbered in order. The lab's cursor of a stream
 says how many it has, so an import that is repeated goes on there. The record of a run says in a digest what was in the
@@ -28,7 +28,7 @@ from .send import Imported
 from .wire import batch_of, ingest, size_of, store_file
 
 REQUEST_ITEMS = 20_000
-REQUEST_BYTES = 4 << 20  # of keys and events, about
+REQUEST_BYTES = 4 << 20  # of keys and events in one request, about
 _BETWEEN = "."  # in the digest of a record: of all its content, and of what is in the streams
 
 

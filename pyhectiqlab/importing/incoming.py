@@ -26,13 +26,13 @@ class Event(NamedTuple):
 
     @property
     def numbers(self) -> int:
-        """How many sequence numbers it occupies."""
+        """Return how many sequence numbers the event occupies."""
         count = self.fields.get("count", 1) if self.kind in _COVERS else 1
         return count if isinstance(count, int) and count > 0 else 1
 
 
 class Cut(NamedTuple):
-    """Not an item: what came before it is sent before what follows."""
+    """A mark among items: what came before it is sent before what follows."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def hex_of(*parts: str) -> str:
 
 
 def name_from(*texts: str) -> tuple[str, ...]:
-    """Return what of these texts can be the name of a run, changed where it must be: without control characters, not
-    too long.
+    """Return names for a run, made of these texts: without control characters, and cut if they are too long. Texts of
+    which no name can be made are left out; if none is left, the name is "imported".
     """
     names = []
     for text in texts:

@@ -28,7 +28,7 @@ _TRUE = {"", "true", "True"}
 
 @dataclass(frozen=True)
 class Places:
-    """Where the files of artifacts may be: in folders that the user named, and nowhere else."""
+    """The folders in which files of artifacts may be: those that the user named, and no others."""
 
     folders: tuple[Path, ...]
 

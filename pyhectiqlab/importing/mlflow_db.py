@@ -17,12 +17,13 @@ from .points import Problems
 
 Rows = Iterator[tuple[Any, ...]]
 Query = Callable[[str, dict[str, Any]], Rows]
-_LARGEST = 1.7976931348623157e308  # what MLflow stores for infinity
+_LARGEST = 1.7976931348623157e308  # MLflow stores this for infinity
 _RUNS = """SELECT r.run_uuid, r.name, e.name, e.experiment_id, r.user_id, r.status, r.start_time, r.end_time,
     r.artifact_uri, r.lifecycle_stage, e.lifecycle_stage, (SELECT p.name FROM tags t JOIN runs p
     ON p.run_uuid = t.value WHERE t.run_uuid = r.run_uuid AND t.key = 'mlflow.parentRunId') FROM runs r
     JOIN experiments e ON e.experiment_id = r.experiment_id ORDER BY r.start_time, r.run_uuid"""
-# In the order in which they were stored: what is added later is behind. Only these two databases tell it.
+# Reads rows in the order in which they were stored, so that what is added later comes last. Only these two databases
+# have that order.
 _ORDERS = {"sqlite": "rowid", "postgresql": "ctid"}
 _METRICS = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = :run ORDER BY {order}"
 

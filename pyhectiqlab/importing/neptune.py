@@ -32,7 +32,7 @@ from .points import Point, Problems, digest_of
 _PART = re.compile(r"(?P<run>.+)_part_(?P<number>\d+)\.parquet")
 _SERIES = {"float_series", "string_series", "histogram_series", "file_series"}
 _IMAGES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
-_LOG_CHARS_MAX = 65_536  # of one log event
+_LOG_CHARS_MAX = 65_536  # characters of one log event
 _CONSOLE = re.compile(r"monitoring/(?:[^/]+/)?(?P<channel>stdout|stderr)")
 _MONITORING = re.compile(r"monitoring/(?:[^/]+/)?(?P<name>.+)")
 Row = dict[str, Any]
@@ -110,7 +110,7 @@ def _rows(paths: list[Path], problems: Problems | None = None) -> Iterator[Row]:
             if problems is not None:
                 what = "this part of the run and those behind it are left out"
                 problems.add(f"damage {path}", f"{path}: {str(e).splitlines()[0]}: {what}")
-            return  # else what a later import brings would stand in another order
+            return  # stop here: a later import has to bring the rest in the same order
 
 
 def _read(paths: list[Path], files: Path, problems: Problems) -> _Run | None:

@@ -11,7 +11,7 @@ from ..exporting.parquet import arrow
 from ..protocol.limits import STEP_MAX
 
 _PARENT, _STEP, _NAMES = "sys/forking/parent", "sys/forking/step", ("sys/custom_run_id", "sys/id")
-_DIGITS = Decimal("0.000001")  # of a step
+_DIGITS = Decimal("0.000001")  # the last digit of a step
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Kin:
     Attributes:
         paths: its files, in order; they name it among the runs of an export.
         place: its project.
-        names: by which of them a fork may name it.
+        names: the names by which a fork may name it.
         parent: how it names the run that it is a fork of; "": it is none.
         last: the step up to which it has the points of that run; None: all of them.
     """

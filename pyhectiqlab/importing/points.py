@@ -12,7 +12,7 @@ from ..errors import LabError
 from ..protocol.limits import KEY_BYTES_MAX
 
 PROBLEMS_MAX = 100  # kinds of problems that are kept apart
-TIME_MAX_S = 1e12  # what the lab takes as a time
+TIME_MAX_S = 1e12  # the lab takes no later time
 _CHUNK = 1 << 20
 _Item = TypeVar("_Item")
 

@@ -1,6 +1,6 @@
 """The wire format of protocol buffers, as far as reading needs it: the fields of one message, one after the other.
 
-The package tensorboard would bring protobuf, grpc, numpy and a web server, for the six fields that are needed.
+Only six fields are needed. The package tensorboard would bring protobuf, grpc, numpy and a web server for them.
 """
 
 from __future__ import annotations

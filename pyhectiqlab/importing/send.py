@@ -1,6 +1,6 @@
-"""Sending: points with their own times as a run, straight to the lab's ingest.
+"""Sending: files of points with their own times become a run, straight by the lab's ingest.
 
-There is no queue and no journal, as the files stay.
+There is no queue and no journal, because the files stay on the disk.
 
 Sessions and writers are named after the beginnings of the files, and batches are cut the same way every time. So an
 import that is repeated after a failure goes on at the lab's cursor. Behind a file's points, its writer sends an event
@@ -31,9 +31,9 @@ from .source import Part, Source
 from .wire import batch_of, file_id, ingest, size_of, store_file
 
 BATCH_ITEMS = 20_000
-BATCH_BYTES = 4 << 20  # of a batch's distinct keys and its events, about
-TOLD_KIND = "imported"  # the event behind the points of a file
-CAUSE = "imported"  # of the end of an attempt that an import has filled
+BATCH_BYTES = 4 << 20  # of the distinct keys and the events of a batch, about
+TOLD_KIND = "imported"  # the kind of the event behind the points of a file
+CAUSE = "imported"  # the cause of the end of an attempt that an import has filled
 
 
 @dataclass(frozen=True)

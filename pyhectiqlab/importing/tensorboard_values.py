@@ -20,13 +20,13 @@ from .protobuf import Message, message, messages, text, whole
 from .source import Item
 from .tensors import Tensor, tensor_of
 
-_SILENT = ("graph", "custom_scalars", "projector")  # how plugins begin that show something of the program, no results
+_SILENT = ("graph", "custom_scalars", "projector")  # how the names of plugins begin that show the program, not results
 _VERSIONS = (b"brain.Event:1", b"brain.Event:2")
 _ENDINGS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".wav", b"BM": ".bmp"}
 
 
 class Values:
-    """Of one file, whose values are given in their order.
+    """Converts the values of one file, which are given in their order.
 
     Args:
         head: what names the file wherever it is imported.

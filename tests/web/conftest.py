@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
+from .contexts import Contexts
 from .feeder import Feeder
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # One process for the pages of all tests: it keeps the code of the lab's scripts. The shared context below needs it.
+    "--process-per-site",
 )
 
 
@@ -118,22 +121,24 @@ def watch() -> Iterator[Watch]:
     assert watch.complaints() == []
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> Contexts:
+    return Contexts(browser)
+
+
 @pytest.fixture
-def new_page(browser: Browser, watch: Watch) -> Iterator[NewPage]:
+def new_page(contexts: Contexts, watch: Watch) -> Iterator[NewPage]:
     """Makes pages, each in a context of its own: `new_page(storage_state=…)`."""
-    contexts = []
 
     def make(**options: Any) -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **options)
+        context = contexts.borrow(**options)
         context.set_default_timeout(TIMEOUT_MS)
-        contexts.append(context)
         page = context.new_page()
         watch.on(page)
         return page
 
     yield make
-    for context in contexts:
-        context.close()
+    contexts.take_back()
 
 
 @pytest.fixture

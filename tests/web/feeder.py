@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,9 @@ class FedRun:
     def points(self, columns: Columns, start: float | None = None, spacing_s: float = 1.0) -> None:
         """Adds points; the i-th of each key was taken at `start` + i · `spacing_s` (seconds since 1970; by default
         the last is taken now)."""
+        self.feeder.send(self.session, [self.batch_of_points(columns, start, spacing_s)])
+
+    def batch_of_points(self, columns: Columns, start: float | None = None, spacing_s: float = 1.0) -> dict[str, Any]:
         series = []
         offset = 0
         for key, (steps, values) in columns.items():
@@ -47,7 +50,7 @@ class FedRun:
                 }
             )
             offset += n
-        self._send(offset, series=series)
+        return self._batch(offset, series=series)
 
     def event(self, kind: str, **fields: Any) -> None:
         self._send(1, events=[[0, kind, int(time.time() * 1e6), fields]])
@@ -58,35 +61,28 @@ class FedRun:
         self._send(len(fields), events=[[i, kind, int(at[i] * 1e6), dict(its)] for i, its in enumerate(fields)])
 
     def heartbeat(self, backlog: int = 0, losses: Mapping[str, int] | None = None) -> None:
-        self.feeder.post(
-            f"sessions/{self.session}/heartbeat",
-            json={
-                "runs": [{"run": self.id, "rank": self.rank, "attempt": self.attempt}],
-                "backlog": backlog,
-                "losses": dict(losses or {}),
-            },
-        )
+        self.feeder.heartbeat([self], backlog, losses)
 
     def end(self, state: str, **told: Any) -> None:
         body = {"run": self.id, "rank": self.rank, "attempt": self.attempt, "state": state, "time": time.time(), **told}
         self.feeder.post(f"sessions/{self.session}/end", json=body)
 
-    def _send(self, count: int, series: list[Any] | None = None, events: list[Any] | None = None) -> None:
-        batch = {
+    def _send(self, count: int, events: list[Any]) -> None:
+        self.feeder.send(self.session, [self._batch(count, events=events)])
+
+    def _batch(self, count: int, series: list[Any] | None = None, events: list[Any] | None = None) -> dict[str, Any]:
+        first = self.cursor + 1
+        self.cursor += count
+        return {
             "writer": self.writer,
             "run": self.id,
             "rank": self.rank,
             "attempt": self.attempt,
-            "first": self.cursor + 1,
-            "last": self.cursor + count,
+            "first": first,
+            "last": self.cursor,
             "series": series or [],
             "events": events or [],
         }
-        body = {"v": 1, "session": self.session, "clock": time.time(), "batches": [batch]}
-        answer = self.feeder.post("ingest", data=msgpack.packb(body), headers={"Content-Type": "application/x-msgpack"})
-        result = answer["results"][0]
-        assert result["status"] == 200, result
-        self.cursor += count
 
 
 class Feeder:
@@ -98,7 +94,26 @@ class Feeder:
         self._http.headers.update({"Authorization": f"Bearer {key}", "Hectiqlab-Protocol": "1"})
 
     def run(self, name: str, project: str = "vision", rank: int = 0, world_size: int = 1, **more: Any) -> FedRun:
+        fed = self._attached(name, secrets.token_hex(16), project, rank, world_size, **more)
+        fed.heartbeat()
+        return fed
+
+    def runs(self, names: Sequence[str], project: str, columns: Callable[[int], Columns] | None = None) -> list[FedRun]:
+        """Many runs of one session, oldest first: with one heartbeat for all, and one request for what all report.
+
+        Args:
+            columns: of the i-th run.
+        """
         session = secrets.token_hex(16)
+        runs = [self._attached(name, session, project) for name in names]
+        self.heartbeat(runs)
+        if columns:
+            self.send(session, [run.batch_of_points(columns(i)) for i, run in enumerate(runs)])
+        return runs
+
+    def _attached(
+        self, name: str, session: str, project: str, rank: int = 0, world_size: int = 1, **more: Any
+    ) -> FedRun:
         body = {
             "name": name,
             "project": project,
@@ -110,10 +125,20 @@ class Feeder:
             "pid": 4242,
             **more,
         }
-        told = self.post("runs/attach", json=body)
-        fed = FedRun(self, told["run"]["id"], name, told["run"]["project"]["id"], rank, told["attempt"], session)
-        fed.heartbeat()
-        return fed
+        answer = self.post("runs/attach", json=body)
+        run = answer["run"]
+        return FedRun(self, run["id"], name, run["project"]["id"], rank, answer["attempt"], session)
+
+    def heartbeat(self, runs: Sequence[FedRun], backlog: int = 0, losses: Mapping[str, int] | None = None) -> None:
+        """Args: runs: of one session."""
+        its = [{"run": run.id, "rank": run.rank, "attempt": run.attempt} for run in runs]
+        body = {"runs": its, "backlog": backlog, "losses": dict(losses or {})}
+        self.post(f"sessions/{runs[0].session}/heartbeat", json=body)
+
+    def send(self, session: str, batches: Sequence[Mapping[str, Any]]) -> None:
+        body = {"v": 1, "session": session, "clock": time.time(), "batches": batches}
+        answer = self.post("ingest", data=msgpack.packb(body), headers={"Content-Type": "application/x-msgpack"})
+        assert [result["status"] for result in answer["results"]] == [200] * len(batches), answer
 
     def post(self, path: str, **request: Any) -> Any:
         answer = self._http.post(f"{self.url}/api/v1/{path}", timeout=20, **request)

@@ -15,8 +15,7 @@ pytestmark = pytest.mark.browser
 
 def test_a_table_is_walked_ticked_drawn_and_searched_by_keys_alone(page: Page, feeder: Feeder) -> None:
     project = f"keys-{uuid.uuid4().hex[:6]}"
-    for n in range(40):
-        feeder.run(f"key-{n:02}", project=project)
+    feeder.runs([f"key-{n:02}" for n in range(40)], project)
     page.goto(f"{feeder.url}/projects/{project}?pane=table&sort=name")
     rows, keyboard = page.locator("tbody tr[data-run]"), page.keyboard
     expect(rows.first).to_be_visible()

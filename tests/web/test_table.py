@@ -41,8 +41,7 @@ def sweep(feeder: Feeder) -> str:
 
 def test_a_table_of_many_runs_is_scrolled_with_few_rows_in_the_page(page: Page, feeder: Feeder) -> None:
     project = f"many-{uuid.uuid4().hex[:6]}"
-    for n in range(160):
-        feeder.run(f"many-{n:03}", project=project)
+    feeder.runs([f"many-{n:03}" for n in range(160)], project)
     page.goto(f"{feeder.url}/projects/{project}?sort=name&pane=table")
     expect(names(page).first).to_have_text("many-000")
     expect(page.get_by_role("status").filter(has_text="160 runs")).to_be_visible()
@@ -138,8 +137,7 @@ def test_sorts_by_several_values_with_nan_behind_all_numbers(page: Page, sweep: 
 
 
 def test_rows_are_picked_by_range_or_all_that_match(page: Page, feeder: Feeder) -> None:
-    for n in range(120):
-        feeder.run(f"pick-{n:03}", project="picking")
+    feeder.runs([f"pick-{n:03}" for n in range(120)], "picking")
     page.goto(f"{feeder.url}/projects/picking?sort=name&pane=table")
     picked = page.locator(".picked .num")
     page.get_by_label("Pick pick-003").click()

@@ -26,10 +26,9 @@ def eye(page: Page, name: str) -> Locator:
 def runs(feeder: Feeder) -> list[FedRun]:
     """12 runs, oldest first; the loss of the i-th is i."""
     project = f"desk-{uuid.uuid4().hex[:6]}"
-    runs = [feeder.run(f"run-{i:02}", project=project) for i in range(12)]
-    for i, run in enumerate(runs):
-        run.points({key: (range(20), [float(i)] * 20) for key in ("loss", "accuracy")})
-    return runs
+    both = ("loss", "accuracy")
+    columns = [{key: (range(20), [float(i)] * 20) for key in both} for i in range(12)]
+    return feeder.runs([f"run-{i:02}" for i in range(12)], project, columns.__getitem__)
 
 
 def test_the_eyes_of_the_table_say_what_is_drawn_and_a_run_looks_the_same_everywhere(
@@ -133,8 +132,7 @@ def test_a_run_that_is_pointed_at_comes_to_the_front_and_each_side_can_have_the_
 
 def test_more_runs_than_there_is_room_for_are_not_left_out_silently(page: Page, feeder: Feeder) -> None:
     project = f"crowd-{uuid.uuid4().hex[:6]}"
-    for i in range(103):
-        feeder.run(f"run-{i:03}", project=project).points({"loss": ([0, 1], [float(i), 1.0])})
+    feeder.runs([f"run-{i:03}" for i in range(103)], project, lambda i: {"loss": ([0, 1], [float(i), 1.0])})
     page.goto(f"{feeder.url}/projects/{project}?runs=all")
     expect(page.get_by_text("The newest 100 of 103 runs are drawn.")).to_be_visible()
     Panel(page, "loss").wait("d.curves.length === 100")

@@ -48,9 +48,13 @@ class Contexts:
         self._lent: list[tuple[str, _Kept]] = []
         self._own: list[BrowserContext] = []
 
-    def borrow(self, storage_state: Any = None, **options: Any) -> BrowserContext:
-        """Return a context with these cookies, and the options of playwright's `new_context`."""
-        if storage_state and storage_state["origins"]:  # what is in there is put into a new context only
+    def borrow(self, storage_state: Any = None, fresh: bool = False, **options: Any) -> BrowserContext:
+        """Return a context with these cookies, and the options of playwright's `new_context`.
+
+        Args:
+            fresh: with an empty cache, too: for a test of what a first visit gets.
+        """
+        if fresh or (storage_state and storage_state["origins"]):  # what is in there is put into a new context only
             context = self._browser.new_context(storage_state=storage_state, **DEFAULTS, **options)
             self._own.append(context)
             return context

@@ -25,7 +25,7 @@ def test_the_first_page_is_compressed(new_page: NewPage, owner_state: Any, feede
     for run in runs:
         run.event("config", values={"optimizer": {"name": "adam", "lr": 0.001}, "layers": 4})
         run.points({"train/loss": ([0, 1], [1.0, 0.5]), "valid/accuracy": ([0, 1], [0.1, 0.9])})
-    page = new_page(storage_state=owner_state)
+    page = new_page(storage_state=owner_state, fresh=True)
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))
     page.goto(f"{feeder.url}/projects/{runs[0].project}")

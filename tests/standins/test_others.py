@@ -145,6 +145,7 @@ def test_mlflow_beside_keeps_a_metric_once_when_a_model_is_logged(site: Site, tm
     kept = beside(site, "mlflow", script, cwd=tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/ml.db")
     assert [(s, v) for s, v, _ in site.points("with-model", "loss")] == [(0, 1.0), (0, 1.0), (1, 0.5), (0, 0.125)]
     assert str([(0, 1.0)]) in kept and [p[:2] for p in site.points("with-model", "later")] == [(0, 1.0)]
+    assert {"model%2FMLmodel", "model%2Fpython_model.pkl"} <= files_of(site, "with-model")
 
 
 def test_trackio(site: Site) -> None:

@@ -1,7 +1,8 @@
 """The mirror of MLflow: the real one goes on working, and its fluent calls go to a lab, too.
 
 What autolog and other code log by MlflowClient is mirrored there. Whenever MLflow 3 logs a model, it logs the metrics
-of the run at that step once more, with the id of the model. Its database keeps them once, and so does the mirror.
+of the run at that step once more, with the id of the model. Its database keeps them once, and so does the mirror. The
+files of such a model are of no run there; they become files of the run that made the model.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 from typing import Any
 
 from ..quiet import mirror
-from . import active
+from . import active, files
 from .active import ActiveRun
 
 _runs: dict[str, ActiveRun] = {}  # MLflow's id → our run
@@ -37,6 +38,7 @@ def attach(mlflow: Any) -> None:
     client = getattr(mlflow, "MlflowClient", None) or mlflow.tracking.MlflowClient
     for name in (*LOGGED, *FIGURES):
         mirror(client, name, _logging(name))
+    mirror(client, "log_model_artifacts", _model_files)  # of MLflow 3
     mirror(client, "set_terminated", _ended)
     model: Any = getattr(getattr(mlflow, "models", None), "Model", None)
     if hasattr(model, "log"):
@@ -91,6 +93,16 @@ def _logging(name: str) -> Any:
         getattr(MlflowClient(), name)(run.info.run_id, *args, **kwargs)
 
     return call
+
+
+def _model_files(
+    result: Any, client: Any, model_id: str, local_dir: Any, artifact_path: str | None = None, *more: Any, **others: Any
+) -> None:
+    model = client.get_logged_model(model_id)
+    if model.source_run_id:
+        run = _run_of(client, model.source_run_id)
+        folder = f"{model.name}/{artifact_path}" if artifact_path else model.name
+        files.log_folder(run._run, local_dir, folder, stays=False)
 
 
 def _is_of_a_model(metrics: Any = (), params: Any = (), tags: Any = (), *more: Any, **others: Any) -> bool:

@@ -52,6 +52,9 @@ class Flavor(ModuleType):
         if given is None:
             cannot("mlflow", f"{self.__name__.rpartition('.')[2]}.log_model() of what is no model object")
             return NOTHING
+        if more.get("registered_model_name"):
+            what = f"{self.__name__.rpartition('.')[2]}.log_model(registered_model_name=…)"
+            cannot("mlflow", what, "the model is stored as files of the run; add_mlmodel of a Run makes a version")
         run = fluent._run()
         files.log_model(run._run, given, name or artifact_path or "model")
         return type("ModelInfo", (), {"model_uri": f"runs:/{run.info.run_id}/{name or artifact_path or 'model'}"})()

@@ -4,7 +4,7 @@ import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { ApiError } from '../api/http';
-import { formatInteger, formatMoment } from '../base/format';
+import { formatMoment, plural } from '../base/format';
 import { LOG_LEVELS, type LogView } from '../base/route';
 import { isLive } from '../base/runstate';
 import type { RunDetailAnswer } from '../schema/lab';
@@ -57,7 +57,7 @@ export function RunLogs({ run, view, setView, onNews }: Props) {
           <input type="checkbox" checked={view.times} onChange={(e) => setView({ ...view, times: e.currentTarget.checked })} />
           Timestamps
         </label>
-        <span class="dim" role="status">{shown ? `${formatInteger(count)} lines` : ''}</span>
+        <span class="dim" role="status">{shown ? plural(count, 'line') : ''}</span>
       </div>
       {error && <p class="problem" role="alert">{error}</p>}
       {!shown ? (

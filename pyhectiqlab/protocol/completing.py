@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .search import FIELDS, OP, SMOOTHINGS, STATS
+from .search import FIELDS, SMOOTHINGS, STATS
+from .searchwords import OP
 
 OPS = {
     "=": "is",

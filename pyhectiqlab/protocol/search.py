@@ -45,15 +45,16 @@ import difflib
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from . import states
+from .searchwords import LENGTH_MAX as LENGTH_MAX
+from .searchwords import OPEN_SMOOTHED, Word, split_words, words_of
 
 TERMS_MAX = 32
 VALUES_MAX = 100  # of one term
-LENGTH_MAX = 4096  # characters of one search
 ANY = "*"
 STATS = ("last", "min", "max", "count", "mean", "first", "nan", "min_step", "max_step")
 ANY_NAN = "nan"  # the word, and the value of the field "metric"
@@ -77,12 +78,10 @@ FACTS = (
 SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
 
 _BETWEEN = ("AND", "and", "&&", "OR")  # what stands between terms, where it is a word of its own
-OP = re.compile("==|!=|<=|>=|!~|=|<|>|~")  # the longer ones first
 SMOOTHINGS = ("exponential", "gaussian", "mean", "median")
 SMOOTHED_WIDTH_MAX = (1 << 53) - 1  # steps or µs: what a browser's numbers hold exactly
 _SMOOTHED = re.compile(r"(.+)\.(smoothed\((.*)\))", re.DOTALL)
 _WIDTH = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,6})?)([smhd]?)")
-_OPEN_SMOOTHED = re.compile(r"\.smoothed\([^)]*$")
 _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 
 
@@ -186,7 +185,7 @@ def parse(*texts: str) -> tuple[Term, ...]:
     """Return the terms of one or several searches, all of which must hold. Raises ValueError, with one line that says
     where the mistake is.
     """
-    terms = tuple(_term(word) for text in texts for word in _between_ands(_joined(_words(text))))
+    terms = tuple(_term(word) for text in texts for word in words_of(text))
     if len(terms) > TERMS_MAX:
         raise ValueError(f"a search has at most {TERMS_MAX} terms, this one {len(terms)}")
     return terms
@@ -197,7 +196,7 @@ def parse_sort(text: str) -> Sort:
     descending. Raises ValueError.
     """
     downwards = text.startswith("-")
-    words = list(_words(text[downwards:]))
+    words = list(split_words(text[downwards:]))
     name = words[0].text if len(words) == 1 else text[downwards:]
     if name in SORTS:
         return Sort(Field(name), downwards)
@@ -211,7 +210,7 @@ def parse_sort(text: str) -> Sort:
 
 def parse_column(text: str) -> Field:
     """`text`: one of FACTS, config.PATH or metric.KEY.STAT, as in a term. Raises ValueError."""
-    words = list(_words(text))
+    words = list(split_words(text))
     name = words[0].text if len(words) == 1 else text
     if name in FACTS:
         return Field(name)
@@ -236,95 +235,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@dataclass
-class _Word:
-    """One word of a search. `at`: where it begins, from 0. `plain`: its text, with a space for each character between
-    quotes. `closed`: whether it ends with a quote, so that nothing is missing behind it.
-    """
-
-    at: int
-    text: str = ""
-    plain: str = ""
-    closed: bool = False
-
-    def add(self, text: str, plain: str, closed: bool = False) -> None:
-        self.text += text
-        self.plain += plain
-        self.closed = closed
-
-    def op(self) -> re.Match[str] | None:
-        """Return the first comparison in it."""
-        return OP.search(self.plain)
-
-    def wrong(self, why: str) -> ValueError:
-        return ValueError(f"{why} (character {self.at + 1}: {self.text[:60]})")
-
-
-def _joined(words: Iterable[_Word]) -> Iterable[_Word]:
-    """Yield the terms as one word each, also those with spaces around their comparison or behind a comma."""
-    before: _Word | None = None
-    for word in words:
-        if before is None:
-            before = word
-            continue
-        op = before.op()
-        is_open = op is not None and not before.closed and (before.plain.endswith(",") or op.end() == len(before.plain))
-        goes_on = OP.match(word.plain) if op is None else word.plain.startswith(",")
-        if is_open and not goes_on and word.op() is not None:
-            raise before.wrong('a value is missing before the next term: for an empty one write ""')
-        if is_open or goes_on:
-            before.add(word.text, word.plain, word.closed)
-        else:
-            yield before
-            before = word
-    if before is not None:
-        yield before
-
-
-def _between_ands(words: Iterable[_Word]) -> Iterable[_Word]:
-    """Yield the terms, without the words between them. A lone `and` at an end is a word like others."""
-    given = list(words)
-    for i, word in enumerate(given):
-        if word.plain == "OR":
-            raise word.wrong("there is no OR: put commas between the values of one field, state=failed,killed")
-        if word.plain in ("AND", "&&") or (word.plain == "and" and 0 < i < len(given) - 1):
-            if not 0 < i < len(given) - 1:
-                raise word.wrong(f"{word.plain} stands between two terms")
-            continue
-        yield word
-
-
-def _words(text: str) -> Iterable[_Word]:
-    if len(text) > LENGTH_MAX:
-        raise ValueError(f"a search has at most {LENGTH_MAX} characters")
-    if "\0" in text:
-        raise ValueError("a search holds no zero character")
-    word: _Word | None = None
-    quote: int | None = None  # where the open quote is
-    characters = iter(enumerate(text))
-    for at, c in characters:
-        if quote is None and c.isspace():
-            if word is not None and _OPEN_SMOOTHED.search(word.plain):
-                continue  # smoothed(gaussian, 100) is one word
-            if word is not None:
-                yield word
-            word = None
-            continue
-        word = word or _Word(at)
-        if c == '"':
-            quote = at if quote is None else None
-            word.closed = True
-        elif quote is not None:
-            word.add(next(characters, (at, "\\"))[1] if c == "\\" else c, " ")
-        else:
-            word.add(c, c)
-    if quote is not None:
-        raise ValueError(f'the quote at character {quote + 1} is not closed: put another " behind it')
-    if word is not None:
-        yield word
-
-
-def _term(word: _Word) -> Term:
+def _term(word: Word) -> Term:
     comparison = word.op()
     if comparison is None:
         if word.plain.lower() == ANY_NAN:  # in quotes it is a word like others
@@ -354,7 +265,7 @@ def parse_field(name: str) -> Field:
     if kind == "metric" and rest:
         if smoothed := _SMOOTHED.fullmatch(rest):
             return Field("metric", smoothed[1], str(smoothed_of(smoothed[2])))
-        if _OPEN_SMOOTHED.search(rest):
+        if OPEN_SMOOTHED.search(rest):
             raise ValueError("a ) is missing behind smoothed(KIND,WIDTH")
         key, _, stat = rest.rpartition(".")
         return Field("metric", key, stat) if key and stat in STATS else Field("metric", rest, "last")

@@ -128,7 +128,8 @@ def contexts(browser: Browser) -> Contexts:
 
 @pytest.fixture
 def new_page(contexts: Contexts, watch: Watch) -> Iterator[NewPage]:
-    """Makes pages, each in a context of its own: `new_page(storage_state=…)`."""
+    """Makes pages, each in a context of its own: `new_page(storage_state=…)`. It is empty, but for the lab's scripts in
+    its cache: `new_page(fresh=True)` gives one that never saw them."""
 
     def make(**options: Any) -> Page:
         context = contexts.borrow(**options)

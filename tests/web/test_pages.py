@@ -92,10 +92,10 @@ def test_a_page_goes_on_after_a_new_login_in_another_tab(
 def test_what_a_page_asked_in_the_session_before_is_asked_again_after_a_new_login_in_another_tab(
     new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
 ) -> None:
-    feeder.post("users", json={"username": "lovelace", "password": "correct horse"})
+    feeder.post("users", json={"username": "kovalevskaya", "password": "correct horse"})
     run = feeder.run("two tabs at once")
     run.points({"loss": ([0, 1], [1.0, 2.0])})
-    login = {"username": "lovelace", "password": "correct horse"}
+    login = {"username": "kovalevskaya", "password": "correct horse"}
     page = new_page()
     tabs = page.context
     assert tabs.request.post(f"{lab.url}/api/v1/login", data=login).ok

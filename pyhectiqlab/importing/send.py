@@ -48,7 +48,7 @@ class Imported:
         problems: what was left out, a line for each kind.
         instead_of: the id of the run that an earlier import had made, which was deleted, as the files are others now at
             what it had brought; None: there was none.
-        files: how many of its files are in the lab now; of event files, how many are new.
+        files: how many files came with it; 0 where it was there. Of event files, those that are new.
     """
 
     name: str

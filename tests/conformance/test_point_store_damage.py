@@ -19,9 +19,10 @@ from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 
+from ..seeds import examples
 from .point_store_data import T0
 
-FLIPS = 250
+FLIPS = examples(250)
 SIZES = Sizes(chunk_points=256, chunk_nodes=32, node_points=64, head_points=512, scattered_chunks=3, cold_s=0.0)
 KEYS = ("loss", "shuffled", "short")
 AXES: tuple[Axis, ...] = ("step", "time", "relative")

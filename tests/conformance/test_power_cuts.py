@@ -16,11 +16,12 @@ from pyhectiqlab.store.sqlite_files import damage
 from pyhectiqlab.store.sqlite_points import check
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
+from ..seeds import examples
 from .point_store_data import T0, TINY, Writer, shuffled_step
 from .point_store_same import all_points
 from .power import Disk, Step, acknowledge, cuts, traced
 
-CUTS = 40
+CUTS = examples(40)
 BATCHES, BATCH = 24, 60
 SIZES = replace(TINY, bulk_points=64, recent_batches=5)
 

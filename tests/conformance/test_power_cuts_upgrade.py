@@ -23,9 +23,10 @@ from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 from ..compat.old_labs import LABS, unpack
 from ..compat.test_old_points import SIZES, opened, wave
+from ..seeds import examples
 from .power import Disk, acknowledge, cuts, traced
 
-CUTS = 30
+CUTS = examples(30)
 NOTES = 25
 
 

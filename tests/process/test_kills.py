@@ -2,7 +2,8 @@
 
 Whatever call had returned is in the lab afterwards, exactly once and in order.
 
-HECTIQLAB_TEST_KILLS says how many kills of trainers and of uploaders (16 without it); of the lab it is an eighth.
+HECTIQLAB_TEST_KILLS says how many kills of trainers and of uploaders (without it 16, in CI 8). Of the lab it is an
+eighth.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..seeds import examples
 from .conftest import Site, eventually
 from .test_ends import unique
 
-KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 16)
+KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or examples(16))
 LAB_KILLS = max(1, KILLS // 8)
 
 # Each trainer is a fork of one process that has imported everything: it starts in milliseconds. In memory that it

@@ -54,6 +54,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> list[Step]:
     return done
 
 
+@pytest.mark.timeout(400)
 def test_points_survive_a_power_failure_at_any_moment_of_the_upkeep_exactly_once(
     trace: list[Step], tmp_path: Path, rng_that_stays: Random
 ) -> None:

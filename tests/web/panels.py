@@ -46,7 +46,8 @@ class Panel:
         """Waits until what is drawn meets `condition` (JavaScript; `d` is what is drawn). Returns what is drawn."""
         self.root.first.wait_for()
         script = f"panel => {{ const d = ({_DRAWN})(panel); return d && d.curves.length && ({condition}) ? d : null; }}"
-        handle = self.page.wait_for_function(f"panel => ({script})(panel)", arg=self.root.first.element_handle())
+        panel = self.root.first.element_handle()
+        handle = self.page.wait_for_function(f"panel => ({script})(panel)", arg=panel, polling=50)  # ms, not each frame
         return handle.json_value()
 
     def coloured_pixels(self) -> int:

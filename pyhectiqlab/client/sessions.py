@@ -143,6 +143,9 @@ def _at_exit() -> None:
         wait_at_end(session, outboxes)
     except KeyboardInterrupt:
         say("not waiting any longer; the uploader goes on, and `hectiqlab sync` sends what is left.")
+    except OSError as e:  # this process can open no more files, say
+        why = f"how far the uploader is cannot be seen ({e.strerror})"
+        say(f"{why}; it goes on, and `hectiqlab sync` sends what is left.")
 
 
 def _before_fork() -> None:

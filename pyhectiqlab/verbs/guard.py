@@ -11,6 +11,8 @@ from ..client.saying import say_once
 
 _NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
+_OURS = __name__.partition(".")[0] + "."
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -40,7 +42,7 @@ def never_breaks(method: _F) -> _F:
 
 def raises_of_files(method: _F) -> _F:
     """Guard a verb that raises what is wrong with the user's file. It does not raise if this process can open no more
-    files.
+    files, also where a module of ours cannot be imported for that.
     """
 
     @functools.wraps(method)
@@ -51,6 +53,11 @@ def raises_of_files(method: _F) -> _F:
             if e.errno not in _NOT_THE_FILE:
                 raise
             say_once(f"Run.{method.__name__} did nothing: {e.strerror}. Open fewer files, or raise the limit (ulimit).")
+            return None
+        except ImportError as e:
+            if not (e.name or "").startswith(_OURS):  # a library that the user has to install
+                raise
+            say_once(f"internal error in Run.{method.__name__}, the call did nothing: {type(e).__name__}: {e}")
             return None
 
     return opaque(guarded)  # type: ignore[return-value]

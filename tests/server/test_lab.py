@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.errors import OutcomeUnknownError, StoreError
+from pyhectiqlab.server import waiting_jobs
 from pyhectiqlab.server import writer as writer_module
 from pyhectiqlab.server.ingest import decode
 from pyhectiqlab.server.ingest_plan import IngestJob
@@ -156,7 +157,7 @@ def test_a_group_that_meets_a_bug_is_tried_one_by_one(lab: Lab, user: User, monk
 
 def test_a_full_queue_is_told_at_once(lab: Lab, user: User) -> None:
     with pytest.raises(StoreError, match="busy"):
-        lab.writer.ingest(job(user, batch("0" * 12, new_id(), 1, 3)), writer_module.BYTES_MAX + 1)
+        lab.writer.ingest(job(user, batch("0" * 12, new_id(), 1, 3)), waiting_jobs.BYTES_MAX + 1)
 
 
 def test_after_a_refused_group_a_repeat_within_it_is_not_acked(

@@ -40,7 +40,7 @@ PARTS = {
     "disk": lambda lab: (lab.disk, "look"),
     "damage": lambda lab: (lab.damage, "look"),
     "compaction": lambda lab: (lab.points, "compact"),
-    "writer": lambda lab: (lab.writer, "_take"),
+    "writer": lambda lab: (lab.writer._jobs, "_take"),
 }
 
 

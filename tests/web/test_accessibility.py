@@ -35,6 +35,7 @@ def serious(page: Page, only: dict[str, Any]) -> list[str]:
     return problems
 
 
+@pytest.mark.timeout(400)
 def test_axe_finds_nothing_serious_on_any_page_light_or_dark(
     page: Page, lab: RealLab, feeder: Feeder, tmp_path: Path, watch: Watch
 ) -> None:

@@ -65,14 +65,18 @@ import os
 import sys
 from pathlib import Path
 
-read_only, open_ = [], os.open
+read_only, open_, replace, placed = [], os.open, os.replace, []
 
 def hostile(path, flags, *more, **named):
     if read_only and flags & os.O_CREAT and os.fspath(path).startswith(os.environ["HECTIQLAB_HOME"]):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
     return open_(path, flags, *more, **named)
 
-os.open = hostile
+def noted(source, target):  # the uploader takes an announcement away as soon as it sees it
+    placed.append(os.fspath(target))
+    replace(source, target)
+
+os.open, os.replace = hostile, noted
 """
         + HEAD
         + """
@@ -82,7 +86,8 @@ if not child:
     for step in range(1000):
         run.add_metrics("child", step, step)
     queue = Path(next(iter(run._outbox.session.outboxes))._mapping.path)
-    print(len(list(queue.parent.glob(f"*-{queue.stem}.json"))), queue.parent, flush=True)
+    beside = [path for path in placed if path.startswith(f"{queue.parent}/") and path.endswith(f"-{queue.stem}.json")]
+    print(len(beside), queue.parent, flush=True)
     sys.exit(0)
 os.waitpid(child, 0)
 print(run.flush(20), flush=True)

@@ -1,6 +1,6 @@
 // What the keys of base/hotkeys.ts do, on any page.
 
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { hotkeyOf, type HotkeyAction } from '../base/hotkeys';
 import { Store } from './store';
 
@@ -13,9 +13,9 @@ export const IS_MAC = /mac|iphone|ipad/i.test(navigator.userAgent);
 const ROW = 'tr[data-run], tr.group-row';
 let lastRow = 0; // aria-rowindex of the row that had the focus last: its element may have been scrolled away
 
-/** Binds the keys for as long as the component is there. */
+/** Binds the keys for as long as the component is there. What is drawn takes keys at once: an effect may come frames later. */
 export function useHotkeys(): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.addEventListener('keydown', onKeyDown);
     return () => document.removeEventListener('keydown', onKeyDown);
   }, []);

@@ -1,6 +1,6 @@
 // A value that components follow. All the shared state there is: who is logged in, is the lab there, what time it is.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 
 export class Store<T> {
   private readonly listeners = new Set<() => void>();
@@ -25,7 +25,7 @@ export class Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   const [value, setValue] = useState(store.value);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const update = () => setValue(() => store.value);
     update();
     return store.subscribe(update);

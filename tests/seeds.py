@@ -27,7 +27,7 @@ def seeds() -> list[int]:
 
 
 def examples(number: int) -> int:
-    """Return how many examples hypothesis tries: half of them in CI, which draws others each time."""
+    """Return how many random cases a test tries: half of them in CI."""
     return number // 2 if in_ci() else number
 
 

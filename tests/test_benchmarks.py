@@ -13,7 +13,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # fills a lab of 400 runs
 def test_benchmarks_of_pages_of_runs_end_with_numbers(tmp_path: Path) -> None:
     size = ("--runs", "400", "--keys", "8", "--keys-per-run", "5")
     for script in ("runs_page.py", "table.py"):  # the first one fills the lab

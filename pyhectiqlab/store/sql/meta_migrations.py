@@ -57,20 +57,22 @@ from .meta_schema import (
 )
 from .meta_words import text_of
 
-_statements: dict[tuple[str, Any], list[str]] = {}  # those that make the tables, by kind and version of database
+_statements: dict[tuple[str, Any], list[str]] = {}  # that make the tables, by the kind and version of the database
 
 
 def _create_tables(conn: Connection) -> None:
-    """As `create_all`, whose statements take SQLAlchemy most of the start of a lab to put into words: keep them."""
-    of = conn.dialect
-    kind = (of.name, of.server_version_info)
+    """Make all tables, in a database that has none of them. SQLAlchemy compiles the statements once in a process, and
+    not once for each database.
+    """
+    dialect = conn.dialect
+    kind = (dialect.name, dialect.server_version_info)
     if kind not in _statements:
-        kept: list[str] = []
+        compiled: list[str] = []
         for table in metadata.sorted_tables:
             indexes = sorted(table.indexes, key=lambda index: str(index.name))
-            kept.append(str(CreateTable(table).compile(dialect=of)))
-            kept += (str(CreateIndex(index).compile(dialect=of)) for index in indexes)
-        _statements[kind] = kept
+            compiled.append(str(CreateTable(table).compile(dialect=dialect)))
+            compiled += (str(CreateIndex(index).compile(dialect=dialect)) for index in indexes)
+        _statements[kind] = compiled
     for statement in _statements[kind]:
         conn.exec_driver_sql(statement)
 
@@ -306,10 +308,6 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
 )
 
 
-def _applied(version: int, name: str) -> dict[str, Any]:
-    return {"version": version, "name": name, "applied": time.time()}
-
-
 MADE_BY = "version"  # key of the lab's value: the release that last brought the database to a schema
 
 
@@ -337,14 +335,12 @@ def upgrade(conn: Connection) -> None:
         raise newer(done)
     if done == len(MIGRATIONS):
         return
-    for version, (name, step) in enumerate(MIGRATIONS[done:], start=done + 1):
-        if version == 1 or not fresh:
-            step(conn)
-            crashpoints.passing("upkeep.migrated")
-        if not fresh:
-            conn.execute(migrations.insert(), _applied(version, name))
+    for _, step in MIGRATIONS[:1] if fresh else MIGRATIONS[done:]:
+        step(conn)
+        crashpoints.passing("upkeep.migrated")
+    now, new = time.time(), enumerate(MIGRATIONS[done:], start=done + 1)
+    conn.execute(migrations.insert(), [{"version": n, "name": name, "applied": now} for n, (name, _) in new])
     if fresh:
-        conn.execute(migrations.insert(), [_applied(n, name) for n, (name, _) in enumerate(MIGRATIONS, start=1)])
         values = [{"key": key, "value": secrets.token_hex(8)} for key in ("generation", "id")]
         conn.execute(lab.insert(), values)
     conn.execute(lab.delete().where(lab.c.key == MADE_BY))

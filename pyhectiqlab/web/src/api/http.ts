@@ -61,8 +61,8 @@ export async function request(path: string, options: RequestOptions = {}): Promi
     return await ask(path, options);
   } catch (e) {
     if (!(e instanceof ApiError) || !(e.code === 'csrf' || (e.status === 401 && !options.anonymous))) throw e;
-    // Another tab may have logged in anew: the request came with the cookie, or the token, of the session before.
-    await stillThere();
+    // Another tab may have logged in anew: this request came with the cookie or the token of the session before that.
+    await askWhoIsThere();
     return ask(path, options);
   }
 }
@@ -72,7 +72,7 @@ const COOKIE_MS = 300; // how long an answer may be on its way that brings anoth
 let asking: Promise<LoginAnswer> | null = null;
 
 /** Asks who is logged in now, and lets the page know; requests that need it at the same time share the question. */
-export function stillThere(): Promise<LoginAnswer> {
+export function askWhoIsThere(): Promise<LoginAnswer> {
   asking ??= askWho().finally(() => (asking = null));
   return asking;
 }

@@ -1,7 +1,7 @@
 // Who is logged in, and whether the lab answers.
 
 import { api } from '../api/calls';
-import { ApiError, listen, setCsrf, stillThere } from '../api/http';
+import { ApiError, listen, setCsrf, askWhoIsThere } from '../api/http';
 import { isAdmin } from '../base/roles';
 import type { LoginAnswer, UserAnswer } from '../schema/lab';
 import { currentRoute, currentUrl, navigate } from './router';
@@ -34,7 +34,7 @@ export function startSession(): void {
 
 /** The live stream broke: is the lab down, or the session over? */
 export function probe(): void {
-  stillThere().catch(() => {}); // `reached` and `expired` have heard of it
+  askWhoIsThere().catch(() => {}); // `reached` and `expired` have heard of it
 }
 
 function reached(answered: boolean, why = 'The lab does not answer.'): void {

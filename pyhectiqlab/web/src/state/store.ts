@@ -23,6 +23,7 @@ export class Store<T> {
   }
 }
 
+/** Follows from the moment the component is drawn: an effect may come frames later. */
 export function useStore<T>(store: Store<T>): T {
   const [value, setValue] = useState(store.value);
   useLayoutEffect(() => {

@@ -77,8 +77,8 @@ def projects(*, archived: bool = False, deleted: bool = False, profile: str | No
     """Return the projects that the user of a profile can see.
 
     Args:
-        archived: those that are archived, instead of those that are not.
-        deleted: those that the user can restore, instead.
+        archived: True returns only the archived ones, False only the others.
+        deleted: True returns instead the deleted ones that the user can restore.
         profile: name of a profile. None: the one in use.
     """
     chosen = find_profile(profile)
@@ -91,9 +91,9 @@ def project(ref: str, *, deleted: bool = False, profile: str | None = None) -> P
     """Return one project.
 
     Args:
-        ref: its id, its name, or a name that it had.
-        deleted: one that was deleted and can still be restored; of several that had the name, the one that was
-            deleted last.
+        ref: its id, its name, or one of its former names.
+        deleted: look among the deleted projects that can still be restored. If several had the name, the one that was
+            deleted last is meant.
         profile: name of a profile. None: the one in use.
 
     Raises NotFoundError.

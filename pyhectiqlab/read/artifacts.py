@@ -1,4 +1,4 @@
-"""Files of a run, and the models and datasets that it made or used, as they are read back."""
+"""Read back the files of a run, and the models and datasets that it made or used."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Artifact:
     """One version of a file.
 
     Attributes:
-        step: None if it has none.
-        version: 1, 2, … of this name and step. `newest` is True for the last.
+        step: its step; None if it has none.
+        version: 1, 2, …, counted for each name and step. `newest` is True for the last one.
         digest: its SHA-256, hex.
     """
 
@@ -38,7 +38,8 @@ class Artifact:
     def download(self, path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
         """Download the file to `path`: a file; or a folder, which exists or ends with a slash. Return the file.
 
-        Continues where an interrupted call was. The file takes its name once it is complete and its SHA-256 is right.
+        Blocks on the network. Continues where an interrupted call stopped. The file gets its name once it is complete
+        and its SHA-256 is right.
 
         Raises:
             FileExistsError: another file is there.
@@ -70,9 +71,9 @@ class Version:
     _profile: Profile = field(repr=False, compare=False)
 
     def download(self, save_path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
-        """Download its files into the folder `save_path`/NAME-VERSION and return that folder.
+        """Download its files into the folder `save_path`/NAME-VERSION and return that folder. Blocks on the network.
 
-        As `Run.download_mlmodel`, but no usage is noted.
+        Works as `Run.download_mlmodel`, but the lab notes no usage.
         """
         from ..transport.registry import find_version
         from ..transport.registry_download import download_version

@@ -1,4 +1,4 @@
-"""Change runs that are read, one or many in one request, and take that back.
+"""Change runs from Python, one or many in one request, and undo the change.
 
 What can be changed: tags, notes, the project, the archive, deletion.
 """
@@ -14,15 +14,15 @@ from ..protocol import limits
 from ..protocol.names import new_name
 from .shapes import ReadsRun, asking, shaped
 
-RUNS_MAX = 1000  # of one request
+RUNS_MAX = 1000  # in one request
 
 
 @dataclass(frozen=True)
 class Edited:
-    """What a change did.
+    """What a change did, and how to undo it.
 
     Attributes:
-        changed: ids of the runs that were not as wanted before.
+        changed: ids of the runs that the change altered; those that were already as wanted are not among them.
     """
 
     changed: list[str]
@@ -30,14 +30,16 @@ class Edited:
     _profile: Profile | None = field(repr=False)
 
     def undo(self) -> Edited:
-        """Take it back: each run gets what it had before, whatever was changed in between."""
+        """Undo the change: each run gets what it had before it, whatever was changed in between. Blocks on the
+        network.
+        """
         return _sent(self._profile, self._undo)
 
 
 def add_tag(
     runs: ReadsRun | Iterable[ReadsRun], name: str, *, description: str | None = None, color: str | None = None
 ) -> Edited:
-    """Attach a tag to one run or to many: all of them, or none.
+    """Attach a tag to one run or to many. Either all of them get it, or none. Blocks on the network.
 
     Args:
         runs: a run, or runs such as `search_runs` finds; at most 1,000.
@@ -70,7 +72,7 @@ def set_note(runs: ReadsRun | Iterable[ReadsRun], text: str) -> Edited:
 
 
 def set_group(runs: ReadsRun | Iterable[ReadsRun], group: str) -> Edited:
-    """Put one run or many, as `add_tag`, into a group; "" into none. At most 512 bytes."""
+    """Put one run or many, as `add_tag`, into a group; "" takes them out of their group. At most 512 bytes."""
     _check_text("a group", group)
     if group:
         new_name("name of a group", group)
@@ -84,7 +86,7 @@ def move_runs(runs: ReadsRun | Iterable[ReadsRun], project: str) -> Edited:
     Args:
         project: its name or id. It must take runs of yours.
 
-    Raises ConflictError where a run goes on, or the project has a run of that name.
+    Raises ConflictError if a run has not ended, or if the project has a run of the same name.
     """
     _check_text("a project", project)
     return _act(runs, action="move", project=project)
@@ -92,14 +94,14 @@ def move_runs(runs: ReadsRun | Iterable[ReadsRun], project: str) -> Edited:
 
 def archive_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:
     """Archive one run or many, as `add_tag`: searches find them only with a term `archived`, such as `archived=true`.
-    All else stays: their links, names, points and files, and a script that goes on goes on. A script that opens one for
-    another attempt takes it out of the archive.
+    Their links, names, points and files stay, and a script that still logs to one is not disturbed. A script that opens
+    one for another attempt takes it out of the archive.
     """
     return _act(runs, action="archive")
 
 
 def unarchive_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:
-    """End that, for one run or many."""
+    """Take one run or many out of the archive, as `add_tag`."""
     return _act(runs, action="unarchive")
 
 
@@ -109,9 +111,10 @@ def delete_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:
 
 
 class EditsRun(ReadsRun):
-    """The part of RunView that changes tags and note. What the view shows stays as it was: see `refreshed`.
+    """The part of RunView that changes tags, note and group. The view itself still shows what it showed: see
+    `refreshed`.
 
-    What reaches the lab last counts: a script that sends its note or tag later replaces this.
+    The last change that reaches the lab counts: a script that sends a note or tag later replaces the one set here.
     """
 
     def add_tag(self, name: str, *, description: str | None = None, color: str | None = None) -> Edited:
@@ -127,7 +130,7 @@ class EditsRun(ReadsRun):
         return set_note(self, text)
 
     def set_group(self, group: str) -> Edited:
-        """Put it into a group. See `read.set_group`."""
+        """Put the run into a group. See `read.set_group`."""
         return set_group(self, group)
 
 

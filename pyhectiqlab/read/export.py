@@ -1,4 +1,4 @@
-"""Raw points of a run as a file, as the lab writes it: to a path, or to anything that takes bytes."""
+"""Write raw points of a run to a path, or to anything that takes bytes, in a file format that the lab makes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _PIECE_BYTES = 256 << 10
 def pieces(
     profile: Profile, run: str, keys: Sequence[str] | None, form: str, rank: int | None, attempt: int | None
 ) -> Iterator[bytes]:
-    """Yield the file, piece by piece. Raises LabRequestError, also in the middle if the connection breaks."""
+    """Yield the file, piece by piece. Blocks on the network. Raises LabRequestError, even in the middle if the
+    connection breaks.
+    """
     asked = [("format", form), *(("key", key) for key in keys or ())]
     asked += [(name, str(value)) for name, value in (("rank", rank), ("attempt", attempt)) if value is not None]
     path = f"/runs/{quoted(run)}/export?{urlencode(asked)}"
@@ -42,13 +44,15 @@ def save(
     attempt: int | None,
     name: str = "",
 ) -> Path:
-    """See RunView.export. `name`: of the file in a folder, without the format; "": the run's id."""
+    """Save the points, see RunView.export. `name`: how the file in a folder is called, without the format; "": by the
+    run's id.
+    """
     form = form or Path(path).suffix.removeprefix(".").lower()
     if form not in FORMATS:
         raise ValueError(f"{Path(path).name!r} ends in no format: give one of {', '.join(FORMATS)}")
     path = place_for(path, f"{(name or run).replace('/', '_')[:200]}.{form}")
     chunks = pieces(profile, run, keys, form, rank, attempt)
-    first = next(chunks, b"")  # what is refused leaves no trace
+    first = next(chunks, b"")  # before the file is made: a refused request leaves none behind
     part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:

@@ -32,9 +32,10 @@ def _moments(column: Any) -> Any:
 
 
 def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) -> Any:
-    """Return a row a point, in order of arrival: step, value, time, rank, attempt, and `at` on the axis.
+    """Return a table with a row for each point, in order of arrival: step, value, time, rank, attempt, and `at`, its
+    place on the axis.
 
-    zeros: by attempt, where its relative time is 0, in µs.
+    zeros: for each attempt the time, in µs, at which its relative time is 0.
     """
     pd = load_pandas()
     frame = pd.DataFrame(points._asdict())
@@ -55,7 +56,7 @@ def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) 
 
 
 def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: Mapping[int, int]) -> pandas.DataFrame:
-    """Return a column a key, a row a place on the axis; see RunView.metrics."""
+    """Return a table with a column for each key and a row for each place on the axis; see RunView.metrics."""
     pd = load_pandas()
     frames = {key: _points(points, axis, newest, zeros) for key, points in series}
     if not frames:
@@ -64,7 +65,7 @@ def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: 
     several = ("rank",) if newest else ("rank", "attempt")
     levels = [name for name in several if len({v for frame in frames.values() for v in frame[name].unique()}) > 1]
     levels.append("at")
-    if len(frames) == 1:  # needs no join, which takes its time with millions of points
+    if len(frames) == 1:  # no join: it is slow with millions of points
         ((key, frame),) = frames.items()
         table = frame.sort_values(levels, kind="stable").set_index(levels)[["value"]].rename(columns={"value": key})
     else:
@@ -77,7 +78,7 @@ def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: 
 
 
 def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame:
-    """Return a row a point: key, step, value, time, rank, attempt."""
+    """Return a table with a row for each point: key, step, value, time, rank, attempt."""
     pd = load_pandas()
     table: pandas.DataFrame
     parts = []
@@ -94,7 +95,9 @@ def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame
 
 
 def bucketed(series: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFrame:
-    """Columns (key, statistic), a row for each slice of the axis, by where it begins."""
+    """Return a table with columns (key, statistic) and a row for each slice of the axis, indexed by where the slice
+    begins.
+    """
     pd = load_pandas()
     table: pandas.DataFrame
     parts = {}
@@ -113,12 +116,14 @@ def bucketed(series: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFr
 
 
 def runs_frame(runs: Iterable[Mapping[str, Any]], fixed: Sequence[str]) -> pandas.DataFrame:
-    """Return a row a run; see FoundRuns.to_pandas. `fixed`: the columns that come first, also where no run has them."""
+    """Return a table with a row for each run; see FoundRuns.to_pandas. `fixed`: the columns that come first, even if no
+    run has a value for them.
+    """
     pd = load_pandas()
     rows = list(runs)
     more = sorted({name for row in rows for name in row} - set(fixed))
     table: pandas.DataFrame = pd.DataFrame(rows, columns=[*fixed, *more])
     for name in ("created", "started", "ended"):
-        table[name] = pd.to_datetime(table[name], unit="s", utc=True).dt.round("us")  # what a float can tell
+        table[name] = pd.to_datetime(table[name], unit="s", utc=True).dt.round("us")  # a float is not more precise
     table = table.set_index("id")
     return table

@@ -1,4 +1,4 @@
-"""Figures, images, tables, histograms and texts of a run, as they are read back by name and step."""
+"""Read back figures, images, tables, histograms and texts of a run, by name and step."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table. Its cells have the types that they went in with."""
+    """A table. Its cells have the types that they had when they were logged."""
 
     step: int | None
     rank: int
@@ -78,7 +78,8 @@ class Table:
 
 
 class ReadsMedia(ReadsRun):
-    """Mixed into RunView. All methods wait for the lab. Items come by step, those without one first, then by rank.
+    """Mixed into RunView. All methods block on the network. Items are sorted by step, those without one first, then by
+    rank.
 
     Their arguments: `rank`, only of this one; `lo`, `hi`, only steps from lo to hi, both included; `steps`, at most so
     many different ones (16 to 1,000), spread over the range.
@@ -92,14 +93,14 @@ class ReadsMedia(ReadsRun):
             return [shaped(lab, from_item, MediaInfo, item) for item in items]
 
     def histograms(self, name: str, **which: int | None) -> list[Histogram]:
-        """Return the histograms of a name. Keyword arguments: as of `images`."""
+        """Return the histograms of a name. Keyword arguments as for `images`."""
         return [
             shaped(lab, lambda item: from_item(Histogram, {**item, **item["histogram"]}), item)
             for lab, item in self._items(protocol.HISTOGRAM, name, which)
         ]
 
     def texts(self, name: str, **which: int | None) -> list[Text]:
-        """Return the texts of a name; long ones are downloaded. Keyword arguments: as of `images`."""
+        """Return the texts of a name; long ones are downloaded. Keyword arguments as for `images`."""
         texts = []
         for lab, item in self._items(protocol.TEXT, name, which):
             artifact = shaped(lab, self._artifact, item)
@@ -108,7 +109,7 @@ class ReadsMedia(ReadsRun):
         return texts
 
     def tables(self, name: str, **which: int | None) -> list[Table]:
-        """Download the tables of a name. Each has `to_pandas()`. Keyword arguments: as of `images`."""
+        """Download the tables of a name. Each has `to_pandas()`. Keyword arguments as for `images`."""
         read = []
         for lab, item in self._items(protocol.TABLE, name, which):
             artifact = shaped(lab, self._artifact, item)

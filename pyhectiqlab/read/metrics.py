@@ -1,4 +1,4 @@
-"""The metrics of a run, as they are read back: tables, raw points, slices of an axis, files."""
+"""Read back the metrics of a run: as tables, raw points, slices of an axis, or files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ReadsMetrics(ReadsRun):
         return [info.key for info in self.key_infos()]
 
     def key_infos(self) -> list[KeyInfo]:
-        """Return its metrics, each with its number of points and its range."""
+        """Return its metrics, each with its number of points and the range of its values."""
         with self._asking() as lab:
             items = lab.pages(f"/runs/{quoted(self.id)}/keys", {"limit": 1000})
             return [shaped(lab, key_info, item) for item in items]
@@ -50,20 +50,20 @@ class ReadsMetrics(ReadsRun):
             run.metrics("train/loss").plot()
             run.metrics(["train/loss", "valid/loss"], axis="relative", rank=0)
 
-        Every raw point is there, exactly; a step that was logged several times has several rows. If there are points of
-        several ranks, the rank is a first level of the index; likewise the attempt with attempts="all".
+        The table has every raw point, exactly; a step that was logged several times has several rows. If there are
+        points of several ranks, the rank is the first level of the index; likewise the attempt with attempts="all".
 
         Args:
-            keys: one or several. None: all but those of the machine ("system/…").
+            keys: one key or several. None: all but the system metrics ("system/…").
             axis: what the rows are ordered by: "step"; "time" (UTC); or "relative", seconds since the attempt's first
                 point of any key, as in charts.
             rank: only points of this rank.
             attempt: only points of this attempt.
             attempts: "newest" hides what a job that was restarted from a checkpoint logged again, as charts do. "all"
                 shows all.
-            buckets: return no raw points but at most about so many slices of the axis, for series of millions. Columns
-                are (key, "mean", "min", "max", "last", "count", "nan", "pinf" or "ninf"), over exactly the points in
-                each.
+            buckets: instead of raw points, return at most about so many slices of the axis; meant for series of
+                millions. Columns are (key, "mean", "min", "max", "last", "count", "nan", "pinf" or "ninf"), each over
+                exactly the points of the slice.
             long: return a row for each point instead: key, step, value, time, rank, attempt.
 
         Raises:
@@ -86,8 +86,8 @@ class ReadsMetrics(ReadsRun):
         return frames.wide(series, axis, newest, self._zeros() if axis == "relative" else {})
 
     def _zeros(self) -> dict[int, int]:
-        """Return by attempt where its relative time is 0, in µs: the same for all its keys and ranks, and as
-        in charts.
+        """Return for each attempt the time, in µs, at which its relative time is 0. It is the same for all keys and
+        ranks of the attempt, and the same as in charts.
         """
         with self._asking() as lab:
             items = lab.pages(f"/runs/{quoted(self.id)}/attempts", {"limit": 1000})
@@ -107,7 +107,9 @@ class ReadsMetrics(ReadsRun):
         return Points.joined(self.pages(key, rank=rank, attempt=attempt))
 
     def pages(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Points]:
-        """As `series`, a page of 50,000 points at a time: memory stays flat however long the series is."""
+        """Yield what `series` returns, 50,000 points at a time, so that a long series needs no more memory than a short
+        one.
+        """
         with self._asking() as lab:
             some = False
             for page in lab.points(self.id, key, rank=rank, attempt=attempt):
@@ -117,7 +119,7 @@ class ReadsMetrics(ReadsRun):
                 self._require(key)
 
     def iter_points(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Point]:
-        """As `pages`, point by point."""
+        """Yield the points of `pages` one by one."""
         for page in self.pages(key, rank=rank, attempt=attempt):
             yield from map(Point, *page)
 
@@ -134,16 +136,18 @@ class ReadsMetrics(ReadsRun):
         attempts: Literal["newest", "all"] = "newest",
         smooth: tuple[Literal["exponential", "gaussian", "mean", "median"], int] | None = None,
     ) -> Buckets:
-        """Return a key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly.
+        """Return a key in at most about `n` slices of the axis, as arrays. These are exactly the numbers that a chart
+        shows.
 
-        Without a rank, `min`, `max` and `mean` are over all ranks. With an `attempt`, nothing is hidden. Raises as
-        `series`.
+        Without a rank, `min`, `max` and `mean` are over all ranks. With an `attempt`, no point of it is hidden. Raises
+        what `series` raises.
 
         Args:
-            lo: beginning of the range on the axis, inclusive: a step, or µs.
+            lo: beginning of the range on the axis, inclusive: a step, or a time in µs.
             hi: its end, inclusive.
-            smooth: kind and width, in steps or µs: the lab also smooths the line, over all its points. The column
-                `smoothed` has its value at each `last_x`; NaN: no finite point is near.
+            smooth: a kind of smoothing and its width, in steps or µs. The lab then also smooths the line, over all its
+                points. The column `smoothed` has the value of the smoothed line at each `last_x`; NaN: no finite point
+                is near.
         """
         selector = {"run": self.id, "key": key, "rank": rank, "attempt": attempt}
         query: dict[str, Any] = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n}
@@ -174,13 +178,13 @@ class ReadsMetrics(ReadsRun):
         """Save raw points as a file: a row for each, with key, step, value, time, rank, attempt. Or save the whole run
         in a folder, with config, logs, files and all else, as `hectiqlab export` does (docs/export.md).
 
-        An existing file is replaced once the new one is complete. Of a folder with an earlier export, what is new is
-        added.
+        An existing file is replaced once the new one is complete. A folder that holds an earlier export keeps it and
+        gets what is new.
 
         Args:
             path: a file that ends in .csv, .jsonl or .parquet; without an ending, a folder.
-            keys: one or several. None: all.
-            format: None: by the extension of the file.
+            keys: one key or several. None: all.
+            format: "csv", "jsonl" or "parquet". None: what the extension of the file says.
 
         Returns:
             The path of the file, or of the folder.

@@ -1,4 +1,4 @@
-"""Projects of the lab: what they are, and what their admins and owners do with them."""
+"""Projects of the lab: what is known of them, and how their admins and owners change them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .shapes import asking, from_item, shaped
 
 @dataclass(frozen=True)
 class Objective:
-    """What the runs of a project are compared by: a metric, of which the lowest or the highest value is the best.
+    """The metric by which the runs of a project are compared, and whether its lowest or its highest value is the best.
 
     Attributes:
         goal: "min" or "max".
@@ -27,11 +27,11 @@ class ProjectInfo:
     """A project as the lab described it at the time of the call.
 
     Attributes:
-        owner: username of whoever it belongs to; "" where an older lab does not say.
-        archived: since when it is in no lists and takes no new runs. None: it is not.
+        owner: username of its owner; "" if the lab is an older one that does not say.
+        archived: when it was archived: it is in no lists and takes no new runs. None: it is not.
         deleted: when it was deleted. None: it is not.
-        former_names: names that it had, which still lead to it.
-        objective: what its runs are compared by. None: nobody has set it.
+        former_names: names that it had before and that still lead to it.
+        objective: the metric by which its runs are compared. None: nobody has set one.
         profile: the profile that it is read with.
     """
 
@@ -48,8 +48,8 @@ class ProjectInfo:
     profile: Profile = field(repr=False, compare=False)
 
     def rename(self, name: str) -> ProjectInfo:
-        """Rename it, and return it as it is then. Its name until now leads to it, in links and in scripts, until
-        somebody takes it.
+        """Rename the project, and return it as it is after that. Links and scripts can go on using the old name, until
+        another project takes it.
 
         Raises:
             ConflictError: another project has the name.
@@ -58,7 +58,7 @@ class ProjectInfo:
         return self._changed(name=name)
 
     def archive(self) -> ProjectInfo:
-        """Take it out of lists and let no new runs begin in it; runs that are there go on."""
+        """Archive the project: it is in no lists, and no new runs can begin in it. Runs that have begun go on."""
         return self._changed(archived=True)
 
     def unarchive(self) -> ProjectInfo:
@@ -66,14 +66,16 @@ class ProjectInfo:
         return self._changed(archived=False)
 
     def move(self, owner: str) -> ProjectInfo:
-        """Give it to another user. Raises PermissionDeniedError unless it is yours, or you are an admin of the lab."""
+        """Give the project to another user. Raises PermissionDeniedError unless it is yours, or you are an admin of the
+        lab.
+        """
         return self._changed(owner=owner)
 
     def set_objective(self, key: str, goal: Literal["min", "max"]) -> ProjectInfo:
-        """Say which metric its runs are compared by, and return it as it is then.
+        """Set the metric by which its runs are compared, and return the project as it is after that.
 
         Args:
-            key: a metric, such as "valid/loss".
+            key: key of the metric, such as "valid/loss".
             goal: which of its values is the best: the lowest ("min") or the highest ("max").
 
         Raises PermissionDeniedError unless you are an admin of it.
@@ -89,7 +91,7 @@ class ProjectInfo:
             return shaped(lab, project_info, lab.get(f"/projects/{quoted(self.id)}"), self.profile)
 
     def delete(self) -> None:
-        """Delete it with all its runs, models, datasets and files. `restore` restores it within 7 days.
+        """Delete the project with all its runs, models, datasets and files. `restore` restores it within 7 days.
 
         Raises PermissionDeniedError unless it is yours, or you are an admin of the lab.
         """
@@ -97,7 +99,7 @@ class ProjectInfo:
             lab.delete(f"/projects/{quoted(self.id)}")
 
     def restore(self) -> ProjectInfo:
-        """Restore it after `delete`. Raises GoneError after 7 days, ConflictError if its name is taken by now."""
+        """Undo `delete`. Raises GoneError after 7 days, ConflictError if another project has taken its name."""
         with asking(self.profile) as lab:
             answer = lab.post(f"/projects/{quoted(self.id)}/restore")
             return shaped(lab, project_info, answer, self.profile)
@@ -113,7 +115,7 @@ def project_info(item: dict[str, Any], profile: Profile) -> ProjectInfo:
     return from_item(
         ProjectInfo,
         item,
-        owner=item.get("owner", ""),  # which older labs do not say, nor what follows
+        owner=item.get("owner", ""),  # older labs send neither this nor the fields below
         archived=item.get("archived"),
         deleted=item.get("deleted"),
         former_names=list(item.get("former_names", ())),

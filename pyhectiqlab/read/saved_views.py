@@ -25,7 +25,7 @@ class SavedView:
         shared: whether everybody who can see the project sees it; else you alone do.
         version: 1, and one more with each change.
         can_change: whether you may change and delete it.
-        document: what it is, as it was put.
+        document: its content, as it was saved.
         profile: the profile that it is read with.
     """
 
@@ -45,7 +45,7 @@ class SavedView:
     def put(
         self, document: Mapping[str, Any] | None = None, *, name: str | None = None, shared: bool | None = None
     ) -> SavedView:
-        """Change what is given, and return the view as it is then.
+        """Change what is given, and return the view as it is after that. Blocks on the network.
 
         Raises:
             ConflictError: somebody changed it since it was read; or another view of its author has the name.
@@ -61,7 +61,7 @@ class SavedView:
             return shaped(lab, _view, lab.put(self._path, body), self.project, self.profile)
 
     def delete(self) -> None:
-        """Delete it. Raises ConflictError if somebody changed it since it was read."""
+        """Delete the view. Blocks on the network. Raises ConflictError if somebody changed it since it was read."""
         with asking(self.profile) as lab:
             lab.delete(f"{self._path}?version={self.version}")
 
@@ -71,7 +71,7 @@ class SavedView:
 
 
 def saved_views(project: str, *, profile: str | None = None) -> list[SavedView]:
-    """Return the views of a project that you see, by name: your own and those that are shared.
+    """Return the views of a project that you see, sorted by name: your own and those that are shared.
 
     Args:
         project: its id or name.
@@ -94,7 +94,7 @@ def saved_view(project: str, ref: str, *, profile: str | None = None) -> SavedVi
         profile: name of a profile. None: the one in use.
 
     Raises:
-        NotFoundError: there is none that you see.
+        NotFoundError: there is no such view, or you may not see it.
         ConflictError: others share several views of this name; the message has their ids.
     """
     seen = saved_views(project, profile=profile)
@@ -114,12 +114,12 @@ def saved_view(project: str, ref: str, *, profile: str | None = None) -> SavedVi
 def save_view(
     project: str, name: str, document: Mapping[str, Any], *, shared: bool = False, profile: str | None = None
 ) -> SavedView:
-    """Save a view of your own under a name, in place of the one that you have of this name.
+    """Save a view of your own under a name. It replaces the one that you have under this name.
 
     Args:
         project: its id or name.
         name: at most 512 bytes.
-        document: what JSON can hold, at most 131,072 characters of it. The lab keeps it as it is.
+        document: anything that JSON can hold, at most 131,072 characters as JSON. The lab keeps it as it is.
         shared: let everybody who can see the project see it; needs the role of a member.
         profile: name of a profile. None: the one in use.
     """

@@ -1,4 +1,4 @@
-"""search_runs: runs by whatever is known of them, in the language of protocol/search.py."""
+"""search_runs: find runs by anything that the lab knows of them, in the language of protocol/search.py."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PAGE_WITH_CONFIG = 100
 class FoundRuns(Iterable[RunView]):
     """The runs that a search finds.
 
-    The lab is asked page by page while you iterate, each time anew; never before that. A run that is added meanwhile
-    neither hides another nor makes one appear twice.
+    Iterating asks the lab, page by page, and blocks on the network; each iteration asks anew. Nothing is asked before.
+    A run that is added meanwhile neither hides another run nor makes one appear twice.
     """
 
     def __init__(self, asked: dict[str, Any], limit: int | None, profile: Profile) -> None:
@@ -38,7 +38,7 @@ class FoundRuns(Iterable[RunView]):
         return f"<FoundRuns {asked}>"
 
     def first(self) -> RunView | None:
-        """Return the first run. None if there is none."""
+        """Return the first run; None if the search finds none. Blocks on the network."""
         return next(self._pages({}, 1), None)
 
     def to_pandas(self, metrics: Iterable[str] | None = None) -> pandas.DataFrame:
@@ -48,7 +48,7 @@ class FoundRuns(Iterable[RunView]):
         `config.PATH`, and the last values of metrics as `metric.KEY`.
 
         Args:
-            metrics: which keys. None: those of the search, or the first eight of each run.
+            metrics: keys of the metrics that become columns. None: those of the search, or the first eight of each run.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -59,20 +59,21 @@ class FoundRuns(Iterable[RunView]):
         return runs_frame(map(_row, self._pages({**chosen, "config": True}, PAGE_WITH_CONFIG)), _OF_RUN)
 
     def rows(self, columns: Iterable[str], *, sort: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
-        """Yield a row for each run: its `id`, its `name`, and these columns, by their names as they are given.
+        """Yield a row for each run: a dict with its `id`, its `name`, and each of these columns under the name given
+        here.
 
             runs = search_runs("vision", "state=completed")
             for row in runs.rows(["author", "config.lr", "metric.valid/loss.min"], sort=["config.lr", "-created"]):
                 print(row["name"], row["config.lr"], row["metric.valid/loss.min"])
 
-        The rows of the web app's table are the same. Their order is found out once, so no row is skipped or repeated
-        while runs come. Blocks on the network.
+        They are the rows of the web app's table. The lab sorts them once, so no row is skipped or repeated while new
+        runs are added. Blocks on the network.
 
         Args:
             columns: config.PATH, metric.KEY.STAT as in a sort, or what a run has: state, author, created, started,
                 ended, duration, attempt, points, note, group, project, tag and host (lists of names). None where the
                 run has no such value.
-            sort: several, the first counts most. None given: the sort of the search.
+            sort: one or several; the first counts most. None given: the sort of the search.
 
         Raises:
             ValueError: a column or sort that is not allowed.
@@ -148,7 +149,7 @@ def search_runs(
 
         table = search_runs("vision", config={"model": {"layers": 4}}, sort="metric.valid/loss.min").to_pandas()
 
-    Asks nothing itself; iterating does, and blocks on the network.
+    The call itself asks the lab nothing; iterating does, and blocks on the network.
 
     Args:
         project: name or id. None: all projects.
@@ -157,16 +158,16 @@ def search_runs(
             points, config.PATH and metric.KEY.last (min, max, mean, …); comparisons are = != < <= > >= ~ (contains) !~.
             Values with commas between them are alternatives. Archived runs are found only with archived=true, with
             archived=* (all runs), or by id.
-        state: the state, or several of which it is one.
-        tag: the tag, or several of which it has all.
+        state: the state, or several: a run matches if it has one of them.
+        tag: the tag, or several: a run matches if it has all of them.
         author: the author's username.
         text: a part of the name or note, or an id.
-        config: values that its config has, nested or by path ("model.layers").
+        config: values that the config must have, nested or by path ("model.layers").
         sort: created, name, state, duration, started, ended, points, author, activity, config.PATH, or metric.KEY.min
             and the like; descending with a - before it. Runs without the value come last. As in terms and columns,
             metric.KEY.smoothed(gaussian,100) is where the smoothed line of a chart ends: the kind is exponential,
             gaussian, mean or median, and the width is in steps, or in seconds with an s behind it.
-        keys: metrics whose last values each run has in `last`. None given: its first eight.
+        keys: metrics whose last values each run gets in `last`. None given: the first eight metrics of each run.
         limit: at most so many runs. None: all.
         profile: name of a profile. None: the one in use.
 

@@ -1,4 +1,4 @@
-"""What is read back, as plain values, and how an answer of the lab becomes one."""
+"""Plain values for what is read back, and how they are made from an answer of the lab."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Point(NamedTuple):
 
 
 class Log(NamedTuple):
-    """What was logged or printed at once. `text` contains its line break, if it had one.
+    """A text that was logged or printed in one call. `text` contains its line break, if it had one.
 
     Attributes:
-        level: name of the level. None for what was printed.
+        level: name of the level. None for printed text.
         channel: "default", the name of a logger, "stdout" or "stderr".
         writer: the process that it came from; texts of one process follow each other as on its terminal.
     """
@@ -50,7 +50,7 @@ class KeyInfo:
     Attributes:
         count: number of points.
         last: value at the highest (attempt, step).
-        min, max: of the finite values; None where there are none.
+        min, max: smallest and largest finite value; None if there are none.
     """
 
     key: str
@@ -67,7 +67,7 @@ class StateChange(NamedTuple):
 
     Attributes:
         rank: the rank that decided it. None: all.
-        who: who reported it: "script", "process" (its last words), "uploader" or "lab".
+        who: who reported it: "script", "process" (as it ended), "uploader" or "lab".
     """
 
     at: float
@@ -86,7 +86,7 @@ def asking(profile: Profile) -> Iterator[LabClient]:
 
 
 class ReadsRun:
-    """What the parts of RunView (metrics.py, media.py) have in common: which run they read, and from where."""
+    """The base of the parts of RunView (metrics.py, media.py): which run they read, and with which profile."""
 
     id: str
     name: str
@@ -105,8 +105,8 @@ def shaped(lab: LabClient, make: Callable[..., T], *args: Any) -> T:
 
 
 def from_item(kind: type[T], item: Mapping[str, Any], **others: Any) -> T:
-    """Return a dataclass or named tuple made of an item of an answer: `others`, and each other public field from the
-    item's value of that name. What else the item has is ignored: a newer lab may send more.
+    """Make a dataclass or named tuple from an item of an answer. `others` are fields given here; each other public
+    field gets the item's value of that name. Other values of the item are ignored, because a newer lab may send more.
 
     Raises LookupError for a field that the item lacks.
     """

@@ -1,10 +1,10 @@
-"""SQL over the runs that somebody may see.
+"""Run SQL queries over the runs that the asking user may see.
 
-What the query names is read from the lab into a database in memory, and the query runs there.
+What the query names is read from the lab into a database in memory, on the user's machine. The query runs there.
 
-So the lab runs no SQL of others, which could hold its readers or find a way around the rights; whoever asks gets what
-they could read anyway, with their own machine's time. The price is that points are read before they are reduced: a
-project, a search and keys keep that small.
+So the lab runs no SQL of its users, which could occupy its readers or find a way around permissions. Users get what
+they could read anyway, and spend the time of their own machine. The price is that points are read before the query
+reduces them; a project, a filter and keys limit how many.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION,
 
 
 class Answer(NamedTuple):
-    """`cut`: there are more rows."""
+    """The rows of a query. `cut`: there are more rows than these."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
@@ -59,16 +59,16 @@ def query(
     timeout_s: float = TIMEOUT_S,
     profile: str | None = None,
 ) -> Answer:
-    """Run a SELECT over the tables of TABLES, of the runs that a search finds. Blocks on the network.
+    """Run a SELECT over the tables of TABLES, filled with the runs that a search finds. Blocks on the network.
 
     Args:
-        sql: of SQLite. Only what it names is read from the lab.
-        project, filter: as for `search_runs`: of which runs. With neither: of all that the user may see.
-        keys: of which metrics points are read. None given: those that the query has in quotes, else all.
-        rows_max: rows of the answer. points_max: points that are read; ValueError where there are more.
+        sql: a SELECT as SQLite takes it. Only what it names is read from the lab.
+        project, filter: which runs, as for `search_runs`. With neither: all that the user may see.
+        keys: the metrics whose points are read. None given: those that the query has in quotes; if it has none, all.
+        rows_max: at most so many rows are returned. points_max: if there are more points to read, ValueError is raised.
         timeout_s: how long the query itself may run.
 
-    Raises ValueError for what is no SELECT, is wrong, or asks for too much; LabRequestError.
+    Raises ValueError for a query that is no SELECT, that is wrong, or that asks for too much; LabRequestError.
     """
     parse(*([filter] if isinstance(filter, str) else filter))
     named = {name for name in TABLES if re.search(rf"\b{name}\b", sql, re.IGNORECASE)}
@@ -83,7 +83,7 @@ def query(
 
 
 def _texts(sql: str) -> list[str]:
-    """Return the texts in quotes of a query: keys of metrics are among them, if it names any."""
+    """Return the texts that stand in quotes in a query. If it names keys of metrics, they are among these."""
     return [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", sql)]
 
 

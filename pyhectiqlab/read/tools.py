@@ -1,4 +1,4 @@
-"""What an assistant may ask about runs, as plain functions: each returns what JSON can hold, cut to what one can read.
+"""Functions that answer an assistant's questions about runs: each returns values for JSON, of readable length.
 
 `cli/mcp.py` serves them by the Model Context Protocol; their docstrings tell the assistant what they do.
 """
@@ -22,7 +22,7 @@ BUCKETS_MAX = 500
 CURVES_MAX = 20
 LINES_MAX = 1_000
 ROWS_MAX = 1_000
-CHARS_MAX = 100_000  # of one text
+CHARS_MAX = 100_000  # in one text
 IMAGE_BYTES_MAX = 4 << 20
 _OF_RUN = ("id", "name", "project", "author", "state", "state_why", "created", "duration", "attempt", "points", "url")
 
@@ -45,7 +45,7 @@ def search_runs(
 
 
 def get_run(ref: str) -> Any:
-    """Tell all about a run: state, note, tags, config, its metrics with last, min and max, and the names of its images,
+    """Describe a run: state, note, tags, config, its metrics with last, min and max, and the names of its images,
     tables, texts and histograms. `ref` is an id, a link to its page, PROJECT/NAME, or a name.
     """
     one = run(ref)
@@ -89,7 +89,7 @@ def get_logs(ref: str, level: str | None = None, contains: str = "", last: int =
 
 
 def compare_runs(refs: list[str]) -> Any:
-    """Tell in what runs differ (2 to 50): config, packages, environment, git, and the newest values of metrics, with
+    """Say in what runs (2 to 50) differ: config, packages, environment, git, and the newest values of metrics, with
     their distance from the first run's.
     """
     its = differences([run(ref) for ref in refs])
@@ -97,8 +97,8 @@ def compare_runs(refs: list[str]) -> Any:
 
 
 def get_media(ref: str, name: str, kind: str, step: int | None = None) -> Any:
-    """Read what a run shows under a name: kind is text, table, histogram, image or figure. The last one, or that of a
-    step.
+    """Read a text, table, histogram, image or figure (`kind`) of a run by its name: the one of a step, or without a
+    step the last one.
     """
     one = run(ref)
     which = {} if step is None else {"lo": step, "hi": step}
@@ -145,7 +145,7 @@ def _run(one: RunView) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: NaN and the infinities by name, long texts cut."""
+    """Return a value for JSON: NaN and the infinities become their names, and long texts are cut."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):

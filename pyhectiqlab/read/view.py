@@ -1,7 +1,8 @@
 """RunView: a run as it can be read, by anybody and from anywhere.
 
-It is a class of its own, not a Run in read-only mode. Such a Run takes every call and drops what it is given, so that a
-script goes on; a script that reads back should learn that a view has no `add_metrics`. Nor does a view open a session.
+It is a class of its own, not a Run in read-only mode. A read-only Run takes every call and drops what it is given, so
+that a training script goes on. A script that reads back should learn that a view has no `add_metrics`. A view also
+opens no session.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ _LOGS_AT_ONCE = 5000
 class RunView(ReadsMetrics, ReadsMedia, EditsRun):
     """A run to read. It is as the lab described it at the time of the call.
 
-    What takes a request of its own is asked for when it is first used. Methods block on the network. Times are seconds
-    since 1970 UTC.
+    A property that takes a request of its own sends it when it is first used. Properties of this kind and methods block
+    on the network. Times are seconds since 1970 UTC.
 
     Attributes:
         id: the lab's id of the run.
@@ -49,9 +50,9 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
         points: number of points, over all metrics.
         last: newest value of its first few metrics, or of those that were asked for.
         url: link to its page.
-        archived: since when it is archived, see `read.archive_runs`. None: it is not.
-        group: the group that it is in; "": none.
-        fork_of: id of the run that it is a fork of. None: of none.
+        archived: when it was archived, see `read.archive_runs`. None: it is not.
+        group: the group that it is in; "" if it is in none.
+        fork_of: id of the run that it is a fork of. None: it is no fork.
         fork_step: up to which step it has that run's points. None: all of them, or it is no fork.
         profile: the profile that it is read with.
     """
@@ -79,8 +80,8 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
     fork_step: int | None
     profile: Profile = field(repr=False, compare=False)
     _config: dict[str, Any] | None = field(default=None, repr=False, compare=False)
-    _note: str | None = field(default=None, repr=False, compare=False)  # None: a list had only its beginning
-    _tags: list[str] | None = field(default=None, repr=False, compare=False)  # None: a list had only the first
+    _note: str | None = field(default=None, repr=False, compare=False)  # None: the list held only its beginning
+    _tags: list[str] | None = field(default=None, repr=False, compare=False)  # None: the list held only the first
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -105,9 +106,10 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
 
     @cached_property
     def config(self) -> Config:
-        """The configs of all attempts, merged; where several stored a value, the newest one's. See also `configs`.
+        """The configs of all attempts, merged: if several attempts stored a value, the newest attempt's counts. See
+        also `configs`.
 
-        Its values have the types that they went in with.
+        Its values have the types that they had when they were logged.
         """
         if self._config is not None:
             return Config.from_dict(self._config)
@@ -115,9 +117,10 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
             return Config.from_dict(lab.config(self.id))
 
     def configs(self) -> dict[int, Config]:
-        """Return the config of each attempt that stored one, by attempt: what that attempt stored itself.
+        """Return the config of each attempt that stored one, by number of the attempt: only what that attempt stored
+        itself.
 
-        Of the last 200 such attempts. Blocks for a request each.
+        At most the last 200 such attempts are returned. Blocks for one request per attempt.
         """
         with self._asking() as lab:
             page = lab.get(f"/runs/{quoted(self.id)}")
@@ -125,7 +128,7 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
             return {attempt: Config.from_dict(lab.config(self.id, attempt)) for attempt in attempts}
 
     def metas(self) -> dict[int, dict[str, Any]]:
-        """As `configs`, for what `add_meta` stored."""
+        """Return what `add_meta` stored in each attempt, as `configs` does for configs."""
         with self._asking() as lab:
             path = f"/runs/{quoted(self.id)}"
             page = lab.get(path)
@@ -145,7 +148,9 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What `add_meta` stored, in all attempts; where several stored a key, the newest one's value."""
+        """What `add_meta` stored, in all attempts: if several attempts stored a key, the newest attempt's value
+        counts.
+        """
         return dict(self._detail["meta"])
 
     @property
@@ -160,7 +165,9 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
 
     @property
     def history(self) -> list[StateChange]:
-        """The last changes of its state, the newest last: when, to what, who reported it, and why."""
+        """The last changes of its state, the newest last: each with its time, the new state, who reported it, and
+        why.
+        """
         return [from_item(StateChange, change) for change in self._detail["history"]]
 
     # Logs -------------------------------------------------------------------------------------------------------
@@ -173,7 +180,7 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
         rank: int | None = None,
         attempt: int | None = None,
     ) -> list[Log]:
-        """Return every log of this run, in order of arrival. `level`: this one and worse."""
+        """Return every log of this run, in order of arrival. `level`: only logs of this level and worse."""
         return list(self.iter_logs(channel=channel, level=level, rank=rank, attempt=attempt))
 
     def iter_logs(
@@ -185,10 +192,10 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
         attempt: int | None = None,
         wait: Callable[[], bool] | None = None,
     ) -> Iterator[Log]:
-        """As `logs`, a page at a time.
+        """Yield what `logs` returns; read it from the lab a page at a time.
 
         Args:
-            wait: called when there is no more; iteration goes on while it returns True.
+            wait: called when all logs were read; iteration goes on as long as it returns True.
         """
         chosen = {"channel": channel, "level": level, "rank": rank, "attempt": attempt, "limit": _LOGS_AT_ONCE}
         after = None
@@ -260,7 +267,7 @@ def run_view(item: dict[str, Any], profile: Profile) -> RunView:
         item,
         project=item["project"]["name"],
         project_id=item["project"]["id"],
-        state_rank=item.get("state_rank"),  # which older labs do not say, nor `state_why`
+        state_rank=item.get("state_rank"),  # older labs send neither this nor `state_why`
         state_why=item.get("state_why", ""),
         archived=item.get("archived"),
         group=item.get("group", ""),
@@ -268,7 +275,7 @@ def run_view(item: dict[str, Any], profile: Profile) -> RunView:
         fork_step=(item.get("fork") or {}).get("step"),
         last={key: float(value) for key, value in item["last"].items()},  # float() reads "NaN" and "-Infinity"
         profile=profile,
-        _config=None if detailed else item.get("config"),  # of the page it is JSON: NaN would be a text
+        _config=None if detailed else item.get("config"),  # the page has it as JSON: NaN would be a text
         _note=None if item.get("note_cut") else item["note"] or "",
         _tags=None if item.get("tags_cut") and not detailed else [tag["name"] for tag in item["tags"]],
     )

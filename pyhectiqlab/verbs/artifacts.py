@@ -1,4 +1,4 @@
-"""Files: artifacts of a run, of a step and of the project; directories and weights of models."""
+"""Run's verbs for files: artifacts of a run, of a step and of the project; directories and weights of models."""
 
 from __future__ import annotations
 
@@ -40,13 +40,14 @@ class ArtifactVerbs:
     ) -> dict[str, Any] | None:
         """Upload a file under its base name. A file of the same name (and step) becomes a new version.
 
-        Returns within milliseconds; the uploader sends the file in the background. Until then you may remove or replace
-        it. You must not write into it if it is larger than 8 MiB and the file system knows no reflinks, nor remove it
-        if it is also on another file system than HECTIQLAB_HOME; it is then not stored, and that is counted and shown.
+        Returns within milliseconds; the uploader sends the file in the background. You may remove or replace the file
+        meanwhile. But if it is larger than 8 MiB and its file system knows no reflinks, do not write into it; and if it
+        is also on another file system than HECTIQLAB_HOME, do not remove it either. If that happens, the file is not
+        stored, and the loss is counted and shown.
 
         Args:
             filepath: the file.
-            step: makes it a step artifact; those of one name form a group.
+            step: makes it a step artifact; step artifacts of one name form a group.
             wait_response: wait until the lab has the file, at most 10 minutes.
 
         Returns:
@@ -72,7 +73,7 @@ class ArtifactVerbs:
 
         Blocks while the directory is read and packed: about a second for 100 MB. Symbolic links are kept as links and
         never followed. Pipes, sockets and devices are left out. If a file changes while it is read, nothing is stored,
-        and that is said.
+        and a line on stderr says so.
 
         Raises:
             FileNotFoundError, NotADirectoryError, PermissionError: the directory cannot be read.

@@ -1,4 +1,4 @@
-"""Run's verb for the metrics cache."""
+"""Run's verb for the metrics cache, which folds points on their way to the lab."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ class CacheVerbs:
             run.set_metrics_cache_settings(aggr="mean", max_cache_length=100)
 
         Without it every point is kept. The settings hold for what this process reports from now on, and for processes
-        that it starts from now on. The one point has the step and time of the last point that it stands for. The lab is
-        told how many points were folded. A group holds at most what is sent together, about a second's worth.
+        that it starts from now on. The folded point has the step and time of the last point that it stands for. The lab
+        is told how many points were folded. A group holds at most the points that are sent together: those of about a
+        second.
 
         An argument that is None leaves that setting as it is.
 
         Args:
             aggr: "none", "sum", "max" or "mean". NaN stays NaN.
-            max_cache_timeout: at most so many seconds between the first and the last point of a group.
+            max_cache_timeout: at most so many seconds lie between the first and the last point of a group.
             max_cache_length: at most so many points in a group.
-            min_cache_flush_delay: at least so many seconds between the first and the last point of a group, whatever
-                the other two say.
+            min_cache_flush_delay: at least so many seconds lie between the first and the last point of a group,
+                whatever the other two say.
 
         Raises:
             TypeError, ValueError: an argument that is not allowed.
@@ -59,7 +60,7 @@ class CacheVerbs:
             raise ValueError(f"max_cache_length is at least 1, not {length}")
         outbox = self._outbox
         if not isinstance(outbox, QueueOutbox):
-            outbox.event("metrics_cache", {})  # refused by a closed run, dropped by the others
+            outbox.event("metrics_cache", {})  # raises if the run is closed; all other modes than online drop it
             return
         given: dict[str, Any] = {"aggr": aggr, "timeout_s": timeout, "length": length, "delay_s": delay}
         settings = CacheSettings.from_dict(outbox.binding.cache or {})

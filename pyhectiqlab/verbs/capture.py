@@ -1,4 +1,4 @@
-"""Run's verbs for what surrounds a run: package versions, the machine, git repositories."""
+"""Run's verbs for the surroundings of a run: package versions, the machine, git repositories."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class CaptureVerbs:
 
         Of the repository: commit, branch, remote without credentials, and how tracked files differ from the commit (up
         to 256 KiB; untracked files are not looked at). Waits for git and nvidia-smi, usually some hundredths of a
-        second and never more than 2 s; what they have not told by then is left out. Never waits for the network.
+        second and never more than 2 s; what they have not answered by then is left out. Never waits for the network.
 
         Args:
-            packages: globals(): the packages that your script imported. Or modules and names. None: all that is
-                imported.
+            packages: globals() means the packages that your script imported. Or give modules and names. None: all that
+                is imported.
             with_sys: store the machine.
             with_python: store the version of Python.
             with_git: store the git state.
@@ -59,8 +59,8 @@ class CaptureVerbs:
 
         Returns:
             {"python": version, "system": {…}, "packages": {name: version}, "git": {"hash", "origin", "branch",
-            "dirty"}, "command": text, "variables": {name: text}}, without what was not asked for. "git" is empty
-            outside a repository.
+            "dirty"}, "command": text, "variables": {name: text}}, only with the entries that were asked for. "git" is
+            empty outside a repository.
 
         Raises:
             TypeError: `packages` is none of these.
@@ -71,7 +71,7 @@ class CaptureVerbs:
         from ..capture.variables import own_variables
 
         deadline = time.monotonic() + CAPTURE_S
-        gpus = machine.start_gpu_query(deadline) if with_sys else None  # works while git does
+        gpus = machine.start_gpu_query(deadline) if with_sys else None  # nvidia-smi works while git does
         stored: dict[str, Any] = {"packages": versions(packages, deadline)}
         diff: dict[str, Any] = {}
         if with_git:
@@ -91,7 +91,7 @@ class CaptureVerbs:
 
     @never_breaks
     def add_package_repo_state(self, package: str | ModuleType) -> dict[str, Any]:
-        """Store at which git commit a package is that you work on. The package is not imported.
+        """Store the git commit of a package that you work on. The package is not imported.
 
             run.add_package_repo_state("voxnet")
 
@@ -101,7 +101,7 @@ class CaptureVerbs:
             {"branch", "commit", "remote", "dirty"}.
 
         Raises:
-            TypeError: it is neither a name nor a module.
+            TypeError: `package` is neither a name nor a module.
             ValueError: the package is not installed, or not in a git repository.
         """
         from ..capture.git import NoRepositoryError, git_state
@@ -127,8 +127,8 @@ def _git_fields(state: GitState) -> dict[str, Any]:
 
 
 def _script_repository(packages: Any, deadline: float) -> GitState | None:
-    """Return the state of the repository of the namespace's file, else of the script; where there is neither (a
-    notebook), of the working directory.
+    """Return the state of the git repository that holds the namespace's file, else of the one that holds the script. If
+    there is neither file (in a notebook), it is the repository of the working directory.
     """
     from ..capture.git import NoRepositoryError, git_state
 

@@ -21,15 +21,16 @@ class ConfigVerbs:
     def add_config(self, config: Any, prefix: str = "") -> None:
         """Merge `config` into the run's config: new elements are added, old ones replaced. Never waits.
 
-        A value that msgpack has no type for is stored as its text, a tuple as a list. Instead of a value that cannot be
-        read (a property or `__str__` that raises), a part that contains itself, or a part that is nested deeper than
-        48, a text is stored that says so, and a line is printed on stderr.
+        A value that msgpack has no type for is stored as its text, a tuple as a list. Some values cannot be stored: one
+        that cannot be read (a property or `__str__` raises), one that contains itself, and one that is nested deeper
+        than 48. A text that says so is stored in its place, and a line is printed on stderr.
 
-        A run's config may have 8 MiB and 50,000 values in all. What later calls add beyond that is counted as a loss.
+        A run's config may have 8 MiB and 50,000 values in all. Values that later calls add beyond that are counted as
+        losses.
 
         Args:
             config: a Config, dict or other mapping, an argparse.Namespace or a dataclass; nested ones too.
-            prefix: store everything below this name.
+            prefix: store all of it nested below this name.
 
         Raises:
             TypeError: it is no mapping.
@@ -60,7 +61,7 @@ class ConfigVerbs:
         self._outbox.event("meta", {"key": key, "value": self._plain("add_meta", value)})
 
     def _plain(self, verb: str, value: Any) -> Any:
-        """Return what can be stored of a value. Print what cannot."""
+        """Return the part of a value that can be stored. Print which part cannot."""
         from ..capture.plain import gaps_text, plain_and_gaps
 
         plain, gaps = plain_and_gaps(value)

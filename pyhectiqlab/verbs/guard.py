@@ -1,4 +1,4 @@
-"""The guard around verbs: a failing lab, disk or helper of ours never raises into training code."""
+"""The guard around verbs: when the lab, the disk or our own code fails, nothing raises into training code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def opaque(method: _F) -> _F:
-    """Make torch.compile step over a method instead of tracing into it, by an attribute that it looks for."""
+    """Set the attribute that makes torch.compile step over a method instead of tracing into it."""
     method._torchdynamo_disable = True  # type: ignore[attr-defined]
     return method
 
 
 def never_breaks(method: _F) -> _F:
-    """Return the method, guarded. An error of ours is said once and never reaches training code. A mistake in the call
-    does: TypeError and ValueError (RunClosedError is one).
+    """Guard a method. An error of ours is printed once and never reaches training code. A mistake in the call does:
+    TypeError and ValueError (RunClosedError is a ValueError).
     """
 
     @functools.wraps(method)
@@ -41,8 +41,8 @@ def never_breaks(method: _F) -> _F:
 
 
 def raises_of_files(method: _F) -> _F:
-    """Guard a verb that raises what is wrong with the user's file. It does not raise if this process can open no more
-    files, also where a module of ours cannot be imported for that.
+    """Guard a verb that raises OSError if something is wrong with the user's file. If this process can open no more
+    files, the verb does not raise, even if for this reason a module of ours cannot be imported.
     """
 
     @functools.wraps(method)

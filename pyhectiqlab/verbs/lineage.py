@@ -1,4 +1,4 @@
-"""Run's verbs for where it belongs: its group, and the run that it is a fork of."""
+"""Run's verb for its group, and the fields that make it a fork of another run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fork_fields(fork_of: object, at_step: int | None) -> dict[str, Any]:
     name = getattr(fork_of, "name", None)
     if not isinstance(name, str):
         raise TypeError(f"fork_of is a Run, or the name, id or link of one, not {type(fork_of).__name__}")
-    run_id = getattr(fork_of, "id", None)  # None: the lab has not been asked
+    run_id = getattr(fork_of, "id", None)  # None: the lab has not been asked for it
     project = getattr(fork_of, "project", None) or getattr(fork_of, "_asked_project", None)
     return {"run": run_id, "name": name, "project": project, "step": at_step}
 

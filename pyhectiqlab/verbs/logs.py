@@ -28,7 +28,7 @@ class LogVerbs:
 
             logger = run.start_recording_logs()  # a logger of this run's own
             logger.info("Epoch %d", epoch)
-            run.start_recording_logs("torch")  # and what torch and its parts log
+            run.start_recording_logs("torch")  # records what torch and its parts log
             logger.stop_recording_logs()
 
         Messages also appear on stderr, if no other handler shows them. A message that ends in a carriage return gets no
@@ -37,12 +37,13 @@ class LogVerbs:
 
         Args:
             channel: name of a logger; its children are recorded with it. None: the run's own.
-            capture_console: also record what is printed to stdout and stderr: by Python, and in scripts by C libraries
-                and child processes too, which then find no terminal (see docs/console.md). "python": only by Python.
+            capture_console: also record what is printed to stdout and stderr. True: what Python prints and, in scripts,
+                what C libraries and child processes print, too; these then have no terminal (see docs/console.md).
+                "python": only what Python prints.
             logger_name: another name of `channel`.
 
         Raises:
-            TypeError: a channel that is no text, or both names of it.
+            TypeError: a channel that is no text, or both `channel` and `logger_name`.
             ValueError: another `capture_console`.
             RunClosedError: after `close`.
         """
@@ -51,7 +52,7 @@ class LogVerbs:
                 raise TypeError("start_recording_logs takes a channel or a logger_name, which mean the same, not both")
             channel = logger_name
         logger: logging.Logger | None = self._start_recording(channel, capture_console)
-        if logger is None:  # the guard has printed why; the script logs on, unrecorded
+        if logger is None:  # the guard has printed why; the script goes on logging, but it is not recorded
             import logging
 
             logger = logging.getLogger(channel or "hectiqlab")
@@ -74,7 +75,7 @@ class LogVerbs:
 
     @never_breaks
     def stop_recording_logs(self, channel: str | None = None) -> None:
-        """Stop recording this channel. None: all channels and the console. Never waits, safe twice.
+        """Stop recording this channel. None: all channels and the console. Never waits. Safe to call twice.
 
         What was recorded so far reaches the lab.
         """

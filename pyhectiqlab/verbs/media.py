@@ -1,4 +1,4 @@
-"""Run's verbs for what is shown by step: figures, images, tables, histograms, texts."""
+"""Run's verbs for media: figures, images, tables, histograms and texts, by name and step."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class MediaVerbs:
     """Verbs for figures, images, tables, histograms and texts. Mixed into Run.
 
     Each item is kept under a name and a step. A second one at the same step replaces the first on the page. Without a
-    step, a name has one item. `/` in names groups them. A call returns when its argument is encoded and in the queue or
-    the spool. No call waits for the network.
+    step, a name has one item. `/` in names groups them. A call returns as soon as its argument is encoded and in the
+    queue or the spool. No call waits for the network.
     """
 
     _outbox: Outbox
@@ -87,14 +87,14 @@ class MediaVerbs:
             run.add_table(frame, "valid/errors", step=10)
             run.add_table([["cat", 0.9], ["dog", 0.4]], "guesses", columns=["label", "score"])
 
-        Numbers (NaN and ±Inf too), texts, bools and None come back as they went in, anything else as its text.
+        Numbers (NaN and ±Inf too), texts, bools and None come back unchanged; anything else comes back as its text.
 
         Args:
             rows: a DataFrame (its index becomes columns, unless it is just 0, 1, …), a list of lists or of dicts, a
                 two-dimensional array, or a dict of columns.
             name: 1 to 1,024 bytes.
             step: an int64, or None.
-            columns: names of the columns; for a list of dicts also which ones.
+            columns: names of the columns. For a list of dicts, only these keys are stored.
 
         Raises:
             TypeError, ValueError: it is no table, or too large.
@@ -109,21 +109,23 @@ class MediaVerbs:
     def add_histogram(
         self, values: Any, name: str, step: int | None = None, bins: int = 64, *, edges: Any = None
     ) -> None:
-        """Store how many values lie between which edges, about a kilobyte; not the values.
+        """Store how many of the values lie between which edges. The values themselves are not stored; it takes about a
+        kilobyte.
 
             run.add_histogram(layer.weight, "weights/layer", step=10)
             run.add_histogram(counts, "lengths", step=10, edges=edges)  # counted elsewhere
             run.add_histogram(numpy.histogram(x), "lengths", step=10)
 
-        NaN and ±Inf are counted beside the bins. Counts in this process: 100 to 300 ms for a million values. For a
-        tensor on a GPU, waits until the GPU has counted.
+        NaN and ±Inf are counted beside the bins. Blocks while this process counts: 100 to 300 ms for a million values.
+        For a tensor on a GPU, blocks until the GPU has counted.
 
         Args:
-            values: a tensor, an array or numbers, nested or not. With `edges`, or as a pair, the counts.
+            values: a tensor, an array or numbers, nested or not. With `edges`: the counts. Or a pair of counts and
+                edges.
             name: 1 to 1,024 bytes.
             step: an int64, or None.
             bins: number of bins of equal width from the smallest to the largest finite value: 1 to 512.
-            edges: edges of the counts: finite, never falling, one more than there are counts.
+            edges: edges of the counts: finite, in rising order, and one more than there are counts.
 
         Raises:
             TypeError, ValueError: no histogram can be made of it.
@@ -220,7 +222,9 @@ def _step(step: Any) -> int | None:
 
 
 def _is_pair(values: Any) -> bool:
-    """Return whether it is what numpy.histogram returns: counts, and edges, one more than counts."""
+    """Return whether `values` is a pair as numpy.histogram returns it: counts, and edges, of which there is one
+    more.
+    """
     if not isinstance(values, tuple) or len(values) != 2:
         return False
     lengths = [len(part) if hasattr(part, "__len__") and not isinstance(part, str) else -2 for part in values]

@@ -1,4 +1,4 @@
-"""Run's verb for metrics: a fast path for plain values, and a slow one that checks and converts."""
+"""Run's verb for metrics: a fast path for plain values, and a slow path that checks and converts all others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..ring.producer import ForkedError
 if TYPE_CHECKING:
     from ..client.outbox import Outbox
 
-WRONG_NAMED_MAX = 10  # wrong values of a dict that an error names
+WRONG_NAMED_MAX = 10  # an error names at most so many wrong values of a dict
 
 
 class MetricVerbs:
@@ -36,12 +36,12 @@ class MetricVerbs:
             key: 1 to 1,024 bytes; `/` groups keys in the web app. Or a dict of keys and values.
             value: int, float, bool, a numpy scalar, or an array or tensor of one element. Stored as float64. NaN and
                 ±Inf are kept as they are; a masked value becomes NaN.
-            step: any int64, in any order, as often as you like. None: 0, 1, 2 … for each key, counting its calls
-                without a step in this process. A forked child counts on from where its parent was.
+            step: any int64. Steps may come in any order and repeat. None: 0, 1, 2, … for each key: the number of
+                earlier calls for it without a step in this process. A forked child continues its parent's count.
 
         Raises:
-            TypeError, ValueError: a key, value or step that is not allowed. Nothing is logged; of a dict, all other
-                keys are.
+            TypeError, ValueError: a key, value or step that is not allowed. Nothing is logged; from a dict, all other
+                keys are logged.
             RunClosedError: after `close`.
         """
         try:
@@ -53,7 +53,7 @@ class MetricVerbs:
                 self._outbox.point(key, step, value)  # type: ignore[arg-type]
             return
         except (NotPlainError, ForkedError):
-            pass  # handled below: so a traceback shows the user's mistake, not how we noticed it
+            pass  # handled below, so that the traceback shows the user's mistake and not this exception
         except (TypeError, ValueError) as e:
             if key.__class__ is not dict or isinstance(e, RunClosedError):
                 raise
@@ -91,7 +91,7 @@ class MetricVerbs:
             raise _all_of(wrong, len(given))
 
     def _counted(self, values: dict[str, float]) -> dict[int, dict[str, float]]:
-        """Return the values by step: the next step of each key, for a call without a step."""
+        """Return the values grouped by step, where each key gets its next step: for a call without a step."""
         by_step: dict[int, dict[str, float]] = {}
         counts = self._outbox.counts
         for name, value in values.items():
@@ -108,7 +108,7 @@ class MetricVerbs:
 
 
 def _step_of_dict(value: Any, step: Any) -> Any:
-    """Return the step of `run.add_metrics({…}, 10)`, which is in the value's place."""
+    """Return the step of a call such as `run.add_metrics({…}, 10)`, where it stands in the value's place."""
     if step is not None:
         raise TypeError("add_metrics takes a dict of metrics and a step, and no value besides")
     return value

@@ -1,4 +1,4 @@
-"""Run's verb for the notebook that it is called in."""
+"""Run's verb that uploads the notebook in which it is called."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class NotebookVerbs:
         file = notebook.find_file(shell, _sessions, time.monotonic() + FIND_S)
         if file is not None:
             name = artifact_name(f"{file.stem}{when}{notebook.SUFFIX}")
-            with contextlib.suppress(OSError), Source(file) as source:  # cannot be read: the cells are here
+            with contextlib.suppress(OSError), Source(file) as source:  # if the file cannot be read, the cells can
                 self._outbox.file(Upload(name, kind="notebook", meta={"rebuilt": False}), source)
                 if notebook.lacks_cell(shell, file):
                     say(f"{file.name} was uploaded as last saved, without this cell: save it (Ctrl-S) and call again")
@@ -85,11 +85,12 @@ def _sessions(url: str, token: str, seconds: float) -> Any:
     from ..transport.deadline import deadline, new_session
 
     with new_session() as http, deadline(seconds):
-        http.trust_env = False  # no proxy: the server is on this machine; no .netrc: the token is the one to use
+        # No proxy, because the server is on this machine; and no .netrc, because the token is the one to use.
+        http.trust_env = False
         answer = http.get(
             f"{url.rstrip('/')}/api/sessions",
             headers={"Authorization": f"token {token}"} if token else {},
             timeout=seconds,
-            allow_redirects=False,  # to a login page
+            allow_redirects=False,  # a redirect leads to a login page
         )
         return answer.json() if answer.ok else None

@@ -24,7 +24,7 @@ class PageVerbs:
 
     @never_breaks
     def set_note(self, text: str) -> None:
-        """Set the run's description; it replaces an earlier one. Never waits.
+        """Set the run's note, which replaces an earlier one. Never waits.
 
         Raises:
             TypeError: it is no text.
@@ -36,7 +36,7 @@ class PageVerbs:
 
     @never_breaks
     def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
-        """Attach a tag, or change the one of this name. Never waits.
+        """Attach a tag to the run; if it has one of this name, change that. Never waits.
 
         Args:
             name: at most 512 bytes.

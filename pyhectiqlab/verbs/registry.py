@@ -1,7 +1,7 @@
-"""Models and datasets of the project: versions to and from the lab, and which of them the run used.
+"""Run's verbs for models and datasets: upload and download versions, and note which of them the run used.
 
-These calls wait for the lab. Few other calls of `Run` do: the opening, `flush`, `close`, `rename`, and those that list
-or download.
+These calls wait for the lab. The only other calls of `Run` that wait are the opening, `flush`, `close`, `rename`, and
+those that list or download.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from ..transport.http import LabClient
 
 PathLike = str | os.PathLike[str]
-ASK_TRIES = 3  # tries of a small request: some seconds in all; a slow one is tried twice
+ASK_TRIES = 3  # how often a small request is tried, for some seconds in all; a slow one is tried twice
 
 
 class RegistryVerbs:
     """Verbs for models and datasets. Mixed into Run.
 
-    Uploads and usages that the lab does not take print one line, and the script goes on. A download that cannot be had
-    raises in an online run, because whoever asked for it cannot go on without it. In dry, read-only and offline mode,
-    where every call returns, it prints a line and returns the path that the folder would have.
+    If the lab does not take an upload or a usage, one line is printed and the script goes on. If a download fails in an
+    online run, the call raises, because the script cannot go on without the files. In dry, read-only and offline mode
+    every call returns: a failed download prints a line and returns the path that the folder would have.
     """
 
     _outbox: Outbox
     _opened: Opened
     _closed: bool
-    _asked_project: str | None = None  # what Run(...) was given
+    _asked_project: str | None = None  # the argument of Run(...)
 
     def add_mlmodel(
         self,
@@ -64,8 +64,8 @@ class RegistryVerbs:
             push_dir: True: `source_path` has to be a directory.
 
         Returns:
-            The version: a dict with "uuid", "name", "version", "files", "bytes" and more. If it did not get there, a
-            line is printed, "uuid" is None and "error" says why; so it is in dry, read-only and offline mode.
+            The version: a dict with "uuid", "name", "version", "files", "bytes" and more. If it did not reach the lab,
+            and always in dry, read-only and offline mode, a line is printed, "uuid" is None, and "error" says why.
 
         Raises:
             FileNotFoundError, NotADirectoryError, PermissionError: the source cannot be read.
@@ -112,9 +112,9 @@ class RegistryVerbs:
             name: another name of `mlmodel_name`; give one of them.
 
         Raises:
-            LabError: in an online run: NotFoundError if there is no such model or version, LabUnreachableError …
+            LabError: only in an online run: NotFoundError if there is no such model or version, LabUnreachableError, …
             FileExistsError: something else is at that place.
-            OSError: the disk is full …
+            OSError: the disk is full, …
             TypeError, ValueError: a name or version that is not allowed.
         """
         return self._download(MODELS, _one_name(mlmodel_name, name), version, save_path, overwrite)
@@ -134,7 +134,7 @@ class RegistryVerbs:
     def add_mlmodel_usage(self, name: str, version: str | None = None) -> None:
         """Note in the lab that the run used a version of a model. Downloads do this by themselves.
 
-        Waits for the lab, ten seconds at most. What goes wrong there prints one line.
+        Waits for the lab, ten seconds at most. If that fails, one line is printed.
 
         Args:
             name: name of the model.
@@ -153,8 +153,8 @@ class RegistryVerbs:
     def set_mlmodel_alias(self, name: str, alias: str, version: str | None = None) -> bool:
         """Point an alias of a model, such as "best" or "production", to one of its versions, and away from any other.
 
-        Waits for the lab, ten seconds at most. What goes wrong there prints one line. In dry, read-only and offline
-        mode nothing is set.
+        Waits for the lab, ten seconds at most. If that fails, one line is printed. In dry, read-only and offline mode
+        nothing is set.
 
         Args:
             name: name of the model.
@@ -186,7 +186,9 @@ class RegistryVerbs:
         self._add_usage_of(MODELS, dirpath)
 
     def add_dataset_usage_from_dirpath(self, dirpath: PathLike) -> None:
-        """As `add_mlmodel_usage_from_dirpath`, for datasets."""
+        """Note in the lab that the run used the dataset that an earlier download put into this folder. Otherwise as
+        `add_mlmodel_usage_from_dirpath`.
+        """
         self._add_usage_of(DATASETS, dirpath)
 
     # ------------------------------------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ class RegistryVerbs:
                     target = download_version(client, version_row, save_path, overwrite=overwrite, progress=progress)
                 self._note_usage(client, kind, version_row["project"]["id"], name, version_row["version"])
         except (ConfigurationError, LabRequestError) as e:
-            # For a node without network, to which a login node brought the files.
+            # This serves a node without network, for which a login node downloaded the files.
             unreachable = isinstance(e, ConfigurationError) or e.retry
             if version is not None and not overwrite and unreachable and _is_here(save_path, kind, name, version):
                 target = folder_of(save_path, name, version)
@@ -325,8 +327,8 @@ class RegistryVerbs:
 
     @contextlib.contextmanager
     def _client(self, *, waits: bool = False) -> Iterator[LabClient]:
-        """Make a client, and close it. `waits`: for small requests whose caller waits. Raises ConfigurationError where
-        no lab is known.
+        """Yield a client, and close it afterwards. `waits`: the caller waits for it, and its requests are small. Raises
+        ConfigurationError if no lab is known.
         """
         from ..transport.connecting import connect
 
@@ -353,7 +355,7 @@ class RegistryVerbs:
 
 
 def _is_here(save_path: PathLike, kind: str, name: str, version: str) -> bool:
-    """Return whether a whole download of the version is there."""
+    """Return whether a complete download of the version is in `save_path`."""
     from ..transport.registry_download import folder_of, is_whole, manifest_of
 
     if version[:1].isalpha():  # only the lab knows which version an alias means

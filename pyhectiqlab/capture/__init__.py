@@ -1,4 +1,4 @@
-"""What is read from the host: processes and how they ended, launchers, values.
+"""Read the host: processes and how they ended, launchers, git, packages, loggers, notebooks, files, values.
 
-It returns plain values, and imports nothing else of ours but `protocol` and `base`.
+Functions here return plain values. Of our other packages, they import only `protocol` and `base`.
 """

@@ -1,4 +1,4 @@
-"""A directory as one zip file, streamed from disk to disk.
+"""Pack a directory into one zip file, streamed from disk to disk.
 
 The same tree gives the same bytes: names in order, times in UTC, no owner. Symbolic links are kept as links and never
 followed, so nothing from outside the tree gets in. Pipes, sockets and devices are left out and counted. Files that
@@ -34,13 +34,14 @@ class Packed:
 
 
 def zip_directory(folder: Path, target: Path) -> Packed:
-    """Pack a directory. Blocks while the tree is read and packed. Takes a few MiB of memory, whatever its size.
+    """Pack a directory. Blocks while the tree is read and packed. Takes a few MiB of memory for a directory of any
+    size.
 
-    Raises ChangedError where a file changes while it is read, OSError where something cannot be read or written;
-    nothing is left at `target` then.
+    Raises ChangedError if a file changes while it is read, OSError if something cannot be read or written. Nothing is
+    left at `target` then.
     """
     packed = Packed()
-    folder = folder.resolve()  # a link given as the tree itself is meant to be followed
+    folder = folder.resolve()  # if the directory itself is a link, follow it
     try:
         with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for top, dirs, files, fd in os.fwalk(folder, onerror=_raise, follow_symlinks=False):
@@ -84,7 +85,7 @@ def _add(archive: zipfile.ZipFile, packed: Packed, path: str, name: str, dir_fd:
 
 
 def _add_small(archive: zipfile.ZipFile, path: str, file: IO[bytes]) -> int | None:
-    """Add a small file. Return the bytes added; None where the file is large."""
+    """Add a small file. Return how many bytes were added; None if the file is large."""
     for _ in range(COPY_TRIES):
         before = os.fstat(file.fileno())
         if before.st_size > WHOLE_BYTES_MAX:

@@ -1,4 +1,4 @@
-"""The command line of a program, as it may be shown: without the values of secrets."""
+"""Return the command line of a program without the values of secrets, so that it may be shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 HIDDEN = "***"
-CHARS_MAX = 8192  # of a command line; what is beyond is left out
+CHARS_MAX = 8192  # in a command line; the rest is left out
 _SECRET = re.compile(
     r"(token|.*(hub|hf|access|auth|api|bearer)_?(token|key)|.*(password|passwd|secret|credential).*)", re.IGNORECASE
 )

@@ -1,4 +1,4 @@
-"""The output of other programs, bounded in time and size: a stuck disk or driver does not make a call hang."""
+"""Read the output of other programs, bounded in time and size, so that a stuck disk or driver does not hang a call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Output:
     """What a program printed.
 
     Attributes:
-        code: its exit status; None where it was stopped, by `deadline` or by `bytes_max`.
+        code: its exit status; None if it was killed because of `deadline` or `bytes_max`.
         cut: whether there was more than `bytes_max`.
     """
 
@@ -34,8 +34,8 @@ class Command:
     """A program that has been started; `finish` collects what it prints. Raises FileNotFoundError, OSError.
 
     Args:
-        deadline: by time.monotonic(); a program that still runs then is killed.
-        errors: whether to mix its stderr into the output; else it is dropped.
+        deadline: a time of time.monotonic(); a program that still runs then is killed.
+        errors: True mixes its stderr into the output, False drops it.
     """
 
     def __init__(
@@ -79,6 +79,6 @@ class Command:
             if ended:
                 return self._process.wait(max(0.05, self._deadline - time.monotonic()))
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # not even a kill ends a wait for a dead disk
+        with contextlib.suppress(subprocess.TimeoutExpired):  # even a killed program may wait for a dead disk
             self._process.wait(0.05)
         return None

@@ -1,4 +1,4 @@
-"""Console capture: what Python writes to stdout and stderr is written there as before, and also handed on.
+"""Console capture: hand on what Python writes to stdout and stderr, which is still written there.
 
 The stream object stays the same; only its `write` and `flush` are wrapped, on the object. So `isatty`, `encoding` and
 `fileno` are those of the original, and code that took `sys.stderr` before, as logging's handlers do, is recorded too.
@@ -19,14 +19,14 @@ from typing import Any
 
 HELD_CHARS_MAX = 1 << 13  # an unfinished line is handed on at this length
 
-TEXT, BUFFER, RAW = 3, 2, 1  # layers of a stream
+TEXT, BUFFER, RAW = 3, 2, 1  # layers of a stream, from the uppermost down
 
 _inside = threading.local()  # `put`: a text is being handed on; `layer`: the uppermost one that writes just now
 
 
 @contextlib.contextmanager
 def _writing(layer: int) -> Iterator[bool]:
-    """Note that a layer writes. Yields whether it was called from outside, and not by a layer above it, which is
+    """Note that a layer writes. Yield whether the call came from outside. If a layer above made it, the text is
     recorded already.
     """
     above = getattr(_inside, "layer", 0)
@@ -38,10 +38,11 @@ def _writing(layer: int) -> Iterator[bool]:
 
 
 class Tee:
-    """Hands on what is written to `stream` until `stop`. Raises AttributeError or TypeError where it cannot be wrapped.
+    """Hands on what is written to `stream` until `stop`. Raises AttributeError or TypeError if the stream cannot be
+    wrapped.
 
     Args:
-        put: called with each text after the stream took it, but not with what `put` itself writes to the stream.
+        put: called with each text after the stream took it. What `put` itself writes to the stream is not handed to it.
     """
 
     def __init__(self, stream: Any, put: Callable[[str], None]) -> None:
@@ -83,7 +84,7 @@ class Tee:
         """Wrap the layers below. Streams of other kinds have no such layers, or layers that cannot be wrapped: these
         are not recorded.
         """
-        with contextlib.suppress(Exception):  # somebody else's class may raise anything
+        with contextlib.suppress(Exception):  # a class of somebody else may raise anything
             buffer = self._stream.buffer
             raw = getattr(buffer, "raw", None)
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
@@ -117,7 +118,7 @@ class Tee:
     def _took(self, text: object) -> None:
         if not self._active or not isinstance(text, str) or getattr(_inside, "put", False):
             return
-        if self._pid != os.getpid():  # after a fork: the parent hands on what it holds
+        if self._pid != os.getpid():  # in a forked child: the parent hands on what is held
             self._held, self._held_chars, self._pid = deque(), 0, os.getpid()
         self._held.append(text)
         self._held_chars += len(text)
@@ -125,7 +126,7 @@ class Tee:
             self.drain()
 
     def drain(self) -> None:
-        """Hand on what is held, also an unfinished line."""
+        """Hand on what is held, even an unfinished line."""
         if self._pid != os.getpid() or getattr(_inside, "put", False):
             return
         texts: list[str] = []
@@ -153,7 +154,7 @@ class Tee:
         for name, (wrapper, _original) in self._wrapped.items():
             if self._stream.__dict__.get(name) is wrapper:
                 delattr(self._stream, name)
-                if getattr(self._stream, name) != _original:  # it was an attribute of the object before, too
+                if getattr(self._stream, name) != _original:  # before us, it was an attribute of the object, too
                     setattr(self._stream, name, _original)
         for below, name, wrapper, original in reversed(self._below):
             if below.__dict__.get(name) is wrapper:

@@ -1,8 +1,8 @@
-"""File descriptors 1 and 2 led into files: what C libraries and child processes print, without a pipe to block on.
+"""Lead file descriptors 1 and 2 into files, to record what C libraries and child processes print.
 
-Python's own streams stay on the terminal, and stay the same objects: the file object at their bottom gets a saved copy
-of the descriptor. So nothing that Python prints is delayed, and `isatty` and `fileno` are a terminal's. What C holds in
-its buffer is written out before the descriptors go back.
+Files, unlike a pipe, never make the writer wait. Python's own streams stay on the terminal, and stay the same objects:
+the file object at their bottom gets a saved copy of the descriptor. So nothing that Python prints is delayed, and
+`isatty` and `fileno` are a terminal's. What C holds in its buffer is written out before the descriptors go back.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _LINE_BUFFERED = 1  # _IOLBF
 
 
 class Diversion:
-    """Descriptors 1 and 2 lead into `files`, which are appended to, until `end`. Raises OSError where they are not open
-    or the files cannot be made; then nothing has changed.
+    """Lead descriptors 1 and 2 into `files`, which are appended to, until `end`. Raises OSError if the descriptors are
+    not open or the files cannot be made; then nothing has changed.
 
     Attributes:
-        saved: copies of what 1 and 2 were, open until `close`. Programs that are started do not inherit them.
+        saved: copies of the original descriptors 1 and 2, open until `close`. Programs that are started do not inherit
+            them.
     """
 
     def __init__(self, files: tuple[Path, Path]) -> None:
@@ -54,7 +55,9 @@ class Diversion:
             _as_on_a_terminal()
 
     def sizes(self) -> tuple[int, int]:
-        """Return how many bytes both files have, with what C still held; after `end`, how many they had then."""
+        """Return how many bytes both files have, after C has written out its buffer. After `end`: how many they had at
+        that time.
+        """
         if self._ended_with is not None:
             return self._ended_with
         _flush_c()
@@ -75,7 +78,7 @@ class Diversion:
             for raw in _raw_files(saved):
                 _point(raw, fd)
         self._ended_with = self.sizes()
-        for fd in self._files:  # the uploader waits until nobody can write any more
+        for fd in self._files:  # the uploader waits until nobody can write to them any more
             os.close(fd)
         self._files = []
 
@@ -122,7 +125,7 @@ def _raw_files(fd: int) -> Iterator[Any]:
 
 
 def _point(raw: Any, fd: int) -> None:
-    """Give a file object another descriptor. It does not own the old one, which stays open."""
+    """Give a file object another descriptor. The old one stays open, as the object does not own it."""
     name = raw.name
     raw.__init__(fd, "wb", closefd=False)
     raw.name = name

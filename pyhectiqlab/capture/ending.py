@@ -1,4 +1,4 @@
-"""How this process ends, as far as it can see that itself, without changing how it ends.
+"""Find out how this process ends, as far as it can see that itself, without changing how it ends.
 
 * an uncaught exception: the interpreter leaves it in `sys.last_exc` / `sys.last_value` before exit hooks run, so no
   excepthook is replaced (IPython sets it for every cell that failed; there it says nothing about the end)
@@ -31,16 +31,16 @@ _exit_code: Any = None
 _exit_called = False
 _crash_fd = -1
 _watches: list[_Watch] = []
-_handled = 0  # id of the exception that was being handled when this process began
+_handled = 0  # id of the exception that the parent was handling when this process began
 
 
 @dataclass(frozen=True)
 class Ending:
-    state: str  # completed, failed or stopped; of a program that `hectiqlab run` started, also killed
+    state: str  # completed, failed or stopped; also killed, if `hectiqlab run` started the program
     cause: str
     exit_code: int | None
     detail: str = ""
-    signal: int | None = None  # of a program that `hectiqlab run` started
+    signal: int | None = None  # known only if `hectiqlab run` started the program
 
 
 def watch_exit_code() -> None:
@@ -91,8 +91,8 @@ class _Watch:
 
 
 def _handlers(numbers: Sequence[int]) -> list[object]:
-    """Return what the process does at each of these signals: what Python says, and the address that the kernel has, as
-    Python does not know a handler that a C library set.
+    """Return what the process does at each of these signals: what Python says, and the handler's address that the
+    kernel knows. Python does not know a handler that a C library set.
     """
     return [(signal.getsignal(number), _address(number)) for number in numbers]
 
@@ -111,7 +111,7 @@ def _address(number: int) -> int:
 
 
 def watch_signals(crash_path: Path) -> None:
-    """Have faulthandler write stacks to `crash_path` at SIGTERM and at crashes, where the user has not asked it for
+    """Have faulthandler write stacks to `crash_path` at SIGTERM and at crashes, unless the user has asked it for
     something else.
     """
     global _crash_fd
@@ -122,13 +122,13 @@ def watch_signals(crash_path: Path) -> None:
     if not want_crashes and not want_sigterm:
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    _crash_fd = lifted(os.open(crash_path, flags, 0o600))  # open as long as the process lives
+    _crash_fd = lifted(os.open(crash_path, flags, 0o600))  # stays open as long as the process lives
     if want_crashes:
         sink = _Sink(_crash_fd)
         faulthandler.enable(sink)
         _watches.append(_Watch(sink, DEADLY, faulthandler.disable))
     if want_sigterm:
-        # With all threads, it would read the stacks of threads that run meanwhile. If one of them ended just then, as
+        # Not the stacks of all threads: it would read them while these threads run. If a thread ended just then, as
         # workers of pools do, SIGTERM became a SIGSEGV: 21 times of 150.
         sink = _Sink(_crash_fd)
         faulthandler.register(signal.SIGTERM, file=sink, all_threads=False, chain=True)
@@ -136,8 +136,8 @@ def watch_signals(crash_path: Path) -> None:
 
 
 def unwatch_signals() -> None:
-    """End the watch in a forked child: its crash must not go into its parent's file. What the script has set since, for
-    itself and its children, stays.
+    """End the watch in a forked child, whose crash must not be written into its parent's file. What the script has set
+    since for itself and its children stays.
     """
     global _crash_fd
     stays = False
@@ -149,7 +149,7 @@ def unwatch_signals() -> None:
     _watches.clear()
     if _crash_fd >= 0:
         with contextlib.suppress(OSError):
-            if stays:  # faulthandler may still use its number, below a handler of the script
+            if stays:  # below a handler of the script, faulthandler may still write to this number
                 null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
                 os.dup2(null, _crash_fd, inheritable=False)
                 os.close(null)
@@ -159,13 +159,13 @@ def unwatch_signals() -> None:
 
 
 def forget_exit() -> None:
-    """Forget what the parent of a forked child remembered."""
+    """Forget, in a forked child, what its parent remembered."""
     global _exit_code, _exit_called
     _exit_code, _exit_called = None, False
 
 
 def this_ending() -> Ending:
-    """Return how the process ends. Call it from an exit hook."""
+    """Return how the process ends. Call this from an exit hook."""
     under_way = sys.exc_info()[1]  # set in a process of multiprocessing, whose finalizers run during the exception
     if under_way is not None and id(under_way) != _handled:
         return ending_by(under_way)
@@ -198,14 +198,14 @@ _CODE_KNOWN = 1 << 16
 
 
 def as_word(ending: Ending) -> int:
-    """Return an ending as a number for a queue's header, where a full disk takes no more. Never 0."""
+    """Return an ending as a number for a queue's header, which can be written even if the disk is full. Never 0."""
     code = 0 if ending.exit_code is None else _CODE_KNOWN | (ending.exit_code & 0xFF) << 8
     return code | 1 + _STATES.index(ending.state if ending.state in _STATES else "failed")
 
 
 def from_word(word: int) -> dict[str, Any] | None:
-    """Return the ending in a word of `as_word`, as a file in `ends` has it; None for 0, and for the word of a newer
-    version.
+    """Return the ending that `as_word` made a number of, in the form that a file in `ends` has. None for 0, and for a
+    number that a newer version made.
     """
     if not 0 < word & 0xFF <= len(_STATES):
         return None

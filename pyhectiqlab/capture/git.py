@@ -15,7 +15,7 @@ _PLAIN = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
 class NoRepositoryError(ValueError):
-    """The folder is in no repository that can be read; the message says why in git's words."""
+    """The folder is in no repository that can be read. The message says why, in git's words."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class GitState:
     """Attributes: commit: full hash; None in a repository without commits. branch: None for a detached HEAD. remote:
     URL of `origin`, else of the first remote, without credentials; None where there is none. dirty: whether tracked
     files differ from the commit; None where git did not say in time. diff: how they differ, at most DIFF_BYTES_MAX;
-    `cut` says whether that is not all.
+    `cut` is True if there is more.
     """
 
     root: str
@@ -90,15 +90,16 @@ _SCP = re.compile(rf"(?:(?P<user>{_USER})(?::[^@/]*)?@)?(?P<address>{_HOST}):(?P
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?P<slashes>/*)")
 _HELPER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9+.-]*)::")
 _SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
-_COMMANDS = frozenset({"ext", "fd"})  # helpers whose address is a command
+_COMMANDS = frozenset({"ext", "fd"})  # for these helpers, the address is a command
 
 
 def without_credentials(url: str) -> str:
-    """Return the URL of a remote without passwords, tokens and queries. The user name stays for ssh alone, where it is
+    """Return the URL of a remote without passwords, tokens and queries. The user name is kept only for ssh, where it is
     part of the address and no secret.
 
-    An address that is not strictly `scheme://user:password@host:port/path`, `user@host:path` or a path is in doubt. All
-    before its last @ is removed; if the rest is still in doubt, all is removed. So a path with an @ is cut, too.
+    If an address is not strictly `scheme://user:password@host:port/path`, `user@host:path` or a path, everything before
+    its last @ is removed. If the rest is not such an address either, everything is removed. So a path with an @ is cut,
+    too.
     """
     url = url.strip()
     if helper := _HELPER.match(url):
@@ -116,7 +117,7 @@ def without_credentials(url: str) -> str:
 
 def _without_query(text: str) -> str:
     plain = re.split(r"[?#;\s]", text, maxsplit=1)[0]
-    if "@" in text[len(plain) :]:  # a password may hold one of these
+    if "@" in text[len(plain) :]:  # a password may contain an @
         return _without_query(text.rpartition("@")[2])
     return plain
 

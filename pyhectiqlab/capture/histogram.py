@@ -1,4 +1,4 @@
-"""Histograms: counts of the values of an array, a tensor or any numbers.
+"""Count the values of an array, a tensor or any numbers into the bins of a histogram.
 
 The edges are computed in the same way for all.
 
@@ -17,10 +17,11 @@ from typing import Any
 from ..protocol.media import BINS_MAX, Histogram, check_histogram
 from .values import is_extra, is_masked
 
-CHUNK = 1 << 22  # values at once: what is copied on the way to a float64 stays below some 100 MiB
+CHUNK = 1 << 22  # so many values at once: copies on the way to float64 then stay below some 100 MiB
 
-Summary = tuple[int, int, int, float, float]  # NaN, +Inf, −Inf; minimum and maximum of the finite, +Inf and −Inf: none
-Counts = Callable[[list[float]], list[int]]  # how many finite values each of the bins between these inner edges has
+# Counts of NaN, +Inf, −Inf; minimum and maximum of the finite (+Inf and −Inf if there are none).
+Summary = tuple[int, int, int, float, float]
+Counts = Callable[[list[float]], list[int]]  # inner edges → how many finite values each bin between them has
 
 
 def computed(values: Any, bins: int) -> Histogram:
@@ -30,7 +31,7 @@ def computed(values: Any, bins: int) -> Histogram:
     Args:
         values: a tensor of torch, an array, a sequence of numbers (of sequences, …), or one number.
 
-    Raises TypeError for what holds no real numbers, ValueError for bins that are not 1 to 512.
+    Raises TypeError if `values` holds no real numbers, ValueError if `bins` is not from 1 to 512.
     """
     if isinstance(bins, bool) or not isinstance(bins, int):
         raise TypeError(f"bins is a whole number, not {type(bins).__name__}")
@@ -44,8 +45,8 @@ def computed(values: Any, bins: int) -> Histogram:
 
 
 def given(counts: Any, edges: Any) -> Histogram:
-    """Return a histogram of counts that were computed elsewhere. Raises TypeError and ValueError where they can be
-    none.
+    """Return a histogram of counts that were computed elsewhere. Raises TypeError or ValueError if they make no
+    histogram.
     """
     histogram = Histogram(tuple(_numbers(edges)), tuple(_numbers(counts)))
     check_histogram(histogram)
@@ -56,7 +57,8 @@ def _edges(low: float, high: float, bins: int) -> list[float]:
     if low == high:  # as numpy: one wide bin around the only value
         pad = max(0.5, abs(low) * 2.0**-20)
         low, high = max(low - pad, -sys.float_info.max), min(high + pad, sys.float_info.max)
-    # Not low + i · width: that width may be infinite. And rounding must not make an edge smaller than the one before.
+    # Not low + i · width, because that width may be infinite. Rounding must not make an edge smaller than the one
+    # before.
     between = (low * (1 - i / bins) + high * (i / bins) for i in range(1, bins))
     return [*accumulate((low, *between), lambda a, b: min(max(a, b), high)), high]
 

@@ -1,4 +1,4 @@
-"""Whether this process is interactive, and which cell of a notebook runs."""
+"""Find out whether this process is interactive, and which cell of a notebook runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a launcher says of this process: rank, world size and how often the job was restarted."""
+"""Read what a launcher says of this process: rank, world size and how often the job was restarted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _JOB_CHARS_MAX = 256
 
 
 def place(environ: Mapping[str, str] = os.environ) -> Place:
-    """Return the place that the environment says. Reads nothing else. A variable that is no number counts as absent."""
+    """Return the place that the environment names. A variable that is no number counts as absent."""
     for rank_name, size_name, restart_name in _LAUNCHERS:
         try:
             rank, size = int(environ[rank_name]), int(environ[size_name])
@@ -42,8 +42,8 @@ def place(environ: Mapping[str, str] = os.environ) -> Place:
 
 
 def dies_with_job(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether helper processes are likely killed as soon as the script ends: this is PID 1 of a container, a
-    batch job, or CI.
+    """Return whether helper processes are likely killed as soon as the script ends, because it is PID 1 of a container,
+    a batch job, or runs in CI.
     """
     names = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "CI")
     return os.getpid() == 1 or any(environ.get(name) for name in names)

@@ -1,4 +1,4 @@
-"""How busy the machine and a tree of its processes are: CPU, memory, disk, network, GPUs. Returns plain numbers."""
+"""Sample how busy the machine and a tree of its processes are: CPU, memory, disk, network, GPUs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PREFIX = "system/"
 
 
 class Load:
-    """Samples the machine. For one thread. A sample takes some milliseconds, mostly to look at every process of the
-    machine.
+    """Samples the machine. Use it from one thread. A sample takes some milliseconds, most of them to look at every
+    process of the machine.
 
     Args:
-        pid: root of the process tree; None where it is on another machine.
-        folder: the free space of its file system is sampled.
+        pid: root of the process tree; None if that is on another machine.
+        folder: a folder on the file system whose free space is sampled.
     """
 
     def __init__(self, pid: int | None, folder: Path) -> None:
@@ -34,11 +34,11 @@ class Load:
         self._cards = _cards()
 
     def sample(self) -> dict[str, float]:
-        """Return {key: value} since the last sample. A key is missing where the system does not say.
+        """Return {key: value} for the time since the last sample. A key is missing if the system does not say.
 
         system/cpu and system/memory: percent of the machine. system/process/cpu: percent of one core, over the tree;
         system/process/memory: bytes resident, shared pages counted by each process. system/disk_free: bytes.
-        system/network/…: bytes a second, without the loopback. system/gpu/N/…: percent and bytes.
+        system/network/…: bytes per second, without the loopback. system/gpu/N/…: percent and bytes.
         """
         now = time.monotonic()
         span_s, self._at = max(now - self._at, 1e-3), now
@@ -47,7 +47,7 @@ class Load:
             values["disk_free"] = float(psutil.disk_usage(str(self._folder)).free)
         before, self._network = self._network, _network_bytes()
         for name, old, new in zip(("network/sent", "network/received"), before, self._network, strict=True):
-            if new >= old:  # else a network card went away
+            if new >= old:  # otherwise a network card was removed
                 values[name] = (new - old) / span_s
         for i, card in enumerate(self._cards):
             values.update({f"gpu/{i}/{name}": value for name, value in _card(card)})
@@ -58,7 +58,7 @@ class Load:
             processes = [self._root, *self._root.children(recursive=True)] if self._root is not None else []
         except psutil.Error:  # it just ended
             return {}
-        # The same objects as before: each knows its CPU time at the last sample.
+        # Keep the objects of the last sample: each knows its CPU time of then.
         self._tree = {p.pid: self._tree[p.pid] if self._tree.get(p.pid) == p else p for p in processes}
         cpu = memory = 0.0
         for process in self._tree.values():
@@ -75,7 +75,7 @@ def _network_bytes() -> tuple[int, int]:
 
 
 def _cards() -> list[Any]:
-    """Return NVML's handles; none where pynvml is not installed or there is no driver."""
+    """Return NVML's handles; none if pynvml is not installed or there is no driver."""
     try:
         import pynvml
     except ImportError:

@@ -1,6 +1,6 @@
-"""Log capture: messages of loggers, and what is printed, become log events of a run.
+"""Log capture: make log events of a run from messages of loggers and from printed text.
 
-Handlers are attached only to the loggers that were asked for, so the configuration of the root logger stays the user's.
+Handlers are attached only to the loggers that the user names, so the root logger stays as the user configured it.
 They take no lock, because a message may come from a signal handler or from a forked child. A record that passes several
 recorded loggers (`torch.nn`, then `torch`) is one event. An error of ours is printed once.
 """
@@ -28,7 +28,7 @@ CRITICAL = ("CRITICAL", logging.CRITICAL)
 
 
 class LogOutbox(Protocol):
-    """What a recorder needs of an outbox."""
+    """The part of an outbox that a recorder uses."""
 
     @property
     def at_end(self) -> list[Callable[[Ending], None]]: ...
@@ -41,7 +41,7 @@ class LogOutbox(Protocol):
 
 
 class Recorder:
-    """All that is recorded for one outbox. `of` returns the outbox's recorder.
+    """Everything that is recorded for one outbox. `of` returns the outbox's recorder.
 
     Args:
         complain: called with a line about an error of ours.
@@ -57,8 +57,8 @@ class Recorder:
 
     @classmethod
     def of(cls, outbox: LogOutbox, complain: Callable[[str], None]) -> Recorder:
-        """Return the recorder of an outbox, a new one if there is none. Two Run objects of the same run share an
-        outbox, so a notebook's cell that runs again records nothing twice.
+        """Return the recorder of an outbox, and make it if there is none. Two Run objects of the same run share an
+        outbox, so nothing is recorded twice when a cell of a notebook runs again.
         """
         recorder = cls.existing(outbox)
         return recorder if recorder is not None else cls(outbox, complain)
@@ -181,8 +181,8 @@ class Recorder:
         self.put(text, channel, (record.levelname, record.levelno), record.created)
 
     def put(self, text: str, channel: str, level: tuple[Any, Any] | None, at: Any) -> None:
-        """Put a text as log events. Never raises. Ends the recording where the run was closed. `level` and `at` may be
-        anything, as others put them into a record.
+        """Put a text as log events. Never raises. Ends the recording if the run was closed. `level` and `at` may be
+        anything, as code of others puts them into a record.
         """
         try:
             fields: dict[str, Any] = {"level": None, "channel": channel[: protocol.TEXT_CHARS_MAX]}
@@ -220,7 +220,9 @@ class RecordHandler(logging.Handler):
 
 
 class EchoHandler(logging.Handler):
-    """Writes to stderr what no other handler shows, in the form in which `hectiqlab logs` will show it."""
+    """Writes to stderr the records that no other handler shows, in the form in which `hectiqlab logs` will show
+    them.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr
@@ -271,15 +273,15 @@ def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
 
 
 def _shows_the_end() -> bool:
-    """Return whether the text that is written now is the exception that nobody caught: the interpreter calls its
-    excepthook for it, and nothing else is on the stack. The exit hooks that follow may write, too.
+    """Return whether the text that is written now is the traceback of the exception that nobody caught. The interpreter
+    calls its excepthook to write it, with nothing else on the stack. The exit hooks that follow may write, too.
     """
     if getattr(sys, "last_value", None) is None or is_interactive():
         return False
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
-    hook: Any = sys.excepthook  # Python's own hook has no frame: then ours is the first one
+    hook: Any = sys.excepthook  # Python's own hook has no frame: then ours is the first frame
     codes = [getattr(of, "__code__", None) for of in (hook, getattr(hook, "__func__", None), type(hook).__call__)]
     return frame.f_globals.get("__name__") == Tee.__module__ or frame.f_code in codes
 
@@ -302,7 +304,7 @@ _levels: dict[logging.Logger, _Level] = {}
 
 
 def _open_up(logger: logging.Logger) -> None:
-    """Let INFO through a logger. Libraries leave their loggers at WARNING, but whoever records a logger wants its
+    """Let INFO through a logger. Libraries leave their loggers at WARNING, but a user who records a logger wants its
     `info`, too.
     """
     if logger.getEffectiveLevel() > logging.INFO and logger not in _levels:

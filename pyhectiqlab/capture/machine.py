@@ -1,4 +1,4 @@
-"""The machine: operating system, processor, memory, graphics cards and their driver. Returns plain values."""
+"""Describe the machine in plain values: operating system, processor, memory, graphics cards and their driver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUERY = "--query-gpu=name,memory.total,driver_version"
 
 
 def start_gpu_query(deadline: float) -> Command | None:
-    """Start nvidia-smi, which may take a second. Return None where there is none. This process itself does not open the
+    """Start nvidia-smi, which may take a second. Return None if there is none. So this process itself does not open the
     driver.
     """
     try:

@@ -1,4 +1,4 @@
-"""The notebook whose kernel this process is: its file, or a notebook that is built from the kernel's history.
+"""Find the file of the notebook whose kernel this process is, or build a notebook from the kernel's history.
 
 A kernel does not know which file it belongs to. VS Code puts the path into the user's namespace. A Jupyter server knows
 it, also after a rename; the path at the kernel's start is in the environment. If none of these leads to a file (Colab,
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SUFFIX = ".ipynb"
-OUTPUT_CHARS_MAX = 1 << 20  # of one form of one output: a longer one is left out, a longer text is cut
-CHECKED_BYTES_MAX = 32 << 20  # a larger file is not read to see whether it is old
+OUTPUT_CHARS_MAX = 1 << 20  # in one form of one output: a longer form is left out, a longer text is cut
+CHECKED_BYTES_MAX = 32 << 20  # a larger file is not read to see whether it lacks the running cell
 
-# Asks a Jupyter server for its sessions: (its address, its token, seconds that it may take) → what it answered.
-# Raises OSError or ValueError.
+# Asks a Jupyter server for its sessions: (its address, its token, seconds that it may take) → its answer. Raises
+# OSError or ValueError.
 Ask = Callable[[str, str, float], Any]
 
 
@@ -37,10 +37,10 @@ def kernel_shell() -> Any | None:
 
 
 def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
-    """Return the notebook's file, by its name of now; None where it is not known or not on this machine.
+    """Return the notebook's file, under its current name; None if it is not known or not on this machine.
 
     Args:
-        deadline: by time.monotonic(); no server is asked after it.
+        deadline: a time of time.monotonic(); no server is asked after it.
     """
     named = shell.user_ns.get("__vsc_ipynb_file__")
     if isinstance(named, str) and (file := _notebook(Path(named))):
@@ -52,8 +52,8 @@ def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
 
 
 def lacks_cell(shell: Any, file: Path) -> bool:
-    """Return whether the file, as last saved, lacks the cell that runs now, which shows that it is old. False where
-    that is not known. Reads the file.
+    """Return whether the saved file lacks the cell that runs now: then it was not saved since. False if that is not
+    known. Reads the file.
     """
     try:
         running = shell.history_manager.input_hist_raw[-1].strip()
@@ -80,7 +80,7 @@ def _kernel() -> tuple[Path, str] | None:
         from ipykernel.connect import get_connection_file
 
         path = Path(get_connection_file())
-    except (ImportError, RuntimeError, OSError):  # a kernel of another make, or one inside an application
+    except (ImportError, RuntimeError, OSError):  # another kind of kernel, or one inside an application
         return None
     match = re.fullmatch(r"kernel-(.+)\.json", path.name)
     return (path.parent, match[1]) if match else None
@@ -97,7 +97,7 @@ def _from_servers(folder: Path, kernel: str, ask: Ask, deadline: float) -> Path 
         try:
             sessions = ask(str(server["url"]), str(token), left)
         except (OSError, ValueError):
-            continue  # it is gone, or wants a password: another server may know the file
+            continue  # the server is gone, or wants a password: another one may know the file
         for session in sessions if isinstance(sessions, list) else []:
             if isinstance(session, dict) and (session.get("kernel") or {}).get("id") == kernel and root:
                 path = session.get("path") or (session.get("notebook") or {}).get("path") or ""
@@ -107,7 +107,7 @@ def _from_servers(folder: Path, kernel: str, ask: Ask, deadline: float) -> Path 
 
 
 def _servers(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield what this user's servers wrote about themselves, first the one that started this kernel."""
+    """Yield what this user's servers wrote about themselves, beginning with the one that started this kernel."""
     files = [*folder.glob("jpserver-*.json"), *folder.glob("nbserver-*.json")]
     ours = f"-{os.environ.get('JPY_PARENT_PID')}"
     for file in sorted(files, key=lambda f: (not f.stem.endswith(ours), f.name)):

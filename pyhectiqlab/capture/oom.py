@@ -1,8 +1,8 @@
-"""The kernel's out-of-memory killer: whether it ended a process, as far as the kernel shows that.
+"""Find out whether the kernel's out-of-memory killer ended a process, as far as the kernel shows that.
 
 There are two sources. The process's memory cgroup counts the kills among its processes, whatever ran out (the cgroup's
-memory or the machine's). It is read while the process lives and again after its end: if it grew, the answer is yes. The
-kernel's log, where it may be read, names the victim.
+memory or the machine's). The count is read while the process lives and again after its end: if it grew, the answer is
+yes. The kernel's log names the victim, but may be unreadable for us.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 LOOK_INTERVAL_S = 0.5
-LOG_RECORDS_MAX = 100_000  # of the kernel's log, one read each
+LOG_RECORDS_MAX = 100_000  # of the kernel's log, each read by itself
 LOG_READ_MAX_S = 0.5
 _RECORD_BYTES = 8192
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC  # the log names pids of this one (linux/proc_ns.h)
@@ -23,7 +23,7 @@ class OomWatch:
     """The count of kills while the process lived. `look` reads one small file, at most twice a second.
 
     Args:
-        counter: the file with a line `oom_kill N`; None: that of the process's cgroup.
+        counter: a file with a line `oom_kill N`; None: the file of the process's cgroup.
     """
 
     def __init__(self, pid: int, counter: Path | None = None) -> None:
@@ -40,7 +40,7 @@ class OomWatch:
             self._before = kills(self._counter)
 
     def struck(self, started: float, pid_namespace: int) -> bool | None:
-        """Return whether the killer ended the process; None where that is not known. Call it once the process has ended
+        """Return whether the killer ended the process; None if that is not known. Call this once the process has ended
         by SIGKILL.
 
         Args:
@@ -55,8 +55,8 @@ class OomWatch:
 
 
 def counter_of(pid: int, proc: Path = Path("/proc")) -> Path | None:
-    """Return the file that counts kills in the memory cgroup of a process (cgroup v1 or v2); None where none can be
-    seen.
+    """Return the file that counts kills in the memory cgroup of a process (cgroup v1 or v2); None if there is none to
+    see.
     """
     try:
         groups = (proc / str(pid) / "cgroup").read_text().splitlines()
@@ -88,7 +88,7 @@ def counter_of(pid: int, proc: Path = Path("/proc")) -> Path | None:
 
 
 def kills(counter: Path | None) -> int | None:
-    """Return how many processes were killed, None where that cannot be read."""
+    """Return how many processes were killed; None if that cannot be read."""
     if counter is None:
         return None
     try:
@@ -102,7 +102,7 @@ def log_names(pid: int, since_s: float, log: str = "/dev/kmsg") -> bool:
     """Return whether the kernel's log says that the killer ended this process, which started `since_s` seconds after
     the boot.
 
-    False also where the log may not be read. Blocks for at most LOG_READ_MAX_S.
+    Also False if the log may not be read. Blocks for at most LOG_READ_MAX_S.
     """
     try:
         fd = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -117,7 +117,7 @@ def log_names(pid: int, since_s: float, log: str = "/dev/kmsg") -> bool:
             except BlockingIOError:
                 return False  # the end of the log
             except OSError:
-                continue  # EPIPE: records were overwritten meanwhile; the next read goes on behind them
+                continue  # EPIPE: records were overwritten meanwhile; the next read continues behind them
             match = victim.match(record)
             if match and int(match[1]) / 1e6 >= since_s:
                 return True

@@ -1,11 +1,11 @@
-"""Whether a file or folder is this user's own, so that it can be believed.
+"""Check whether a file or folder is this user's own, so that its content can be trusted.
 
-If somebody else could write to a spool, they could make this user's uploader read any of this user's files and send it
-to a lab where both can see it. So nothing is believed that somebody else wrote, or could have written.
+If another user could write to a spool, they could make this user's uploader read any of this user's files and send it
+to a lab where both can see it. So nothing is trusted that somebody else wrote, or could have written.
 
-A file is this user's if this user is its owner. A file server may show another owner: one that maps root or everybody
-to `nobody` shows every file of this process as somebody else's. So before a file counts as another user's, a new file
-is made beside it, and its owner compared.
+A file is this user's if this user is its owner. But a file server that maps root or everybody to `nobody` shows every
+file of this process as somebody else's. So before a file counts as another user's, a new file is made beside it, and
+the owners of both are compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _made: dict[int, int] = {}  # device → the owner of what this process makes th
 
 
 def is_ours(about: os.stat_result, folder: Path) -> bool:
-    """Return whether a file or folder is this user's. `folder`: the folder of the file, or the folder itself."""
+    """Return whether a file or folder is this user's. `folder`: the folder that holds the file, or the folder
+    itself.
+    """
     return about.st_uid == os.geteuid() or about.st_uid == _owner_of_ours(folder, about.st_dev)
 
 
@@ -30,9 +32,7 @@ def others_write(about: os.stat_result) -> bool:
 
 
 def folder_problem(path: Path) -> str:
-    """Return why others could have put something into this folder, and what to do; "" where they could not. Raises
-    nothing.
-    """
+    """Say why others could have put something into this folder, and what to do; "" if they could not. Never raises."""
     try:
         about = os.lstat(path)
     except FileNotFoundError:
@@ -49,8 +49,8 @@ def folder_problem(path: Path) -> str:
 
 
 def tree_problem(path: Path, *, but: tuple[str, ...] = ()) -> str:
-    """Return the same for a folder and all that is in it and below. `but`: endings of names that are not checked.
-    Raises nothing.
+    """Say the same as `folder_problem` for a folder and everything below it. `but`: endings of names that are not
+    checked. Never raises.
     """
     if problem := folder_problem(path):
         return problem

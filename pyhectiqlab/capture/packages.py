@@ -1,4 +1,4 @@
-"""Versions of the packages that a script uses. Nothing is imported to find them."""
+"""Find the versions of the packages that a script uses, without importing anything."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _IGNORED = frozenset(sys.stdlib_module_names) | {"__main__", "builtins"}
 
 
 def versions(packages: Any, deadline: float) -> dict[str, str]:
-    """Return {package: version}, sorted, of what `packages` names. What has no version (a script's own modules) is left
-    out.
+    """Return {package: version}, sorted, for what `packages` names. What has no version (a script's own modules) is
+    left out.
 
     Args:
-        packages: a namespace such as globals(), which means the packages of its modules, classes and functions; or
+        packages: a namespace such as globals() means the packages of its modules, classes and functions. Or give
             modules and names. None: all that is imported.
-        deadline: by time.monotonic(); the search in distributions ends then.
+        deadline: a time of time.monotonic(), at which the search in distributions ends.
 
     Raises TypeError for anything else.
     """
@@ -99,7 +99,7 @@ def _search(names: set[str], deadline: float) -> dict[str, str]:
             for name in names & _holds(distribution, names):
                 by_name[name] = distribution.version
         except (OSError, ValueError, KeyError):
-            continue  # a broken installation of something else
+            continue  # the installation of another package is broken
     return by_name
 
 
@@ -113,8 +113,8 @@ def _holds(distribution: metadata.Distribution, names: set[str]) -> set[str]:
 
 
 def location(package: str | ModuleType) -> Path:
-    """Return the folder of a package, which need not be imported. Raises TypeError, and ValueError where there is
-    none.
+    """Return the folder of a package, which need not be imported. Raises TypeError; ValueError if there is no such
+    folder.
     """
     if not isinstance(package, str | ModuleType):
         raise TypeError(f"a package is a name or a module, not {type(package).__name__}")

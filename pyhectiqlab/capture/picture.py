@@ -1,4 +1,4 @@
-"""Pictures: an array, a tensor or a figure as the bytes of a PNG.
+"""Make the bytes of a PNG of an array, a tensor or a figure.
 
 Only libraries that the script has loaded are used.
 """
@@ -17,9 +17,9 @@ from ..protocol.media import PIXEL_BYTES_MAX
 from .values import is_extra, is_masked
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # of image files that the pages show
-CHANNELS = {1: 0, 3: 2, 4: 6}  # number → colour type of a PNG; 2 channels, grey with alpha, are rarely meant
+CHANNELS = {1: 0, 3: 2, 4: 6}  # number → colour type of a PNG; not 2, grey with alpha, as it is rarely meant
 PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})  # PIL's modes that a PNG can hold
-BEYOND = 1.5  # a float image that reaches this was hardly meant to be from 0 to 1
+BEYOND = 1.5  # a float image with values above this was hardly meant to be from 0 to 1
 
 Tell = Callable[[str], None]
 Shape = tuple[int, int, int]  # height, width, channels
@@ -37,10 +37,10 @@ def pil_png(image: Any) -> bytes:
 
 
 def shape_of(image: Any) -> tuple[Shape, bool]:
-    """Return (height, width, channels), and whether the channels come first. Raises TypeError or ValueError where it is
-    no image.
+    """Return (height, width, channels), and whether the channels come first. Raises TypeError or ValueError if it is no
+    image.
 
-    HxW, HxWxC and CxHxW with 1, 3 or 4 channels are images; where both could be meant, the channels are last.
+    HxW, HxWxC and CxHxW with 1, 3 or 4 channels are images. If both HxWxC and CxHxW could be meant, it is HxWxC.
     """
     shape = getattr(image, "shape", None)
     if shape is None:
@@ -78,9 +78,9 @@ def array_png(image: Any, tell: Tell) -> bytes:
     Floats beyond that are cut; NaN is black. Blocks while it packs: 20 to 300 ms for a million pixels.
 
     Args:
-        tell: called with a line where floats are hardly from 0 to 1.
+        tell: called with one line of text if floats are hardly meant to be from 0 to 1.
 
-    Raises TypeError for what are no real numbers, ValueError for whole numbers beyond 0 to 255 and ragged lists.
+    Raises TypeError if they are no real numbers, ValueError for whole numbers beyond 0 to 255 and for ragged lists.
     """
     shape, first = shape_of(image)
     if callable(getattr(image, "detach", None)):
@@ -129,7 +129,9 @@ def png(shape: Shape, pixels: bytes) -> bytes:
 
 
 def _bytes_of_lists(image: Any, shape: Shape, first: bool, tell: Tell) -> bytes:
-    """Return the pixels of nested lists, or of anything that becomes lists by tolist(): for scripts without numpy."""
+    """Return the pixels of nested lists, or of anything that `tolist()` turns into lists. Scripts without numpy need
+    this.
+    """
     values = list(_flat(image.tolist() if callable(getattr(image, "tolist", None)) else image))
     height, width, channels = shape
     if len(values) != height * width * channels:
@@ -178,7 +180,7 @@ def figure_encoder(figure: Any) -> tuple[str, Callable[[], bytes]]:
     Args:
         figure: a Figure, Axes or anything that has one as its `figure`; None or pyplot itself: the current figure.
 
-    Raises TypeError for what is no figure, ValueError where there is no current one.
+    Raises TypeError if it is no figure, ValueError if there is no current one.
     """
     drawn = _matplotlib_figure(figure)
     if drawn is not None:

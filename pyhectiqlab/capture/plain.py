@@ -1,4 +1,4 @@
-"""Plain values: what the lab can store of a value; and a large map as parts that can be merged again. Pure."""
+"""Plain values: turn a value into what the lab can store, and a large map into parts that can be merged again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..protocol.events import count_values
 from ..protocol.limits import ARRAY_LENGTH_MAX, CONFIG_BYTES_MAX, CONFIG_VALUES_MAX, EVENT_BYTES_MAX, MAP_LENGTH_MAX
 from .values import element
 
-DEPTH_MAX = 48  # the lab takes 64, of which an event and a prefix need some
-NODES_MAX = 1 << 20  # values of one structure: one that refers to itself in many ways would never end
+DEPTH_MAX = 48  # the lab takes 64 levels, some of which an event and a prefix need
+NODES_MAX = 1 << 20  # values in one structure: one that refers to itself in many ways would never end
 DIGITS_BITS_MAX = 10_000  # a larger int is written in hex: Python refuses to write one of 4,300 digits
 
 # A map of so many bytes cannot have MAP_LENGTH_MAX entries: these would need keys of five bytes, and values.
@@ -23,7 +23,7 @@ PART_BYTES = 256 << 10
 VALUE_BYTES_MAX = EVENT_BYTES_MAX - (64 << 10)  # the names above a value take part of an event too
 
 _T = TypeVar("_T")
-NAMED_MAX = 5  # kinds of gaps that a message names
+NAMED_MAX = 5  # a message names at most so many kinds of gaps
 Gap = tuple[str, str]
 
 
@@ -57,7 +57,7 @@ def as_mapping(value: Any) -> Mapping[Any, Any] | None:
 
 
 def has_names(value: Any) -> bool:
-    """Return whether it has names and values, as `as_mapping` takes them."""
+    """Return whether `value` is something that `as_mapping` takes."""
     try:
         return _items(value) is not None
     except Exception:
@@ -85,7 +85,7 @@ def plain_and_gaps(value: Any) -> tuple[Any, list[Gap]]:
 
 
 def gaps_text(gaps: list[Gap]) -> str:
-    """Return the gaps of a value in one line: the first of each kind, and how many there are."""
+    """Describe the gaps of a value in one line: the first of each kind, and how many there are."""
     kinds: dict[str, list[str]] = {}
     for where, what in gaps:
         kinds.setdefault(what, []).append(where)
@@ -102,7 +102,8 @@ class _Walk:
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self._path: list[str] = []
-        self._within: set[int] = set()  # ids of the containers that the walk is in: these are alive
+        # Ids of the containers around the current value; they are alive, so the ids are unique.
+        self._within: set[int] = set()
         self._nodes = 0
         self._is_full = False
 
@@ -201,7 +202,7 @@ def _digits(value: int) -> str:
 
 
 def said(error: BaseException) -> str:
-    """Return an exception of other people's code in a few words."""
+    """Describe an exception of other people's code in a few words."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception:

@@ -1,4 +1,4 @@
-"""Processes: which one is meant (a pid may be reused), whether it lives, and how it ended."""
+"""Processes: know one again although pids are reused, and find out whether it lives and how it ended."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ class Process:
         return cls(int(raw["pid"]), float(raw["start"]), str(raw["host"]), str(raw["boot_id"]), int(raw["pid_ns"]))
 
     def is_here(self) -> bool:
-        """Return whether it ran on this machine since its last boot and in a pid namespace that this process sees."""
+        """Return whether the process belongs to this machine, to its current boot, and to a pid namespace that we
+        see.
+        """
         return self.boot_id == boot_id() and self.pid_ns == pid_namespace()
 
     def has_ended(self) -> bool:
-        """Return whether the process surely ended. A process in another container, or on another machine, counts as
+        """Return whether the process has surely ended. A process in another container, or on another machine, counts as
         alive.
         """
         if self.host == host() and self.boot_id != boot_id():
@@ -121,23 +123,24 @@ def wait_pidfd(pidfd: int, timeout_s: float) -> bool:
     return bool(poller.poll(timeout_s * 1000))
 
 
-# PIDFD_GET_INFO (linux/pidfd.h). It has the exit status since Linux 6.15, once the process was reaped, as long as a
-# pidfd is open.
+# PIDFD_GET_INFO (linux/pidfd.h). Since Linux 6.15 it gives the exit status of a process that was reaped, as long as a
+# pidfd of it is open.
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_GET_INFO = 0xC000FF0B | _PIDFD_INFO.size << 16
 
 
 def exit_status(pid: int, pidfd: int) -> int | None:
-    """Return the wait status (see os.WIFSIGNALED …) of an ended process, which need not be a child of ours; None where
-    the kernel does not say.
+    """Return the wait status (see os.WIFSIGNALED) of an ended process, which need not be a child of ours. None if the
+    kernel does not say.
 
     A zombie's status is in /proc (since Linux 3.5, for the same user). The pidfd has that of a process that was reaped.
     """
     import fcntl
 
     try:
-        known = _may_know(pid)  # first: asked of one that is reaped by then, it would say yes to a status read before
+        # Before the status is read: for a process that was reaped meanwhile, it would return True.
+        known = _may_know(pid)
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         if fields[0] == b"Z" and known:
             return int(fields[-1])
@@ -155,22 +158,22 @@ def exit_status(pid: int, pidfd: int) -> int | None:
 
 
 def _may_know(pid: int) -> bool:
-    """Return whether the kernel shows this process the other one's status. For a process that gave up its rights
-    (setuid), the kernel shows the status 0, whatever it is, so that a failed run was shown as completed. Reading `exe`
-    tells: a zombie has none, but a process that may not see it gets a PermissionError.
+    """Return whether the kernel shows this process the true status of the other one. If the other one changed its user
+    (setuid), the kernel shows the status 0 whatever it is: a failed run was shown as completed. Reading `exe` tells: a
+    zombie has none, and a process that may not see the status gets a PermissionError.
     """
     try:
         os.readlink(f"/proc/{pid}/exe")
     except PermissionError:
         return False
     except OSError:
-        pass  # it has ended, or there is no /proc: nothing says that it may not be asked
+        pass  # it has ended, or there is no /proc: nothing forbids us to ask
     return True
 
 
 def kill_process(process: Process, signal: int) -> None:
-    """Send a signal to that process, and never to another that got its pid since. Does nothing where it ended or is not
-    here.
+    """Send a signal to that process, and never to another one that got its pid since. Do nothing if it has ended or is
+    not on this machine.
     """
     if not process.is_here():
         return

@@ -1,4 +1,4 @@
-"""The script: which process it began as. Forks and multiprocessing may have made several processes of it.
+"""Find the process that a script began as: forks and multiprocessing may have made several processes of it.
 
 A process belongs to its parent's script if it was forked from it and went on with the same program, or if
 multiprocessing (or joblib's loky) started it. Any other process that a script starts, such as by `subprocess`, is a
@@ -18,7 +18,7 @@ GENERATIONS_MAX = 64
 
 
 def script() -> Process:
-    """Return the process that this process's script began as; perhaps this one. Reads a few small files, never
+    """Return the process that this process's script began as, which may be this one. Reads a few small files, never
     raises.
     """
     here = this_process()
@@ -56,15 +56,15 @@ def _part_of(pid: int) -> int | None:
 
 
 def _parent_and_stack(pid: int) -> tuple[int, int]:
-    """Return a process's parent, and the address at which its stack begins: a fork keeps that address, a new program
-    gets a random one. 0 where the kernel does not say.
+    """Return a process's parent, and the address at which its stack begins. A fork keeps that address; a new program
+    gets a random one. 0 if the kernel does not say.
     """
     fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     return int(fields[1]), int(fields[25])
 
 
 def _parent_by_multiprocessing(pid: int) -> int | None:
-    """Return the parent where there is no /proc; for this process alone."""
+    """Return the parent of this process, on systems without /proc."""
     process = sys.modules.get("multiprocessing.process")
     parent = process.parent_process() if process is not None and pid == os.getpid() else None
     return None if parent is None else int(parent.pid)

@@ -1,4 +1,4 @@
-"""A file as it is now, kept cheaply while it waits to be uploaded; and the check, later, that it is still that file.
+"""Keep a file as it is now, at little cost, until it is uploaded; and check then that it is still that file.
 
 How it is kept, in this order of preference:
 
@@ -36,8 +36,8 @@ _FICLONE = 0x40049409
 Identity = tuple[int, int, int]  # inode, bytes, time of the last change in ns. No device: it differs by mount and host
 
 COPY, REFLINK, LINK, REFERENCE = "copy", "reflink", "link", "reference"
-FOLDER = "folder"  # of files that nobody else writes to, each a copy, a reflink or a link
-OWN = frozenset({COPY, REFLINK})  # bytes of ours alone
+FOLDER = "folder"  # a folder of files to which nobody else writes; each is a copy, a reflink or a link
+OWN = frozenset({COPY, REFLINK})  # nobody else can change these bytes
 
 
 class ChangedError(Exception):
@@ -46,7 +46,7 @@ class ChangedError(Exception):
 
 @dataclass(frozen=True)
 class Held:
-    """What was kept. `path`: where the bytes are now. `identity`: of the file there."""
+    """A file that was kept. `path`: where its bytes are now. `identity`: the identity of the file there."""
 
     how: str
     path: Path
@@ -86,14 +86,16 @@ def identity_of(about: os.stat_result) -> Identity:
 
 
 def take(source: Source, target: Path, *, may_copy: bool = True, stays: bool = True) -> Held:
-    """Keep `source` as it is now at `target`, or refer to it. Blocks for as long as it takes to copy 8 MiB, or 20 ms.
+    """Keep `source` as it is now at `target`, or refer to it. Blocks at most for as long as it takes to copy 8 MiB, or
+    20 ms.
 
     Args:
         target: a path that does not exist yet.
-        may_copy: False: take no more room on the disk than a link.
-        stays: False: the file is removed soon. Where it cannot be linked, it is copied, which may take longer.
+        may_copy: False takes no more room on the disk than a link.
+        stays: False means that the file is removed soon. If it cannot be linked, it is then copied whatever its size,
+            which may take longer.
 
-    Raises ChangedError where the file changes faster than it can be copied; OSError where it cannot be read.
+    Raises ChangedError if the file changes faster than it can be copied; OSError if it cannot be read.
     """
     size = source.stat.st_size
     if may_copy and _reflink(source.fd, target):
@@ -112,10 +114,10 @@ def take(source: Source, target: Path, *, may_copy: bool = True, stays: bool = T
 
 
 def take_folder(source: Path, target: Path) -> Held:
-    """Keep all files below a folder, into which nobody writes, at `target`. Links are not followed. Blocks for as long
-    as it takes to copy what can be neither cloned nor linked.
+    """Keep all files below a folder at `target`. Nobody may write into the folder meanwhile. Links are not followed.
+    Blocks for as long as it takes to copy the files that can be neither cloned nor linked.
 
-    Raises OSError; then there may be a part of them.
+    Raises OSError; then `target` may hold some of the files.
     """
     size = 0
     target.mkdir(mode=0o700)
@@ -131,7 +133,7 @@ def take_folder(source: Path, target: Path) -> Held:
 
 
 def own(how: str, path: Path) -> Held:
-    """Return a file that was made at `path`, and is ours alone, as kept. Raises OSError."""
+    """Return a file at `path` that we made, and that nobody else changes, as a kept file. Raises OSError."""
     about = os.lstat(path)
     return Held(how, path, about.st_size, identity_of(about))
 
@@ -152,7 +154,7 @@ def _reflink(fd: int, target: Path) -> bool:
 
 
 def _copy(source: Source, target: Path) -> None:
-    """Copy a file. If it changes meanwhile, the copy would be a mixture: then copy it again."""
+    """Copy a file. If it changes meanwhile, copy it again, because the copy would be a mixture."""
     for _ in range(COPY_TRIES):
         before = os.fstat(source.fd)
         copied = 0
@@ -177,7 +179,9 @@ def _copy(source: Source, target: Path) -> None:
 
 
 def _settled(source: Source) -> Identity:
-    """Return the identity of a file, once any later change is sure to have another time. Waits a few ms at most."""
+    """Return the identity of a file, as soon as every later change is sure to get another time. Waits a few ms at
+    most.
+    """
     age_ns = time.time_ns() - os.fstat(source.fd).st_mtime_ns
     if 0 <= age_ns < TICK_NS:
         time.sleep((TICK_NS - age_ns) / 1e9)
@@ -198,8 +202,8 @@ def _link(source: Source, target: Path) -> bool:
 
 @contextmanager
 def reopened(path: Path, size: int, identity: Identity | None, how: str) -> Iterator[int]:
-    """Open what was kept, and check that it still is that file. `how`: how it was held. Raises ChangedError, or OSError
-    on reading.
+    """Open a file that was kept, and check that it is still the same. `how`: how it was kept. Raises ChangedError;
+    OSError if it cannot be read.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -219,7 +223,7 @@ def reopened(path: Path, size: int, identity: Identity | None, how: str) -> Iter
 
 
 def check(fd: int, size: int, identity: Identity | None, how: str) -> None:
-    """Raise ChangedError where the open file is not what was kept."""
+    """Raise ChangedError if the open file is not the one that was kept."""
     about = os.fstat(fd)
     if not stat.S_ISREG(about.st_mode):
         raise ChangedError("it is no regular file any more")

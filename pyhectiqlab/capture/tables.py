@@ -1,4 +1,4 @@
-"""Tables: rows, records, columns or a DataFrame as one JSON document that comes back as it went in."""
+"""Turn rows, records, columns or a DataFrame into one JSON document, and that back into the same table."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def packed(names: list[str], rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def unpacked(data: bytes) -> tuple[list[str], list[list[Any]]]:
-    """Return the names and rows that `packed` got. Raises ValueError, LookupError or TypeError for anything else."""
+    """Return the names and rows from which `packed` made the JSON. Raises ValueError, LookupError or TypeError for
+    other data.
+    """
     table = json.loads(data)
     numeric = [kind == "number" for kind in table["types"]]
     rows = [

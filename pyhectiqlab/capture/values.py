@@ -1,4 +1,4 @@
-"""Values of metrics as float64, steps as int64, keys as text; with error messages for anything else."""
+"""Turn values of metrics into float64 and steps into int64, check keys, and raise clear errors for anything else."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ EXTRA_DTYPES = "ml_dtypes"  # the package of numpy's bfloat16, float8 and int4, 
 
 
 def as_float(key: object, value: Any) -> float:
-    """Return a value as a float. Raises TypeError for what is no single real number, ValueError for an int beyond
-    float64.
+    """Return a value as a float. Raises TypeError if it is no single real number, ValueError for an int beyond float64.
 
     Takes int, float, bool, numpy scalars, and arrays and tensors of any framework that hold one element, whatever their
     shape. For a tensor on a GPU, it blocks until the GPU has the value. A masked element is NaN.
@@ -52,8 +51,8 @@ class NotOneError(Exception):
 
 
 def element(value: Any) -> Any:
-    """Return the only element of an array or tensor, as a number of Python or numpy; NaN if it is masked. For some
-    frameworks it is an array of numpy. Raises NotOneError.
+    """Return the only element of an array or tensor, as a number of Python or numpy; NaN if it is masked. For tensors
+    of some frameworks, it is an array of numpy. Raises NotOneError.
     """
     try:
         shape = tuple(value.shape)
@@ -64,12 +63,12 @@ def element(value: Any) -> Any:
         raise NotOneError(f"of shape {shape}; reduce it first")
     if is_masked(value) and bool(value.mask.all()):
         return math.nan
-    for name in ("item", "numpy"):  # TensorFlow's tensors and variables have the latter alone
+    for name in ("item", "numpy"):  # TensorFlow's tensors and variables have only the second
         read = getattr(value, name, None)
         if callable(read):
             try:
                 single = read()
-            except Exception as e:  # a tensor without data, or of a graph that is not built yet
+            except Exception as e:  # a tensor without data, or one of a graph that has not run yet
                 raise NotOneError(f"whose element cannot be read ({type(e).__name__}: {str(e)[:100]})") from None
             if type(single) is not type(value):
                 return single
@@ -83,12 +82,12 @@ def is_masked(value: Any) -> bool:
 
 
 def is_extra(dtype: Any) -> bool:
-    """Return whether it is a dtype such as bfloat16: real numbers, although numpy does not know that."""
+    """Return whether a dtype is one such as bfloat16, which numpy does not know to be real numbers."""
     return bool(dtype.type.__module__ == EXTRA_DTYPES)
 
 
 def as_step(step: Any) -> int:
-    """Return a step as an int. Takes also arrays and tensors of one element. Raises TypeError for what is no whole
+    """Return a step as an int. Arrays and tensors of one element are steps, too. Raises TypeError if it is no whole
     number, ValueError beyond int64.
     """
     if step is None:
@@ -135,7 +134,7 @@ def _not_a_number(key: object, value: object) -> str:
 
 
 def check_name(what: str, name: object) -> None:
-    """Raise TypeError or ValueError for what cannot name a run, a project or a tag, which the lab would refuse, too."""
+    """Raise TypeError or ValueError for a name that no run, project or tag can have: the lab would refuse it."""
     if not isinstance(name, str):
         raise TypeError(f"the {what} is a text, not {type(name).__name__}")
     new_name(what, name)

@@ -1,4 +1,4 @@
-"""Environment variables that tell something about a training, and never secrets."""
+"""Choose environment variables that tell something about a training, and never secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .. import settings
 from ..errors import ConfigurationError
 from .argv import HIDDEN, shown
 
-CHARS_MAX = 1024  # of a value
+CHARS_MAX = 1024  # in a value
 VARIABLES_MAX = 300
 
 KNOWN = (
@@ -42,10 +42,10 @@ _LOOKS_SECRET = re.compile(
 
 
 def variables(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
-    """Return the variables that are KNOWN or of `more`, by name. A `*` at the end stands for any text.
+    """Return the variables whose names are in KNOWN or `more`, sorted by name. A `*` at the end stands for any text.
 
-    Never there are names that speak of a secret, whatever they match. Options named like secrets, users in addresses
-    and tokens of well-known services are *** in the values, which are cut to CHARS_MAX.
+    Variables that are named like secrets are never returned. In the values, options named like secrets, users in
+    addresses and tokens of well-known services are replaced by ***. Values are cut to CHARS_MAX.
     """
     wanted = (*KNOWN, *more)
     whole, beginnings = frozenset(wanted), tuple(name[:-1] for name in wanted if name.endswith("*"))
@@ -55,8 +55,8 @@ def variables(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str,
 
 
 def own_variables(say: Callable[[str], None]) -> dict[str, str]:
-    """Return those of this process that the settings let be stored. Where a setting is not understood, `say` is told
-    and there are none.
+    """Return the variables of this process that the settings allow to be stored. If a setting is not understood, call
+    `say` with a line and return none.
     """
     try:
         return variables(os.environ, settings.get("variables") or ()) if settings.get("store_variables") else {}
@@ -66,6 +66,6 @@ def own_variables(say: Callable[[str], None]) -> dict[str, str]:
 
 
 def _value(text: str) -> str:
-    printable = text.encode(errors="replace").decode()  # what is no UTF-8 is in os.environ as half a character
+    printable = text.encode(errors="replace").decode()  # os.environ has bytes that are no UTF-8 as lone surrogates
     clean = _LOOKS_SECRET.sub(HIDDEN, " ".join(shown(printable.split(" "))))
     return clean if len(clean) <= CHARS_MAX else f"{clean[: CHARS_MAX - 1]}…"

@@ -71,8 +71,10 @@ EXIT_INTERRUPTED = 130
 
 class _Commands(LazyGroup):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run a command and exit: 0, 1 after an error and a line about it, 2 for a wrong call, 130 after Ctrl-C."""
-        fill_standard()  # a lab's database must not be what somebody prints to
+        """Run a command and exit: with 0, with 1 after an error and a line about it, 2 for a wrong call, 130 after
+        Ctrl-C.
+        """
+        fill_standard()  # or a lab's database could get the number of a closed stdout, and be printed into
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # a name in Greek is no reason to fail on a Latin-1 terminal
                 stream.reconfigure(errors="backslashreplace")
@@ -86,7 +88,7 @@ class _Commands(LazyGroup):
         except LabError as e:
             click.echo(f"Error: {e}", err=True)
             code = EXIT_ERROR
-        except (click.Abort, KeyboardInterrupt) as e:  # Abort: also the end of the input at a prompt
+        except (click.Abort, KeyboardInterrupt) as e:  # Abort is also raised at the end of the input at a prompt
             causes = (e, e.__cause__, e.__context__)
             code = EXIT_INTERRUPTED if any(isinstance(c, KeyboardInterrupt) for c in causes) else EXIT_ERROR
         except ModuleNotFoundError as e:
@@ -128,11 +130,11 @@ def _give_up_stdout() -> None:
 def main(ctx: click.Context, misplaced: str | None, profile: str | None) -> None:
     """Track experiments in a lab of your own.
 
-    Start one with `hectiqlab server`, or log in to one with `hectiqlab add-profile`. What a script logged is read back
+    Start one with `hectiqlab server`, or log in to one with `hectiqlab add-profile`. Read back what a script logged
     with `projects`, `runs`, `metrics` and `logs`; `status` and `sync` show and send what is still on this machine.
 
-    Results go to stdout, all else to stderr. The exit status is 0; 1 if something failed, with a line that says what; 2
-    for a wrong call; 130 after Ctrl-C.
+    Results go to stdout, everything else to stderr. The exit status is 0; 1 if something failed, with a line that says
+    what; 2 for a wrong call; 130 after Ctrl-C.
     """
     if misplaced is not None:
         raise click.UsageError(f"-p names a project, behind a command; a profile is --profile {misplaced}.")

@@ -1,4 +1,4 @@
-"""hectiqlab admin: what whoever runs a lab does with its data folder."""
+"""hectiqlab admin: the commands for the person who runs a lab, on its data folder."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ _COMMANDS = {
 
 @click.group(name="admin", cls=LazyGroup, commands_in=_COMMANDS)
 def command() -> None:
-    """Look after a lab: on the machine that it runs on, with its data folder."""
+    """Look after a lab, on the machine that it runs on, by its data folder."""

@@ -1,4 +1,4 @@
-"""hectiqlab admin adopt: engines that were restored from their own backups become one lab again."""
+"""hectiqlab admin adopt: make engines that were restored from their own backups one lab again."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .fleet_options import from_environment
 @click.option("--without-points", is_flag=True, help="All points are gone for good: begin with an empty ClickHouse.")
 @click.option("--without-files", is_flag=True, help="All files are gone for good: begin with an empty bucket.")
 def adopt(without_points: bool, without_files: bool) -> None:
-    """Have PostgreSQL, ClickHouse and the bucket be one lab after they were restored. Stop all labs before.
+    """Make PostgreSQL, ClickHouse and the bucket one lab again after they were restored. Stop all labs first.
 
-    The lab gets a new generation, by which clients learn that it may have forgotten something: they send again what it
-    does not have. Points and files are noted as those of that generation: a lab of another one, such as a copy of it,
-    is refused there from then on.
+    The lab gets a new generation. It tells clients that the lab may have forgotten something, so they send again what
+    it lacks. The engines are marked with the generation: from then on they refuse a lab of another generation, such as
+    a copy of this lab.
 
-    A ClickHouse or a bucket that is empty, though the lab has points or files, is refused, too: it most likely has a
-    wrong address. Say it by an option if they are lost. Runs, configs and logs stay; charts of lost points are empty,
-    and lost files cannot be downloaded.
+    A ClickHouse or a bucket that is empty although the lab has points or files is refused, because its address is most
+    likely wrong. If the data are really lost, say so by an option. Runs, configs and logs stay; charts of lost points
+    are empty, and lost files cannot be downloaded.
     """
     from ..store.fleet import FleetStorage
 

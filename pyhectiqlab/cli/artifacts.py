@@ -62,8 +62,8 @@ def command(
 ) -> None:
     """List the artifacts that the runs of PROJECT (a name or an id) share; with --run, those of a run.
 
-    In a terminal it then offers to download one. A download that was interrupted goes on where it was when it is
-    called again, is compared with its digest, and takes its name only when it is whole.
+    In a terminal, it then offers to download one. A download that was interrupted continues when it is called again.
+    The file is compared with its digest, and gets its name only when it is complete.
     """
     from ..transport.connecting import client_of, find_profile
 
@@ -120,7 +120,7 @@ def _newest(versions: list[dict[str, Any]], name: str, step: int | None) -> dict
         raise click.ClickException(f"No artifact is named {name!r}{of}: list them without --download.")
     if step is None and versions[0]["step"] is None:
         return versions[0]
-    return versions[-1]  # the highest step
+    return versions[-1]  # the one of the highest step
 
 
 def _fetch(lab: Any, artifact: dict[str, Any], output: str, overwrite: bool) -> None:

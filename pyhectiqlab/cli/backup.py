@@ -35,8 +35,8 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
     so a snapshot takes only the room of what is new. Put TARGET on another disk, or copy it to another machine, and try
     `restore` before you need it.
 
-    Exits with 1 where the snapshot or files of the lab are damaged. Then no snapshot is removed. `hectiqlab admin
-    status` and the metrics show the last one that is whole.
+    Exits with 1 if the snapshot or files of the lab are damaged. Then no snapshot is removed. `hectiqlab admin status`
+    and the metrics show the last snapshot that is whole.
     """
     if (data_of(data) / "lab.db").is_file():
         upgrading.refuse_other(data_of(data))
@@ -50,7 +50,7 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
     try:
         with opened_lab(data) as storage, storage.meta.writing() as tx:
             backups.note(tx, taken)
-    except StoreError as e:  # a full disk, of which the snapshot may be the rescue
+    except StoreError as e:  # a full disk: the snapshot may be what rescues it
         click.echo(f"The lab could not note that it has this snapshot: {e}", err=True)
     if taken.spoiled:
         for digest in taken.spoiled:
@@ -91,12 +91,12 @@ def list_backups(target: Path, as_json: bool) -> None:
 def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
     """Make a lab's data from SNAPSHOT, in a folder that is empty or does not exist yet.
 
-    The snapshot is read and checked first; where anything is wrong with it, nothing is made.
+    The snapshot is read and checked first. If anything is wrong with it, nothing is made.
 
-    Passwords and keys are again those of that time. What the snapshot does not have is sent again by trainings that go
-    on, and by `hectiqlab sync` on machines that still keep what they sent (they do for a day).
+    Passwords and keys are again those of the snapshot. What the snapshot lacks is sent again by trainings that still
+    run, and by `hectiqlab sync` on machines that still keep what they sent (for a day).
 
-    The restored lab sends no notices, as the other may run beside it, until `hectiqlab admin notify unmute`.
+    The restored lab sends no notices until `hectiqlab admin notify unmute`, because the old lab may run beside it.
     """
     where = data_of(data)
     restored = restore_data(snapshot, where, _progress, despite_damage)
@@ -117,11 +117,11 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
 def check(folder: Path | None, as_json: bool) -> None:
     """Read all of a snapshot, or of a stopped lab's data, and say what is wrong with it.
 
-    Without FOLDER: ask the engines of several labs, which HECTIQLAB_DATABASE, … or HECTIQLAB_CONFIG name, whether they
-    are reached, how quickly, their versions, rights and schemas.
+    Without FOLDER: check the engines of several labs, which HECTIQLAB_DATABASE, … or HECTIQLAB_CONFIG name: whether and
+    how quickly they answer, their versions, rights and schemas.
 
-    Exits with 1 where anything is: the structure of a database, points that lag behind what was acknowledged or are
-    not as they were written, a file that is missing or has other bytes than those that were stored.
+    Exits with 1 if anything is wrong: the structure of a database, points that are missing although they were
+    acknowledged or are not as they were written, a file that is missing or has other bytes than those that were stored.
     """
     if folder is None:
         _check_engines(as_json)

@@ -1,4 +1,4 @@
-"""Logging a command in by a page of the lab: it shows a code, waits until somebody confirms it, and gets an API key."""
+"""Log a command in through a page of the lab: show a code, wait until somebody confirms it, and get an API key."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def log_in(lab: LabClient, key_name: str) -> tuple[str, dict[str, str]]:
         try:
             state = lab.post("/command-logins/key", {"secret": begun["secret"]})
         except (LabUnreachableError, LabUnavailableError):
-            continue  # it may be back in a moment
+            continue  # the lab may be back in a moment
         except NotFoundError:
             break
         except PermissionDeniedError as e:

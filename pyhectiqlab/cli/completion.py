@@ -1,4 +1,4 @@
-"""`hectiqlab completion`: what the shell's Tab key completes: commands, profiles, projects and runs."""
+"""`hectiqlab completion`: let the shell's Tab key complete commands, profiles, projects and runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from ..base.loops import aside
 
-TIMEOUT_S = 1.0  # a person waits at the prompt: a lab that does not answer completes nothing
+TIMEOUT_S = 1.0  # a person waits at the prompt: if the lab does not answer in time, nothing is completed
 NAMES_MAX = 100
 
 SHELLS = ("bash", "zsh", "fish")
@@ -26,7 +26,7 @@ def command(ctx: click.Context, shell: str) -> None:
     zsh:   eval "$(hectiqlab completion zsh)"       in ~/.zshrc
     fish:  hectiqlab completion fish | source       in ~/.config/fish/config.fish
 
-    Names of projects and runs are asked of the lab, for a second at most.
+    Names of projects and runs come from the lab, which may take a second at most.
     """
     from click.shell_completion import get_completion_class
 
@@ -52,7 +52,7 @@ def projects(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
 
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the newest runs whose name begins so."""
+    """Return the newest runs whose names begin with `incomplete`."""
     return _of_lab(ctx, "/runs", {"q": incomplete, "limit": 200}, incomplete)
 
 

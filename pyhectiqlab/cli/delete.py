@@ -22,13 +22,13 @@ _yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def delete(profile: str | None, names: tuple[str, ...], yes: bool) -> None:
     """Delete each RUN with all that it logged, after asking.
 
-    RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. Your own runs, and as an
-    admin of their project those of others. For 7 days `hectiqlab restore` takes it back; what a script that still runs
-    logs to it is put aside where it runs (`hectiqlab quarantine`).
+    RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. You may delete your own
+    runs and, as an admin of their project, those of others. For 7 days, `hectiqlab restore` restores them. If a script
+    still logs to a deleted run, what it logs is put aside on its machine (`hectiqlab quarantine`).
     """
     from .. import read
 
-    runs = [read.run(name, profile=profile) for name in names]  # all are there, or none is deleted
+    runs = [read.run(name, profile=profile) for name in names]  # if one of them does not exist, none is deleted
     if not yes:
         for run in runs:
             click.echo(f"{_run_text(run)}: {run.state}, {counted(run.points, 'point')}", err=True)
@@ -41,7 +41,7 @@ def delete(profile: str | None, names: tuple[str, ...], yes: bool) -> None:
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.pass_obj
 def restore(profile: str | None, names: tuple[str, ...]) -> None:
-    """Take the deletion of each RUN back: an id, the link of its page, its name, or PROJECT/NAME.
+    """Restore each deleted RUN: an id, the link of its page, its name, or PROJECT/NAME.
 
     That works for 7 days, unless another run has its name by now: rename or delete that one first.
     """

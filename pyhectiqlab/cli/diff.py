@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @json_option("a JSON object")
 @click.pass_obj
 def command(profile: str | None, names: tuple[str, ...], baseline: str | None, alike: bool, as_json: bool) -> None:
-    """Show in what each RUN differs from the first, or from the baseline: config, packages, environment, git, and the
-    newest values of metrics with their distance from its value.
+    """Show in what each RUN differs from the first one, or from the baseline: config, packages, environment, git, and
+    the newest values of metrics with their distance from the baseline's.
 
     RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. What all have in common is
     left out, unless --all is given.

@@ -27,9 +27,9 @@ _names = click.argument("names", metavar="RUN...", nargs=-1, required=True, shel
 def tag(profile: str | None, tag: str, names: tuple[str, ...], color: str | None, description: str | None) -> None:
     """Add TAG to each RUN.
 
-    RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. Your own runs, and as an
-    admin of their project those of others: all of them are changed, or none. A run that has the tag keeps its color and
-    description, unless one is given here.
+    RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. You may change your own
+    runs and, as an admin of their project, those of others. Either all of them are changed, or none. A run that has the
+    tag keeps its color and description, unless one is given here.
     """
     from ..read import add_tag
 
@@ -52,7 +52,7 @@ def untag(profile: str | None, tag: str, names: tuple[str, ...]) -> None:
 @_names
 @click.pass_obj
 def note(profile: str | None, text: str, names: tuple[str, ...]) -> None:
-    """Set the note of each RUN to TEXT, in place of the one that it has; '' removes it. Runs as for `hectiqlab tag`.
+    """Set the note of each RUN to TEXT, which replaces the one that it has; '' removes it. Runs as for `hectiqlab tag`.
 
     A script that sets the note of its run later replaces it.
     """
@@ -66,7 +66,9 @@ def note(profile: str | None, text: str, names: tuple[str, ...]) -> None:
 @_names
 @click.pass_obj
 def group(profile: str | None, group: str, names: tuple[str, ...]) -> None:
-    """Put each RUN into GROUP, out of the one that it is in; '' into none. Runs as for `hectiqlab tag`."""
+    """Put each RUN into GROUP, which it leaves its old group for; '' takes it out of its group. Runs as for `hectiqlab
+    tag`.
+    """
     from ..read import set_group
 
     _change(profile, names, lambda runs: set_group(runs, group), "Grouped")
@@ -76,8 +78,8 @@ def group(profile: str | None, group: str, names: tuple[str, ...]) -> None:
 @_names
 @click.pass_obj
 def archive(profile: str | None, names: tuple[str, ...]) -> None:
-    """Archive each RUN: searches find it only with a term `archived`, such as archived=true. All else of it stays. Runs
-    as for `hectiqlab tag`.
+    """Archive each RUN: searches find it only with a term `archived`, such as archived=true. Nothing else of it
+    changes. Runs as for `hectiqlab tag`.
     """
     from ..read import archive_runs
 
@@ -99,7 +101,8 @@ def unarchive(profile: str | None, names: tuple[str, ...]) -> None:
 @_names
 @click.pass_obj
 def move(profile: str | None, project: str, names: tuple[str, ...]) -> None:
-    """Move each RUN to PROJECT, with all that it logged; runs as for `hectiqlab tag`. A run that goes on is not moved.
+    """Move each RUN to PROJECT, with all that it logged; runs as for `hectiqlab tag`. A run that has not ended is not
+    moved.
 
     Versions of models and datasets that it made stay in its project.
     """

@@ -21,7 +21,7 @@ def command(profile: str | None, refs: tuple[str, ...], folder: Path, as_json: b
     """Write each PROJECT, with all that is in it, and each RUN to DIR: points as Parquet, everything else as JSON and
     files (docs/export.md). It needs pyarrow.
 
-    What DIR has already stays: an export that was interrupted goes on when it is repeated, and a later one adds what
+    What DIR has already stays: an export that was interrupted continues when it is repeated, and a later one adds what
     is new. `hectiqlab import folder DIR` brings it into a lab.
     """
     from ..exporting.export import export

@@ -1,6 +1,7 @@
 """The options that say where the data of several labs are.
 
-Each may also come from the environment, from one file for all of them, or, for secrets, from a file of its own.
+Each of them may also come from the environment or from one file for all of them. A secret may come from a file of its
+own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ NAMES = ("database", "points", "files")
 
 
 def config_of(path: Path) -> dict[str, str]:
-    """Return what a file says: lines `name = value` below [lab], by the names of options. Raises ConfigurationError."""
+    """Read a file with lines `name = value` below [lab], where the names are those of options. Raises
+    ConfigurationError.
+    """
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
     try:
         with path.open() as f:
@@ -108,7 +111,7 @@ def fleet_options(command: F) -> F:
 
 
 def understood(options: dict[str, Any]) -> Addresses | None:
-    """Take the options out of a command's, and return where the data are; None: in a folder. Raises
+    """Remove these options from those of a command, and return where the data are; None: in a folder. Raises
     ConfigurationError.
     """
     taken = {name: options.pop(name) for name in ("database", "database_direct", "database_connections", *NAMES[1:])}
@@ -116,7 +119,7 @@ def understood(options: dict[str, Any]) -> Addresses | None:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Addresses | None:
-    """Return where the data are as variables and the file of HECTIQLAB_CONFIG say; None: in a folder. Raises
+    """Return where the data are, according to variables and the file of HECTIQLAB_CONFIG; None: in a folder. Raises
     ConfigurationError.
     """
     path = environment.get(CONFIG)
@@ -145,7 +148,7 @@ def _addresses(said: Mapping[str, Any]) -> Addresses | None:
 
 
 def _read(name: str, value: str | None) -> str:
-    """Return an address, out of a file where that is given."""
+    """Return an address; read it from a file if one is given."""
     if value is None or not value.startswith("@"):
         return (value or "").strip()
     try:

@@ -1,4 +1,4 @@
-"""`hectiqlab import`: what other tools have logged, and exports of labs."""
+"""`hectiqlab import`: import what other tools have logged, and exports of labs."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def _options(command: _Command) -> _Command:
 
 @click.group("import", short_help="Bring in what other tools have logged.")
 def command() -> None:
-    """Bring what other tools have logged into the lab, with the steps and times that it was logged with.
+    """Import what other tools have logged into the lab, with its original steps and times.
 
-    The same content is never imported twice: an import that was interrupted goes on when it is repeated, and of event
-    files that have grown since what is new is added. Other content under the name of a run that was imported is another
-    attempt of it; a run that a script has made is never touched. What cannot be read is left out and said on stderr,
-    and the exit status is 1.
+    The same content is never imported twice: an import that was interrupted continues when it is repeated, and if event
+    files have grown since, what is new is added. Other content under the name of an imported run becomes another
+    attempt of it. A run that a script has made is never touched. What cannot be read is left out and reported on
+    stderr, and the exit status is 1.
     """
 
 
@@ -52,9 +52,9 @@ def tensorboard(
 ) -> None:
     """Import all event files in and below each PATH: scalars, histograms, images, sounds, texts and hyperparameters.
 
-    Each folder with event files becomes a run, named by its path below PATH; links to folders are followed. A file that
-    ends in the middle of a record, as one that is being written does, is taken up to there: imported again, what is new
-    is added.
+    Each folder with event files becomes a run, named by its path below PATH; links to folders are followed. If a file
+    ends in the middle of a record, because it is still being written, everything before that record is imported. Import
+    it again later to add what is new.
     """
     from ..importing.points import Problems
     from ..importing.tensorboard import sources
@@ -75,7 +75,7 @@ def table(profile: str | None, file: Path, project: str | None, name: str | None
     The first line names the columns. Either each column is a metric, beside `step` (or `global_step`, `iteration`,
     `index`; without one, rows count from 0) and `time` (or `wall_time`, `timestamp`); or each row is a point with `key`
     (or `tag`, `metric`), `value`, `step` and `time`. Times are seconds since 1970 UTC or ISO 8601; without them, points
-    have the time when the file was last modified. Empty cells are no points.
+    have the time when the file was last modified. An empty cell makes no point.
     """
     from ..importing.points import Problems
     from ..importing.table import source
@@ -84,7 +84,7 @@ def table(profile: str | None, file: Path, project: str | None, name: str | None
 
 
 def _runs(command: _Command) -> _Command:
-    """Options of what brings whole runs."""
+    """Add the options of commands that import whole runs."""
     project = click.option(
         "-p", "--project", metavar="NAME", help="Where all go; else into projects of their own names."
     )
@@ -103,8 +103,8 @@ def wandb(
 ) -> None:
     """Import the runs of all .wandb files in and below each PATH, such as the folder `wandb` beside a script.
 
-    History, config, summary, console, system metrics, media, tables, saved files and artifacts, as far as their files
-    are on this machine. Files of one run id are attempts of one run. wandb is not needed.
+    It imports history, config, summary, console, system metrics, media, tables, saved files and artifacts, if their
+    files are on this machine. Files of one run id become attempts of one run. wandb is not needed.
     """
     from ..importing.points import Problems
     from ..importing.wandb import runs
@@ -134,8 +134,8 @@ def mlflow(
     """Import the runs of SOURCE: a folder mlruns, a file mlflow.db, or the address of a database, such as
     postgresql+psycopg://USER@HOST/NAME. It is only read.
 
-    An experiment becomes a project. Params, metrics, tags, notes, states, times, files of artifacts and versions of
-    registered models; traces and evaluations are left out. mlflow is not needed.
+    An experiment becomes a project. It imports params, metrics, tags, notes, states, times, files of artifacts and
+    versions of registered models. Traces and evaluations are left out. mlflow is not needed.
     """
     from ..importing.mlflow import runs
     from ..importing.points import Problems
@@ -153,7 +153,8 @@ def trackio(
     """Import the runs of all projects of each PATH: the folder of Trackio (TRACKIO_DIR, or
     ~/.cache/huggingface/trackio), or a .db or .parquet file in it.
 
-    Metrics, config, images, tables, texts, alerts and system metrics. trackio is not needed; Parquet needs pyarrow.
+    It imports metrics, config, images, tables, texts, alerts and system metrics. trackio is not needed; Parquet needs
+    pyarrow.
     """
     from ..importing.points import Problems
     from ..importing.trackio import runs
@@ -181,7 +182,8 @@ def neptune(
 ) -> None:
     """Import the runs that neptune-exporter wrote to DATA, its --data-path. It needs pyarrow.
 
-    A series with decimal steps is kept at their whole parts, with the exact steps in a series neptune/step/NAME.
+    If a series has decimal steps, its points get the whole parts as steps, and the exact steps become a series
+    neptune/step/NAME.
     """
     from ..importing.neptune import runs
     from ..importing.points import Problems
@@ -211,8 +213,8 @@ def aim(
     """Import the runs of the repository `.aim` in DIR. It is only read, by Aim, which must be installed beside
     pyhectiqlab.
 
-    Params, metrics, images, sounds, texts, figures, distributions, tags, notes, logs and system metrics; an experiment
-    becomes a group. A context is a part of the key: train/loss.
+    It imports params, metrics, images, sounds, texts, figures, distributions, tags, notes, logs and system metrics. An
+    experiment becomes a group. A context becomes a part of the key: train/loss.
     """
     from ..importing.aim import runs
     from ..importing.points import Problems
@@ -272,11 +274,12 @@ def _bring(
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object with a list of the runs.")
 @click.pass_obj
 def folder(profile: str | None, folder: Path, project: str | None, users: tuple[str, ...], as_json: bool) -> None:
-    """Bring the projects and runs of DIR into the lab, as they were: points, times, states, attempts, notes, tags,
-    logs, files, models, datasets and views. Run ids are new.
+    """Import the projects and runs of DIR into the lab, as they were: points, times, states, attempts, notes, tags,
+    logs, files, models, datasets and views. Runs get new ids.
 
-    An admin of the lab keeps the authors where the lab has users of their names; everybody else becomes the author. A
-    run that is there from the same lab is not imported twice: what came since is added. It needs pyarrow.
+    If an admin of the lab imports, runs keep their authors if the lab has users of their names; anybody else becomes
+    the author. A run that was already imported from the same lab is not imported twice: only what came since is added.
+    It needs pyarrow.
     """
     from ..importing.lab import import_folder
     from ..transport.connecting import client_of, find_profile
@@ -301,7 +304,7 @@ def folder(profile: str | None, folder: Path, project: str | None, users: tuple[
 
 
 def _tell_projects(results: list[Imported]) -> None:
-    """Print where the runs of a project are beside each other."""
+    """Print the links of the pages that show the runs of a project beside each other."""
     for project, count in Counter(done.project for done in results if done.run is not None).items():
         if project is not None and count > 1:
             url = next(done.url for done in results if done.project == project and done.url)

@@ -25,7 +25,9 @@ def command() -> None:
 @json_option("a JSON list of objects")
 @click.pass_obj
 def list_keys(profile: str | None, as_json: bool) -> None:
-    """List your keys; a star marks the profile's own. The keys themselves are not kept, only their digests."""
+    """List your keys; a star marks the one of the profile. The lab keeps only digests of keys, so it cannot show
+    them.
+    """
     with _lab(profile) as (lab, own):
         keys = lab.get("/keys")["items"]
     if as_json:
@@ -52,7 +54,7 @@ def list_keys(profile: str | None, as_json: bool) -> None:
 @click.option("--only-metrics", is_flag=True, help="A key that reads the lab's metrics, and nothing else; for admins.")
 @click.pass_obj
 def create(profile: str | None, name: str, days: int | None, only_metrics: bool) -> None:
-    """Create a key called NAME, such as a machine's, and print it: now, and never again."""
+    """Create a key called NAME, for example after a machine, and print it. It is never shown again."""
     scope = {"scope": "metrics"} if only_metrics else {}
     with _lab(profile) as (lab, _):
         made = lab.post("/keys", {"name": name, "days": days, **scope})
@@ -63,7 +65,7 @@ def create(profile: str | None, name: str, days: int | None, only_metrics: bool)
 @click.argument("key_id", metavar="ID")
 @click.pass_obj
 def revoke(profile: str | None, key_id: str) -> None:
-    """Revoke the key with this ID of the list: whatever uses it reaches the lab no more."""
+    """Revoke the key with this ID of the list. Programs that use it can no longer reach the lab."""
     from ..transport.http import quoted
 
     with _lab(profile) as (lab, own):

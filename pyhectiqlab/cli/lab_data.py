@@ -1,4 +1,4 @@
-"""What the commands of an administrator share: the lab's data, opened beside a lab that may run, and the audit log."""
+"""Helpers of the administrator's commands: open the lab's data beside a lab that may run, and write the audit log."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def data_of(data: Path | None) -> Path:
 
 @contextlib.contextmanager
 def opened_lab(data: Path | None) -> Iterator[Storage]:
-    """The data of a lab that is stopped, or that runs meanwhile: in a folder, or of several labs, where the environment
-    names them and no folder is given. Raises as `open_beside`.
+    """Open the data of a lab, which may run meanwhile: those in the folder, or if no folder is given and the
+    environment names them, those of several labs. Raises what `open_beside` raises.
     """
     from ..store.opening import open_beside
 
@@ -43,7 +43,7 @@ def opened_lab(data: Path | None) -> Iterator[Storage]:
         with contextlib.closing(open_beside(place)) as storage:
             yield storage
     except StoreError as e:
-        if "disk is full" not in str(e):  # as SQLite says it
+        if "disk is full" not in str(e):  # SQLite's words
             raise
         raise StoreError(
             f"{e} Make room: `hectiqlab delete` runs, then `hectiqlab admin purge` them, which works on a full disk."
@@ -51,7 +51,7 @@ def opened_lab(data: Path | None) -> Iterator[Storage]:
 
 
 def change_noted(action: str, subject: str, detail: str = "") -> Change:
-    """Return a line of the audit log, in the name of whoever is logged in on this machine."""
+    """Return a line of the audit log, in the name of the person who is logged in on this machine."""
     from ..store.accounts import Change
 
     try:

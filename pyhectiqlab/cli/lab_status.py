@@ -1,4 +1,4 @@
-"""hectiqlab admin status: the state of a lab, and what should be seen to."""
+"""hectiqlab admin status: show the state of a lab, and what needs attention."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .output import clean, echo_json, json_option, moment, span, table
 if TYPE_CHECKING:
     from ..profile import Profile
 
-SHOWN_MAX = 10  # rows of each table
+SHOWN_MAX = 10  # at most so many rows of each table
 
 
 @click.command(name="status")
@@ -29,9 +29,9 @@ def status(profile: str | None, as_json: bool, data: Path | None) -> None:
     """Show the state of a lab, and what to do about it: disk by project, busiest runs and clients, what waits, the last
     backup, threads.
 
-    Asks the lab that runs on the data folder, with a profile that has an admin's key of it. Where there is no such
-    profile, or the lab is stopped, shows what is stored. Where there is no data folder, asks the lab of the profile in
-    use.
+    Asks the lab that runs on the data folder, with a profile that has an admin's key of it. If there is no such
+    profile, or the lab is stopped, it shows what is stored. If there is no data folder, it asks the lab of the profile
+    in use.
     """
     state, why_not = _state(profile, data)
     if as_json:
@@ -49,7 +49,7 @@ def status(profile: str | None, as_json: bool, data: Path | None) -> None:
 
 
 def _state(profile: str | None, data: Path | None) -> tuple[Any, str]:
-    """Return the state, and why the lab was not asked for it; "": it was."""
+    """Return the state, and why the lab was not asked for it; "" if it was."""
     from ..profile import load_profiles
 
     if data is None and not (data_of(None) / "lab.db").exists():
@@ -72,7 +72,9 @@ def _state(profile: str | None, data: Path | None) -> tuple[Any, str]:
 
 
 def _asked(own: Profile, generation: str | None = None) -> Any:
-    """Ask a lab. Raises LabError, also where it is another life of it than `generation`: a copy, say."""
+    """Ask a lab for its state. Raises LabError, also if its generation is not `generation`: it is a copy, for
+    example.
+    """
     from ..transport.connecting import client_of
 
     with client_of(own) as lab:

@@ -31,7 +31,7 @@ class LazyGroup(click.Group):
             raise
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        where = self._in.get(name.replace("_", "-"))  # scripts of the first client write add_profile
+        where = self._in.get(name.replace("_", "-"))  # scripts of the first client spell it add_profile
         if where is None:
             return None
         module, _, attribute = where.partition(":")

@@ -67,15 +67,15 @@ def command(
 
 
 class _Screen:
-    """Prints lines when they end. Unfinished ones are printed at the end; meanwhile too, on a terminal where they can
-    be taken back.
+    """Prints lines when they are finished. Unfinished lines are printed at the end. On a terminal, where they can be
+    erased again, they are also printed meanwhile.
     """
 
     def __init__(self, ranks: bool, timestamps: bool) -> None:
         self._ranks, self._timestamps = ranks, timestamps
         self._terminals: Terminals[Log] = Terminals()
         self._rewrites = sys.stdout.isatty()
-        self._unfinished = 0  # lines of the terminal that hold what has not ended
+        self._unfinished = 0  # how many lines of the terminal show unfinished lines
 
     def show(self, log: Log) -> None:
         lines = list(self._terminals.feed((log.rank, log.attempt, log.writer), log.text, log))
@@ -85,12 +85,12 @@ class _Screen:
             click.echo(self._of(line))
 
     def pause(self) -> None:
-        """Nothing more for a while."""
+        """Show unfinished lines, as nothing more comes for a while."""
         if self._rewrites:
             self._take_back()
             columns = shutil.get_terminal_size().columns
             for line in self._terminals.rest():
-                click.echo(self._of(line)[: columns - 1])  # one that wraps could not be taken back
+                click.echo(self._of(line)[: columns - 1])  # a line that wraps could not be erased
                 self._unfinished += 1
         sys.stdout.flush()
 
@@ -111,7 +111,7 @@ class _Screen:
 
 
 class _Wait:
-    """Called when there is no more to print: waits, and says whether to look again."""
+    """Called when there is no more to print. Waits, and returns whether to look again."""
 
     def __init__(self, run: RunView, profile: str | None, screen: _Screen) -> None:
         self._run, self._profile, self._screen = run, profile, screen
@@ -124,7 +124,7 @@ class _Wait:
             return False
         self._screen.pause()
         time.sleep(_EVERY_S)
-        # Looked at before the last page is read: what was logged before the end is then there.
+        # The state is read before the last page, which then has everything that was logged before the end.
         self._ended = read.run(self._run.id, profile=self._profile).state in FINAL_STATES
         return True
 

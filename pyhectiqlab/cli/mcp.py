@@ -22,14 +22,14 @@ _INSTRUCTIONS = (
 @click.command("mcp", short_help="Serve runs to an assistant, by the Model Context Protocol.")
 @click.pass_obj
 def command(profile: str | None) -> None:
-    """Serve runs over stdin and stdout to a program that speaks the Model Context Protocol: it starts this command.
+    """Serve runs over stdin and stdout to a program that speaks the Model Context Protocol and starts this command.
 
-    Its tools search runs, and read configs, curves, logs, differences, media and SQL, with the rights of your key, and
-    change nothing. It needs the package mcp.
+    Its tools search runs, read configs, curves, logs, differences and media, and answer SQL queries. They have the
+    rights of your key, and change nothing. It needs the package mcp.
     """
     server_class, image_class = _classes()
     if profile is not None:
-        os.environ["HECTIQLAB_PROFILE"] = profile  # every tool asks for the profile in use
+        os.environ["HECTIQLAB_PROFILE"] = profile  # the tools use the profile that this names
     from ..read.tools import TOOLS
 
     server = server_class("hectiqlab", instructions=_INSTRUCTIONS)
@@ -39,7 +39,7 @@ def command(profile: str | None) -> None:
 
 
 def _classes() -> tuple[Any, Any]:
-    """Return the classes of a server and of an image: their names changed with mcp 2. Raises ClickException."""
+    """Return the classes of a server and of an image, whose names changed with mcp 2. Raises ClickException."""
     for module, server in (("mcp.server.mcpserver", "MCPServer"), ("mcp.server.fastmcp", "FastMCP")):
         try:
             loaded = importlib.import_module(module)

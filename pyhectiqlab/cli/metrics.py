@@ -46,7 +46,7 @@ def command(
     RUN is an id, the link of its page, or its name where only one run has it. As csv, jsonl or parquet, the points of
     all KEYs are written, or of all keys of the run, however many there are: a row for each with `key`, `step`, `value`,
     `time` (seconds since 1970 UTC), `rank` and `attempt`. Values are exact; NaN and the infinities are written NaN,
-    Infinity and -Infinity, in jsonl as strings. FILE is replaced once the new one is whole.
+    Infinity and -Infinity, in jsonl as strings. FILE is replaced once the new one is complete.
     """
     from .. import read
 
@@ -107,7 +107,7 @@ def _print_keys(keys: list[KeyInfo], as_json: bool) -> None:
 def _print_points(points: Iterator[Point]) -> None:
     some = f"{'STEP':>20}  {'VALUE':>24}  {'TIME':>17}  {'RANK':>5}  {'ATTEMPT':>7}\n"
     some += "".join(map(_line, islice(points, _LINES_AT_ONCE)))
-    while some:  # a series of ten million points is printed as it comes
+    while some:  # printed page by page: a series may have ten million points
         click.echo(some, nl=False)
         some = "".join(map(_line, islice(points, _LINES_AT_ONCE)))
 

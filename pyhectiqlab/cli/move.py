@@ -1,4 +1,4 @@
-"""hectiqlab admin move: a lab from a folder to engines that several labs share, or back."""
+"""hectiqlab admin move: move a lab from a folder to engines that several labs share, or back."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ def move(data: Path | None, to: str | None, forget: bool) -> None:
     """Move a lab to another place: out of its folder to PostgreSQL, ClickHouse and a bucket, or back.
 
     First call it while the lab runs: it copies the files. Then stop the lab and call it again: it copies everything
-    else, and compares all of it. Meanwhile nobody can use the lab, and trainings keep what they have to tell. A call
-    that was interrupted goes on. Links, keys and passwords stay good, if the new lab is found at the old address.
+    else, and compares all of it. Meanwhile nobody can use the lab, and trainings keep what they log until it is back. A
+    call that was interrupted continues when it is repeated. Links, keys and passwords stay valid if the new lab is
+    found at the old address.
 
-    The old place keeps all that it has; no lab starts there until `--forget`.
+    The old place keeps everything; no lab starts there until `--forget`.
     """
     if (to is None) == (not forget):
         raise click.UsageError("Name --to PLACE, or --forget.")

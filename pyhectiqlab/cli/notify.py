@@ -1,4 +1,4 @@
-"""hectiqlab admin notify, mail-server: who is told when a run fails, is lost or ends."""
+"""hectiqlab admin notify, mail-server: choose who is told when a run fails, is lost or ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEMES = ("smtp", "smtps", "smtp+starttls")
 def notify() -> None:
     """Tell people when a run fails, is killed, lost, stopped, or completed.
 
-    A running lab takes changes up within seconds. What cannot be delivered is tried again, for about 17 hours.
+    A running lab applies changes within seconds. A notice that cannot be delivered is tried again, for about 17 hours.
     """
 
 
@@ -35,12 +35,12 @@ def notify() -> None:
 )
 @data_option
 def add(address: str, project: str | None, words: str, data: Path | None) -> None:
-    """Tell ADDRESS of runs, or with `--on lab` of the lab itself: that its disk runs full, or takes nothing any more.
+    """Send notices about runs to ADDRESS, or with `--on lab` about the lab itself: that its disk runs full, or is full.
 
     It is a URL that takes a POST of JSON, such as a chat's incoming webhook, or mailto:NAME@HOST.
 
-    Prints the secret with which what is posted is signed: the header Hectiqlab-Signature is "sha256=" and the HMAC-
-    SHA256 of the body, in hex.
+    Prints the secret that signs what is posted: the header Hectiqlab-Signature is "sha256=" and the HMAC-SHA256 of the
+    body, in hex.
     """
     if not _MAIL.fullmatch(address) and not _is_url(address, ("http", "https")):
         raise click.UsageError(f"{address!r} is neither an http or https URL nor mailto:NAME@HOST.")
@@ -74,7 +74,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
 @json_option("a JSON list of objects")
 @data_option
 def list_targets(data: Path | None, as_json: bool) -> None:
-    """List who is told of what, and whether it gets through."""
+    """List who gets which notices, and whether they arrive."""
     from ..server.notifier import safe
 
     with opened_lab(data) as storage, storage.meta.reading() as view:
@@ -104,7 +104,7 @@ def _last(target: Target) -> str:
 @click.argument("target")
 @data_option
 def remove(target: str, data: Path | None) -> None:
-    """Tell TARGET (an id of the list) nothing any more."""
+    """Send no more notices to TARGET (an id of the list)."""
     with opened_lab(data) as storage, storage.meta.writing() as tx:
         known = tx.remove_target(target)
         if known:
@@ -118,7 +118,7 @@ def remove(target: str, data: Path | None) -> None:
 @click.argument("target")
 @data_option
 def test(target: str, data: Path | None) -> None:
-    """Send TARGET (an id of the list) a word now, and say whether it got through."""
+    """Send a test notice to TARGET (an id of the list) now, and say whether it arrived."""
     from ..server.notifier import MAIL_SERVER, Undelivered, deliver
 
     with opened_lab(data) as storage:
@@ -142,7 +142,7 @@ def test(target: str, data: Path | None) -> None:
 @notify.command()
 @data_option
 def mute(data: Path | None) -> None:
-    """Tell nobody anything, until `unmute`: what happens meanwhile is told to nobody later, either."""
+    """Send no notices until `unmute`. Notices of what happens meanwhile are not sent later, either."""
     with opened_lab(data) as storage, storage.meta.writing() as tx:
         tx.mute_notices(time.time())
         tx.note_changes([change_noted("muted", "notices")])
@@ -152,7 +152,7 @@ def mute(data: Path | None) -> None:
 @notify.command()
 @data_option
 def unmute(data: Path | None) -> None:
-    """Tell people of things again: of a lab that was restored from a backup and replaces the other."""
+    """Send notices again, for example from a lab that was restored from a backup and replaces the old one."""
     with opened_lab(data) as storage, storage.meta.writing() as tx:
         tx.mute_notices(None)
         tx.note_changes([change_noted("unmuted", "notices")])

@@ -32,11 +32,11 @@ __all__ = [
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_AT_ONCE = 1000  # objects of a long list
+_AT_ONCE = 1000  # so many objects of a long list are printed at once
 
 
 def json_option(what: str) -> Callable[[_F], _F]:
-    """Return the option `--json`, which every command has that lists or reads. `what`: is printed with it."""
+    """Return the option `--json`, which every command has that lists or reads. `what`: what it prints."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what}.")
 
 
@@ -59,7 +59,7 @@ def echo_json(value: Any) -> None:
 
 
 def echo_json_list(values: Iterator[Any]) -> None:
-    """Print a JSON list, an object a line, as its objects come: ten million of them need no memory."""
+    """Print a JSON list, one object per line, as the objects come: ten million of them need no memory."""
     text = "["
     while some := list(islice(values, _AT_ONCE)):
         click.echo(
@@ -70,21 +70,21 @@ def echo_json_list(values: Iterator[Any]) -> None:
 
 
 def number(value: float | None) -> str | float | None:
-    """Return a float as JSON knows it: NaN and ±Inf by name."""
+    """Return a float as JSON can hold it: NaN and ±Inf as their names."""
     if value is None or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def short(value: float | None) -> str:
-    """Return a value for a table, to six digits; "" if there is none."""
+    """Return a value for a table, with six digits; "" for None."""
     if value is None:
         return ""
     return f"{value:.6g}" if math.isfinite(value) else str(number(value))
 
 
 def moment(seconds: float | None) -> str:
-    """Return seconds since 1970 as local time; "" if there is none."""
+    """Return seconds since 1970 as local time; "" for None."""
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 

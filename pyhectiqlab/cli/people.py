@@ -52,7 +52,7 @@ def keys(name: str, as_json: bool, data: Path | None) -> None:
 @click.option("--only-metrics", is_flag=True, help="A key that reads the lab's metrics, and nothing else.")
 @data_option
 def add_key(name: str, key_name: str, days: int | None, only_metrics: bool, data: Path | None) -> None:
-    """Make a key of a service account, and print it: now, and never again. People make their own."""
+    """Make a key for a service account, and print it. It is never shown again. People make their own keys."""
     from ..server.models import name_checked
     from ..store.accounts import SCOPE_ALL, SCOPE_METRICS, TooManyError
 
@@ -87,7 +87,7 @@ def add_key(name: str, key_name: str, days: int | None, only_metrics: bool, data
 @click.option("--all", "all_keys", is_flag=True, help="All keys of the user.")
 @data_option
 def revoke_key(name: str, key_ids: tuple[str, ...], all_keys: bool, data: Path | None) -> None:
-    """Revoke keys of a user, by their IDs in the list: whatever uses one reaches the lab no more."""
+    """Revoke keys of a user, by their IDs in the list. Programs that use one can no longer reach the lab."""
     if bool(key_ids) == all_keys:
         raise click.UsageError("Name keys by their ids, or give --all.")
     with opened_accounts(data) as (storage, accounts):
@@ -110,10 +110,10 @@ def revoke_key(name: str, key_ids: tuple[str, ...], all_keys: bool, data: Path |
 @json_option("a JSON object")
 @data_option
 def hand_over(name: str, heir: str, projects: bool, as_json: bool, data: Path | None) -> None:
-    """Make the user TO the author of all runs of a user, also of one who was deleted.
+    """Make the user TO the author of all runs of a user, who may have been deleted.
 
-    Runs that are going on stay, as their scripts could add no more to them; and so do those in projects to which TO may
-    not add. Call it again for these.
+    Runs that have not ended keep their author, because their scripts could add no more to them; so do runs in projects
+    to which TO may not add. Call it again later for these.
     """
     done = _handed_over(data, name, heir, projects)
     if as_json:
@@ -130,8 +130,8 @@ def hand_over(name: str, heir: str, projects: bool, as_json: bool, data: Path | 
 def delete(name: str, heir: str | None, yes: bool, data: Path | None) -> None:
     """Delete a user for good: keys, web sessions and roles end.
 
-    What they made stays, with their name on it, which nobody else can take. To let somebody in again later, `disable`
-    them instead.
+    What they made stays, under their name, which nobody else can take. If you may want to let them in again later, use
+    `disable` instead.
     """
     from ..store.accounts import LastAdminError
 

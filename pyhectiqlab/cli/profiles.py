@@ -33,7 +33,7 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, bro
     """Log in to a lab and keep an API key for it in the credentials file.
 
     Asks for what is not given. A profile of the same name is replaced. Without a terminal, give --url, and either
-    --browser or --username and --password-stdin. A lab with single sign-on is logged in to in the browser, unless
+    --browser or --username and --password-stdin. For a lab with single sign-on you log in in the browser, unless
     --username is given.
     """
     from ..transport.addresses import clean_url, is_loopback
@@ -46,8 +46,8 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, bro
         raise click.UsageError(
             "Without a terminal to ask on, give --url, and --browser or --username and --password-stdin."
         )
-    known = credentials.load_profiles()  # before a key is made: a corrupt file could not take it
-    nearest = known["local"].url if "local" in known else _URL_DEFAULT  # a lab on this machine left that profile
+    known = credentials.load_profiles()  # before a key is made, which could not be saved in a corrupt file
+    nearest = known["local"].url if "local" in known else _URL_DEFAULT  # a lab on this machine wrote that profile
     url = clean_url(url or click.prompt("Address of the lab", default=nearest, err=True))
     with LabClient(url) as lab:
         greeting = lab.handshake()  # before a password is asked for
@@ -202,7 +202,7 @@ def _make_key(lab: LabClient) -> dict[str, str]:
 
 
 def _is_of(p: credentials.Profile, url: str, lab_id: str) -> bool:
-    """Return whether a profile is for that lab, which may have moved."""
+    """Return whether a profile belongs to that lab, which may have moved."""
     return p.lab_id == lab_id if p.lab_id and lab_id else p.url == url
 
 

@@ -1,4 +1,4 @@
-"""The project that a command is about: its argument PROJECT, or -p PROJECT, which names one wherever there is one."""
+"""Name the project that a command is about: by its argument PROJECT, or by -p PROJECT, which all commands take."""
 
 from __future__ import annotations
 

@@ -50,7 +50,9 @@ def command(ctx: click.Context, archived: bool, deleted: bool, as_json: bool) ->
 @_json
 @click.pass_obj
 def rename(profile: str | None, project: str, name: str, as_json: bool) -> None:
-    """Rename a project. Links and scripts with its name until now go on, until somebody takes that name."""
+    """Rename a project. Links and scripts that use the old name go on working, until another project takes that
+    name.
+    """
     from .. import read
 
     its = read.project(project, profile=profile)
@@ -62,7 +64,7 @@ def rename(profile: str | None, project: str, name: str, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def archive(profile: str | None, project: str, as_json: bool) -> None:
-    """Take a project out of lists and let no new runs begin in it. Runs that are there go on."""
+    """Archive a project: it is in no lists, and no new runs can begin in it. Runs that have begun go on."""
     from .. import read
 
     its = read.project(project, profile=profile).archive()
@@ -74,7 +76,7 @@ def archive(profile: str | None, project: str, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def unarchive(profile: str | None, project: str, as_json: bool) -> None:
-    """Take `archive` back."""
+    """Undo `archive`."""
     from .. import read
 
     its = read.project(project, profile=profile).unarchive()
@@ -104,8 +106,8 @@ def move(profile: str | None, project: str, owner: str, as_json: bool) -> None:
 def objective(
     profile: str | None, project: str, key: str | None, goal: Literal["min", "max"] | None, none: bool, as_json: bool
 ) -> None:
-    """Say which metric the runs of a project are compared by, and whether its lowest or its highest value is the best:
-    `objective vision valid/loss min`. Without KEY, print it.
+    """Set the metric by which the runs of a project are compared, and whether its lowest or its highest value is the
+    best: `objective vision valid/loss min`. Without KEY, print it.
     """
     from .. import read
 
@@ -126,9 +128,9 @@ def objective(
 @_json
 @click.pass_obj
 def delete(profile: str | None, project: str, yes: bool, as_json: bool) -> None:
-    """Delete a project with its runs, models, datasets and files. `restore` takes it back within 7 days.
+    """Delete a project with its runs, models, datasets and files. `restore` restores it within 7 days.
 
-    What a script that still runs logs to it is put aside where it runs (`hectiqlab quarantine`).
+    If a script still logs to it, what it logs is put aside on its machine (`hectiqlab quarantine`).
     """
     from .. import read
 
@@ -144,7 +146,7 @@ def delete(profile: str | None, project: str, yes: bool, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def restore(profile: str | None, project: str, as_json: bool) -> None:
-    """Take the deletion of a project back, within 7 days, unless another one has its name by now."""
+    """Restore a deleted project, within 7 days, unless another one has taken its name."""
     from .. import read
 
     its = read.project(project, deleted=True, profile=profile).restore()

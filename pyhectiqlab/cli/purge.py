@@ -1,4 +1,4 @@
-"""hectiqlab admin purge: remove deleted runs for good, now, and give their room back."""
+"""hectiqlab admin purge: remove deleted runs for good, now, and free their room on the disk."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 SHOWN_MAX = 20
 PROJECTS_MAX = 100_000
-ASKED_AT_ONCE = 500  # in one transaction, for which a running lab waits
+ASKED_AT_ONCE = 500  # so many in one transaction, for which a running lab waits
 LOOK_EVERY_S = 0.2
-SILENT_MAX_S = 30.0  # without any progress of the lab, after which the command ends
+SILENT_MAX_S = 30.0  # the command ends after so long without any progress of the lab
 _ID = re.compile(r"(?:https?://\S*/runs/)?([0-9a-f]{12})(?:[/?#].*)?")
 
 
@@ -52,12 +52,12 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
     """Remove deleted runs for good, now, with their points, logs and files; without arguments list them, and deleted
     projects.
 
-    RUN is the id, the link, the name or PROJECT/NAME of a run that was deleted; of a PROJECT all deleted runs go
-    (PROJECT/ where a run has the same name), and the project itself where it is deleted, with its models, datasets and
-    shared files. They cannot be restored any more. Without this command they go 7 days after they were deleted.
+    RUN is the id, the link, the name or PROJECT/NAME of a deleted run. PROJECT (or PROJECT/ if a run has the same name)
+    means all its deleted runs and, if it is deleted itself, the project with its models, datasets and shared files.
+    They cannot be restored any more. Without this command they go 7 days after they were deleted.
 
-    A running lab does it between its other work, and goes on if the command is stopped. A stopped lab's data is
-    changed by the command itself.
+    A running lab does the work beside its other work, and goes on with it if the command is stopped. If the lab is
+    stopped, the command does the work itself.
     """
     if everything and names:
         raise click.UsageError("Name runs and projects, or all of them with --all, not both.")
@@ -88,7 +88,9 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
 
 
 def _chosen(view: MetaView, names: Sequence[str]) -> list[DeletedRun]:
-    """Raise ConfigurationError for a name that is no deleted run and no project, or that could be several."""
+    """Return the runs and projects that the names mean. Raise ConfigurationError for a name that is no deleted run and
+    no project, or that could be several.
+    """
     chosen: dict[str, DeletedRun] = {}
     deleted = view.deleted()
     for name in names:
@@ -181,7 +183,9 @@ def _taken(storage: Storage) -> Taken:
 
 
 def _ask(storage: Storage, runs: Sequence[DeletedRun]) -> int:
-    """Note what is to be purged, durably, and return of how many runs: whoever was restored meanwhile is let be."""
+    """Note durably which runs are to be purged, and return how many. Runs that were restored meanwhile are left
+    alone.
+    """
     n = 0
     for i in range(0, len(runs), ASKED_AT_ONCE):
         some = {run.id: run for run in runs[i : i + ASKED_AT_ONCE]}
@@ -193,8 +197,8 @@ def _ask(storage: Storage, runs: Sequence[DeletedRun]) -> int:
 
 
 def _ask_projects(storage: Storage, projects: Sequence[Project]) -> int:
-    """Note that projects are to be purged, durably. Return of how many more runs that is noted: a project of very many
-    runs may still be being deleted.
+    """Note that projects are to be purged, durably. Return for how many more runs this was noted; a project with very
+    many runs may still be being deleted.
     """
     n = 0
     for project in projects:
@@ -212,7 +216,9 @@ def _not_asked(storage: Storage, project: Project) -> list[DeletedRun]:
 
 
 def _finish(storage: Storage) -> bool:
-    """Have all of it done, by the lab if it runs, and return whether it is. Wait as long as there is progress."""
+    """Purge all that was noted, or wait for the running lab to do so as long as there is progress. Return whether it is
+    done.
+    """
     from ..server import purging
 
     def progress() -> None:

@@ -1,4 +1,4 @@
-"""`hectiqlab quarantine`: what a lab does not take any more, and was put aside."""
+"""`hectiqlab quarantine`: show, put back or delete what was put aside because a lab does not take it any more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """Show what was put aside: what was logged for a run that was deleted at the lab, events that the lab refused, and
     damaged segments of journals.
 
-    Where the run was restored, `hectiqlab quarantine restore` puts back what belongs to it, and `hectiqlab sync` sends
+    If the run was restored, `hectiqlab quarantine restore` puts back what belongs to it, and `hectiqlab sync` sends
     that.
     """
     if ctx.invoked_subcommand is not None:
@@ -44,7 +44,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @command.command("restore")
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 def restore(sessions: tuple[str, ...]) -> None:
-    """Put back into the spool what was put aside of SESSION, or of all; `hectiqlab sync` then sends it.
+    """Put back into the spool what was put aside of SESSION, or of all sessions; `hectiqlab sync` then sends it.
 
     Events of a run that is still deleted come back here when they are sent. Damaged segments stay.
     """
@@ -87,7 +87,7 @@ def _contents() -> list[Aside]:
 
 
 def _chosen(names: tuple[str, ...]) -> list[Aside]:
-    """Return those named, by the beginning of a name; all if none is named."""
+    """Return the sessions whose names begin with one of `names`; all if none is named."""
     from ..errors import ConfigurationError
 
     contents = _contents()

@@ -19,9 +19,11 @@ from .sizes import bytes_of
 @json_option("a JSON list of objects")
 @data_option
 def quota(size: str | None, project: str | None, as_json: bool, data: Path | None) -> None:
-    """Let files take SIZE (such as 500GB) and no more, or `none` for any number of bytes; without SIZE list the use.
+    """Let files take SIZE (such as 500GB) and no more, or with `none` any number of bytes. Without SIZE, list how much
+    they take.
 
-    What would go beyond is refused before it is sent; runs go on and show it. A running lab takes changes up at once.
+    A file that would go beyond the quota is refused before it is sent; the run goes on and shows that. A running lab
+    applies changes at once.
     """
     limit = None if size in (None, "none") else bytes_of(size)
     with opened_lab(data) as storage:

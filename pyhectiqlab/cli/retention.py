@@ -1,4 +1,4 @@
-"""hectiqlab admin retention: how long projects keep their runs, and earlier versions of artifacts."""
+"""hectiqlab admin retention: set how long projects keep their runs, and earlier versions of artifacts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .output import clean, echo_json, json_option, moment, table
 if TYPE_CHECKING:
     from ..store.meta import MetaView, Project
 
-NAMED_MAX = 50  # of what would go, where people read it
-EVER, DEFAULT = "ever", "default"  # instead of a number; as the lab has it
+NAMED_MAX = 50  # at most so many runs that would go are printed for people
+EVER, DEFAULT = "ever", "default"  # keep for ever; use the lab's value
 Settings = dict[str | None, dict[str, Setting]]
 
 
@@ -59,11 +59,13 @@ def _tag(ctx: click.Context, param: click.Parameter, value: str | None) -> str |
 @json_option("a JSON list of objects")
 @data_option
 def retention(project: str | None, dry_run: bool, as_json: bool, data: Path | None, **given: Any) -> None:
-    """Let runs, and earlier versions of artifacts, go by age; without options list what is kept how long.
+    """Remove runs, and earlier versions of artifacts, when they are old. Without options, list what is kept for how
+    long.
 
-    Each of them may be `ever`, or `default`: as the lab has it. A running lab takes changes up at once. A deleted run
-    can be restored for 7 days. Nothing is taken from runs that live or were heard of within a day, that made or used a
-    version of a model or dataset, or that have the tag (`keep`); the current version of an artifact stays.
+    Each of them may be `ever`, or `default`, which means the lab's value. A running lab applies changes at once. A
+    deleted run can be restored for 7 days. Runs that are alive or were heard of within a day, that made or used a
+    version of a model or dataset, or that have the tag (`keep`) lose nothing. The current version of an artifact always
+    stays.
     """
     changes = {name: value for name in FIELDS if (value := given[name]) is not None}
     with opened_lab(data) as storage:
@@ -106,7 +108,7 @@ def _rule(settings: Settings, project: Project | None) -> Rule:
 
 
 def _held_until(view: MetaView) -> float | None:
-    """Return until when nothing goes, whatever the rules say. None: nothing is held back."""
+    """Return the time before which nothing is removed, whatever the rules say. None: there is no such time."""
     from ..server.clock import sight_of
 
     sight = sight_of(view)
@@ -135,7 +137,7 @@ def _tell_rules(settings: Settings, projects: list[Project], with_lab: bool, hel
 
 def _cell(value: Setting, own: bool) -> str:
     text = "ever" if value is None else str(value)
-    return text if own else f"({text})"  # as the lab has it
+    return text if own else f"({text})"  # the lab's value
 
 
 def _tell_held(held: float | None) -> None:

@@ -1,4 +1,4 @@
-"""`hectiqlab run`: any program as a run."""
+"""`hectiqlab run`: run any program as a run."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ def command(
     beside: str,
     command: tuple[str, ...],
 ) -> None:
-    """Run COMMAND as a run: its console, its end, git, packages, system metrics, and its arguments as config.
+    """Run COMMAND and record it as a run: its console, its end, git, packages, system metrics, and its arguments as
+    config.
 
         hectiqlab run --name first --project vision -- torchrun --nproc-per-node 2 train.py --lr 0.1
 
     The Python processes below it find the run: `Run()` without a name joins it, also in processes that a launcher or a
     shell script starts. The exit status is that of the command; 128 + N after signal N; 127 if there is no such
-    program. A lab that cannot be reached changes nothing for the command: what it logs is kept for `hectiqlab sync`.
+    program. If the lab cannot be reached, the command runs all the same: what it logs is kept for `hectiqlab sync`.
     """
     from ..launch.launch import Wanted, launch
 

@@ -1,4 +1,4 @@
-"""hectiqlab server: start a lab, or set the password of its users."""
+"""hectiqlab server: start a lab, or set the password of a user."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def command(
     serving["sso"] = understood(serving)
     if serving["sso"] is not None and importlib.util.find_spec("authlib") is None:
         raise ConfigurationError(f"Single sign-on needs authlib, which is not installed: {install_advice('server')}")
-    gc.disable()  # until the lab answers: a sixth of the time until then goes into looking for what nobody needs
+    gc.disable()  # until the lab answers: the garbage collector takes a sixth of the time until then, and finds little
     from ..server.serve import Options, serve
 
     options = Options(**serving)
@@ -217,9 +217,7 @@ def _set_password(data: Path | Addresses, username: str | None, password_file: P
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write the file so that a reader finds it whole, or not at all. It holds a login link, so only its owner can read
-    it.
-    """
+    """Write the file so that a reader sees all of it or no file. It holds a login link, so only its owner can read it."""
     try:
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
         with os.fdopen(fd, "w") as f:

@@ -1,4 +1,4 @@
-"""hectiqlab admin shrink: databases of earlier versions are written anew, so that they can shrink."""
+"""hectiqlab admin shrink: rewrite databases of earlier versions, so that they can shrink."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .lab_data import data_option, opened_lab
 @click.command()
 @data_option
 def shrink(data: Path | None) -> None:
-    """Write the databases of a stopped lab anew, without their free pages.
+    """Rewrite the databases of a stopped lab without their free pages.
 
-    Once is enough, for a lab that an earlier version made: from then on its databases give free pages back by
-    themselves, as those of new labs do. It takes some seconds a gigabyte, and the disk needs room for twice of what is
-    in use in the largest of them. If it is killed, the databases are as they were.
+    Only a lab that an earlier version made needs this, and only once: from then on its databases give free pages back
+    by themselves, as those of new labs do. It takes some seconds per gigabyte, and the disk needs room for twice what
+    is in use in the largest of them. If it is killed, the databases are as they were.
     """
     with opened_lab(data) as storage:
         if not storage.alone:

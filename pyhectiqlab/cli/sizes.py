@@ -11,7 +11,7 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def bytes_of(size: str) -> int:
-    """Raises UsageError."""
+    """Return the number of bytes that a size means. Raises UsageError."""
     match = _SIZE.fullmatch(size)
     if match is None:
         raise click.UsageError(f"{size!r} is no size: write 500GB, 1.5TB or a number of bytes.")

@@ -37,9 +37,9 @@ def command(
     metrics(run, key, count, last, last_step, min, max, step_min, step_max)
     points(run, key, step, value, nan, time, rank, attempt)
 
-    What the query names is read from the lab into memory first, and nothing can be changed. Of `points`, those of the
-    metrics that the query has in quotes are read (or of each KEY; else all), at most 5,000,000. A NaN is NULL, with
-    `nan` 1.
+    What the query names is first read from the lab into memory; a query can change nothing. Points are read only of the
+    metrics that the query has in quotes, or of each KEY; without either, of all metrics. At most 5,000,000 points are
+    read. A NaN is NULL, with `nan` 1.
     """
     from ..read.sql import query as ask
 

@@ -1,4 +1,4 @@
-"""hectiqlab admin sso: which people of the provider of single sign-on are which users, by whoever can read the data."""
+"""hectiqlab admin sso: link people of the provider of single sign-on to users of the lab."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _issuer = click.option("--issuer", help="The provider.  [default: the one that t
 
 @click.group()
 def sso() -> None:
-    """Single sign-on: who of the provider is which user. The lab may run meanwhile."""
+    """Say which person of the provider of single sign-on is which user. The lab may run meanwhile."""
 
 
 @sso.command(name="list")

@@ -1,4 +1,4 @@
-"""The options `--oidc-…` of `hectiqlab server`, each of which the environment may say too."""
+"""The options `--oidc-…` of `hectiqlab server`, each of which may also come from the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Word(click.types.StringParamType):
-    """A text of which an option has several. A variable has them all, by `;` or lines: groups may have spaces."""
+    """A text that an option may have several times. A variable has all of them, separated by `;` or line breaks,
+    because names of groups may have spaces.
+    """
 
     name = "text"
 
@@ -98,7 +100,7 @@ def sso_options(command: F) -> F:
 
 
 def understood(given: dict[str, Any]) -> Any:
-    """Take the options out of all that were given. Return SsoOptions; None without a provider. Raises
+    """Remove the options from `given`, and return them as SsoOptions; None if there is no provider. Raises
     ConfigurationError.
     """
     own = {name: given.pop(name) for name in list(given) if name.startswith("oidc_")}

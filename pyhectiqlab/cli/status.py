@@ -12,11 +12,13 @@ from .output import clean, echo_json, json_option, span, table
 @click.command("status", short_help="Show what is still on this machine.")
 @json_option("a JSON list of objects, with every writer's cursors")
 def command(as_json: bool) -> None:
-    """Show the sessions on this machine, and on a disk shared with it, that live or hold what is not yet in the lab.
+    """Show the sessions on this machine, and on disks shared with it, that are alive or hold what is not yet in the
+    lab.
 
-    EVENTS were produced and are not yet acknowledged by the lab, for as long as LAG tells; BYTES of them are still in
-    memory, before the journal. FILES wait to be uploaded; LOST counts by reason what was given up. What a lab does not
-    take any more (of runs that were deleted) is in a quarantine, counted below. Asks no lab: `hectiqlab verify` does.
+    EVENTS counts those that were logged and that the lab has not acknowledged yet; LAG is since when. BYTES of them are
+    still in memory, before the journal. FILES wait to be uploaded. LOST counts by reason what was given up. What a lab
+    does not take any more (of deleted runs) is in a quarantine, counted below. This command asks no lab; `hectiqlab
+    verify` does.
     """
     from ..uploader.report import session_reports
 

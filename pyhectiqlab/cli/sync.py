@@ -72,17 +72,18 @@ def command(
 ) -> None:
     """Send to the lab what earlier scripts left on this machine, or other machines on a disk shared with it.
 
-    Without SESSION (`hectiqlab status` lists them; the beginning of a name is enough): every session whose script has
-    ended, and what was kept, offline or as something was wrong; files too, with a bar for each and for all of them in
-    a terminal. Waits until all of it is there; for scripts that still run, some seconds. Goes on past a session that
-    cannot be sent; fails in the end, saying what is wrong with each and what to do, where something stays behind.
+    SESSION is a name that `hectiqlab status` lists, or its beginning. Without SESSION, every session whose script has
+    ended is sent, and what was kept while offline or because something was wrong, files too. In a terminal, there is a
+    bar for each file and one for all of them. Waits until everything is in the lab; for scripts that still run, some
+    seconds. If a session cannot be sent, it goes on with the next. If something stays behind, it fails in the end and
+    says for each session what is wrong and what to do.
 
-    What was kept because the address, the key or the profile was wrong is sent once that is put right; where more than
-    one lab can have been meant, --to says which. A lab is known again by its id, at another address too; another lab
-    gets nothing that was logged for it, unless you say so (--as-new-runs), and never a part of a run that it has.
+    What was kept because the address, the key or the profile was wrong is sent once that is corrected; if more than one
+    lab may have been meant, --to says which. A lab is recognised by its id, also at another address. Another lab gets
+    nothing that was logged for it unless you say so (--as-new-runs), and never a part of a run that it has.
 
     On a cluster whose compute nodes have no network, run it on a login node, with --watch to follow jobs as they log. A
-    lab that was restored from a backup gets once more what is still kept of the last day.
+    lab that was restored from a backup is sent again what is still kept of the last day.
     """
     from ..uploader.aim import Wishes, destination
     from ..uploader.redirect import Redirect

@@ -1,4 +1,4 @@
-"""hectiqlab admin upgrade and downgrade: a lab's data brought to this version, and back to how they were before."""
+"""hectiqlab admin upgrade and downgrade: bring a lab's data to this version, and back to how they were before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--without-snapshot", is_flag=True, help="Do not copy the databases before: where the disk has no room.")
 @click.option("--list", "listed", is_flag=True, help="Only list the snapshots that are kept, with how much they take.")
 def upgrade(data: Path | None, without_snapshot: bool, listed: bool) -> None:
-    """Bring the data of a stopped lab to the schemas of this version, as its start does, too.
+    """Bring the data of a stopped lab to the schemas of this version, as starting the lab also does.
 
     The databases are copied first, into the folder before-upgrade of the data. A lab removes such a snapshot 30 days
     after the upgrade. `hectiqlab admin downgrade` goes back to it.
@@ -54,9 +54,9 @@ def upgrade(data: Path | None, without_snapshot: bool, listed: bool) -> None:
 def downgrade(data: Path | None, yes: bool) -> None:
     """Go back to the data of a stopped lab as they were before the last upgrade.
 
-    Run it with the earlier version; or with the later one, and install the earlier version then. What came since is not
-    in the snapshot, and is kept beside it. Scripts that run, and `hectiqlab sync` on machines that keep what they sent
-    (for a day), send again what is lacking.
+    Run it with the earlier version; or run it with the later one, and then install the earlier one. What came since the
+    upgrade is not in the snapshot, and is kept beside it. Scripts that still run, and `hectiqlab sync` on machines that
+    keep what they sent (for a day), send again what is missing.
     """
     from ..store import upgrading
     from ..store.embedded import DataLock

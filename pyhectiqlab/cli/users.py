@@ -1,4 +1,4 @@
-"""hectiqlab admin user, project, audit: accounts and permission, by whoever can read the lab's data folder."""
+"""hectiqlab admin user, project, audit: accounts and permissions, for people who can read the lab's data folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _password_file = click.option(
 
 @contextlib.contextmanager
 def opened_accounts(data: Path | None) -> Iterator[tuple[Storage, Accounts]]:
-    """Open the accounts of a lab. A running lab looks again at permissions once they change."""
+    """Open the accounts of a lab. A running lab reads permissions again after a change."""
     from ..server.accounts import Accounts
 
     with opened_lab(data) as storage:
@@ -72,7 +72,7 @@ def _project(view: MetaView, name: str) -> Project:
 
 
 def _password(accounts: Accounts, file: Path | None) -> str:
-    """Return the hash of a password that somebody typed, or that a file holds."""
+    """Return the hash of a password, which is typed or read from a file."""
     from ..server.first_start import read_password_file
 
     if file is not None:
@@ -103,7 +103,7 @@ def _password(accounts: Accounts, file: Path | None) -> str:
     },
 )
 def user() -> None:
-    """Users of a lab. It may run meanwhile: what changes holds from the next request on."""
+    """List, add and change users of a lab. It may run meanwhile: a change holds from the next request on."""
 
 
 @click.command("list")
@@ -134,7 +134,7 @@ def _marks(user: User) -> str:
 def add(name: str, role: str, service: bool, password_file: Path | None, data: Path | None) -> None:
     """Add a user, and ask for their password. `invite` lets them choose it themselves.
 
-    With --service it is the account of a program, such as a nightly job: give it a key with `add-key`.
+    With --service, the account is for a program, such as a nightly job: give it a key with `add-key`.
     """
     from ..store.meta import NameTakenError
 
@@ -189,7 +189,7 @@ def role(name: str, role: str, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def disable(name: str, data: Path | None) -> None:
-    """Let a user in no more, at once: neither by password nor with keys, which end for good. Their runs stay."""
+    """Lock a user out at once, both by password and by key. The keys end for good. Their runs stay."""
     change_user(data, name, lambda tx, its: tx.set_disabled(its.id, time.time()), "disabled")
     click.echo(f"{name} is disabled.")
 
@@ -198,7 +198,7 @@ def disable(name: str, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def enable(name: str, data: Path | None) -> None:
-    """Let a disabled user in again, by password. The keys that they had stay revoked: they make new ones."""
+    """Let a disabled user in again, by password. Their old keys stay revoked: they make new ones."""
     change_user(data, name, lambda tx, its: tx.set_disabled(its.id, None), "enabled")
     click.echo(f"{name} is enabled.")
 
@@ -245,9 +245,9 @@ def change_user(
 @click.option("--url", help="Where the lab is found.  [default: its --public-url, or where it listens]")
 @data_option
 def login_link(name: str | None, url: str | None, data: Path | None) -> None:
-    """Print a link that logs your browser in, once, within 15 minutes: as the one that `hectiqlab server` prints.
+    """Print a link that logs your browser in, once, within 15 minutes, as `hectiqlab server` prints one.
 
-    For whoever can read the lab's data folder; the lab may run meanwhile, or be started within these minutes.
+    You need to be able to read the lab's data folder. The lab may run already, or be started within these minutes.
     """
     from ..store.accounts import ServiceAccountError
 
@@ -268,7 +268,7 @@ def login_link(name: str | None, url: str | None, data: Path | None) -> None:
 
 
 def _peoples_url(view: MetaView, url: str | None) -> str:
-    """Return where people find the lab, without a slash at its end. Raises ConfigurationError."""
+    """Return the address at which people find the lab, without a slash at its end. Raises ConfigurationError."""
     from ..server.lab import PEOPLES_URL
 
     place = url or view.lab_value(PEOPLES_URL)
@@ -313,7 +313,7 @@ def _set_private(data: Path | None, name: str, private: bool, action: str) -> No
 @click.argument("role", type=click.Choice(["viewer", "member", "admin", "none"]))
 @data_option
 def member(name: str, username: str, role: str, data: Path | None) -> None:
-    """Give a user a role in a project, or take it away (none)."""
+    """Give a user a role in a project, or take their role away (none)."""
     with opened_accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
             project_row, user = _project(view, name), found_user(view, username)

@@ -23,11 +23,11 @@ def command(profile: str | None, run: str | None, as_json: bool) -> None:
     """Compare what the sessions on this machine hold with what the lab holds of RUN (an id, a link or a name), or of
     every run that they belong to.
 
-    Each process writes a numbered stream of events into a run. What the journals here still keep of it (a day) is
-    compared by content; of the rest, that the lab accounts for every number. Fails where something does not agree:
+    Each process writes a numbered stream of events into a run. The journals here still keep the last day of it, which
+    is compared by content. For the rest, the lab has to account for every number. Fails if something does not agree:
     ranges that differ, numbers that the lab lacks though it had them (it was restored from a backup: `hectiqlab sync`
-    sends again what is kept), numbers that it has nothing for. What waits to be sent, and losses that were reported,
-    are shown and are no failure.
+    sends again what is kept), and numbers of which the lab knows nothing. What waits to be sent, and losses that were
+    reported, are shown but are no failure.
     """
     verdicts = _verdicts(profile, run)
     if as_json:
@@ -71,7 +71,7 @@ def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
 
 
 def _unattached() -> list[str]:
-    """Return lines about what is here and belongs to no run of a lab yet."""
+    """Return lines about what is on this machine and belongs to no run of a lab yet."""
     from ..uploader.report import session_reports
 
     lines = []

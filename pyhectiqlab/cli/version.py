@@ -62,7 +62,7 @@ def _facts() -> dict[str, Any]:
 
 
 def _commit(clone: Path) -> str:
-    """Return the commit of the clone that it runs in, with its tag if it has one; "": it runs in no clone."""
+    """Return the commit of the git clone that this package runs in, with its tag if it has one; "" outside a clone."""
     if not (clone / "setup.cfg").is_file():
         return ""
     command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--tags", "--match", "v*"]

@@ -18,7 +18,7 @@ _view = click.argument("view")
 def command() -> None:
     """List, print, save and delete the saved views of a project's page.
 
-    PROJECT is an id or a name, VIEW the id of a view or its name. Of several views that have the name, yours is meant.
+    PROJECT is an id or a name, VIEW the id of a view or its name. If several views have the name, yours is meant.
     """
 
 
@@ -57,8 +57,8 @@ def show(profile: str | None, project: str, view: str, as_json: bool) -> None:
 @click.option("--shared/--private", default=False, help="Whether all who see the project see it.")
 @click.pass_obj
 def save(profile: str | None, project: str, name: str, file: IO[str], shared: bool) -> None:
-    """Save the JSON document in FILE (without it: of the standard input) as your view NAME, in place of the one of this
-    name that you have.
+    """Save the JSON document in FILE, or without FILE that of the standard input, as your view NAME. It replaces the
+    one that you have under this name.
     """
     from .. import read
 
@@ -77,7 +77,7 @@ def save(profile: str | None, project: str, name: str, file: IO[str], shared: bo
 @_view
 @click.pass_obj
 def delete(profile: str | None, project: str, view: str) -> None:
-    """Delete a view: one of yours, or as an admin of the project one that is shared."""
+    """Delete a view: one of yours or, as an admin of the project, one that is shared."""
     from .. import read
 
     its = read.saved_view(project, view, profile=profile)

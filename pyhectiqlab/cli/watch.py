@@ -18,7 +18,7 @@ from ..read import RunView, search_runs
 from .completion import runs
 from .output import echo_json, json_option, number, short
 
-ENDED_WITHOUT, TOO_LATE = 3, 4  # exit statuses beside those of all commands
+ENDED_WITHOUT, TOO_LATE = 3, 4  # exit statuses that only this command has
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {  # longer ones first
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt, "=": operator.eq,
 }  # fmt: skip
@@ -26,7 +26,9 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {  # longer ones first
 
 @dataclass(frozen=True)
 class Condition:
-    """`key`: of a metric, which is compared with `bound`; "": the state is one of `states`."""
+    """A condition to wait for. `key`: the metric that is compared with `bound`; "" if the state has to be one of
+    `states`.
+    """
 
     key: str
     comparison: str
@@ -43,7 +45,7 @@ class Condition:
 
 
 def condition(text: str) -> Condition:
-    """Return what `--until` means. Raises ValueError."""
+    """Return the condition that a text of `--until` means. Raises ValueError."""
     for comparison in _COMPARISONS:
         key, there, value = text.partition(comparison)
         key, value = key.strip().removeprefix("metric."), value.strip()
@@ -73,9 +75,9 @@ def command(
 ) -> None:
     """Wait until RUN has ended, or until one of the CONDITIONs holds: of its state, or of the newest value of a metric.
 
-    The exit status is 0 if a condition holds, or without one, if the run completed; 3 if the run ended otherwise, or
-    without a condition having held; 4 after SECONDS. A run that is lost has ended. A lab that does not answer is asked
-    again until it does.
+    The exit status is 0 if a condition holds or, without conditions, if the run completed; 3 if the run ended and none
+    of this is so; 4 after SECONDS. A run that is lost has ended. A lab that does not answer is asked again until it
+    does.
     """
     from .. import read
 

@@ -209,6 +209,7 @@ class Uploader:
     def run(self, *, linger_s: float = settings.LINGER_MAX_S) -> None:
         """Work until there is nothing left to do, at most `linger_s`. Blocks; call it once."""
         self.events.start()
+        had_work = True
         try:
             while True:
                 now = time.monotonic()
@@ -219,9 +220,13 @@ class Uploader:
                     if self._must_end(now - self._started > linger_s):
                         return
                 if not self.has_work():
+                    if had_work:  # the last of it may have got to the lab since this turn: another one puts it away
+                        had_work = False
+                        continue
                     self._write_status()  # with the lab's acks: refill.py reads them
                     if self.until_drained or not self.events.asks_at_the_end():  # a sync has asked already
                         return
+                had_work = True
                 busy = took or self.streams.backlog() > 0
                 time.sleep(settings.POLL_INTERVAL_S if busy else settings.IDLE_POLL_INTERVAL_S / 2)
         except KeyboardInterrupt:  # a sync by hand: the next one sends again what was under way

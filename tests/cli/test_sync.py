@@ -15,6 +15,8 @@ from pyhectiqlab.spool import SessionDir
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.uploader.lease import Lease
+from pyhectiqlab.uploader.sync import PLAIN, Outcome, has_unsent, sync_one
+from pyhectiqlab.uploader.uploader import Uploader
 
 from ..labs import ForkedLab
 from ..scripts import run_script, start_script
@@ -80,6 +82,25 @@ def test_what_a_lab_that_was_down_missed_is_sent_later(
     lab.start()
     assert hectiqlab("sync").returncode == 0
     assert len(steps(hectiqlab)) == before + 500
+
+
+def test_what_the_lab_takes_between_a_turn_and_the_question_what_is_left_is_put_away_as_well(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine let this happen: the sync said that nothing is left, and the next one had it all to send again."""
+    script(environment, HECTIQLAB_MODE="offline")
+    ask = Uploader.has_work
+
+    def has_work_later(uploader: Uploader) -> bool:
+        eventually(lambda: all(s.acked == 501 and uploader.events.told_end(s) for s in uploader.streams))
+        return ask(uploader)
+
+    monkeypatch.setattr(Uploader, "has_work", has_work_later)
+    monkeypatch.setenv("HECTIQLAB_HOME", str(home))
+    (session,) = (s for s in SessionDir.everywhere() if has_unsent(s))
+    assert sync_one(session, PLAIN) == Outcome(501, 0)
+    assert not has_unsent(session)
+    assert well(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
 
 
 def kept(environment: dict[str, str], name: str, project: str = "p", **variables: str) -> str:

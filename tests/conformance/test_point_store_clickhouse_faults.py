@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from pyhectiqlab.errors import ConfigurationError, NewerSchemaError, StoreError
 from pyhectiqlab.store.clickhouse import client, facts, facts_series, schema
 from pyhectiqlab.store.clickhouse.appending import ARRIVED
-from pyhectiqlab.store.clickhouse.checking import check
+from pyhectiqlab.store.clickhouse.checking import check, try_rights
 from pyhectiqlab.store.clickhouse.client import ClickHouse
 from pyhectiqlab.store.clickhouse.levels_of_builds import Sizes
 from pyhectiqlab.store.clickhouse.point_store import ClickHousePointStore
@@ -329,6 +330,17 @@ def test_the_check_says_of_each_engine_what_is_and_what_to_do(place: ClickHouseP
     port = server().port
     *_, last = check(f"clickhouse://reader:secret@127.0.0.1:{port}/{place.database}", place.facts_url)
     assert not last.fine and "needs SELECT, INSERT, CREATE" in last.what
+
+
+def test_labs_that_try_their_rights_at_once_do_not_disturb_each_other(place: ClickHousePlace) -> None:
+    def try_often(_: int) -> None:
+        with closing(ClickHouse(place.url)) as clickhouse:
+            for _ in range(5):
+                try_rights(clickhouse)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(try_often, range(4)))
+    assert "hectiqlab_check" not in place.ask("SHOW TABLES")
 
 
 def test_thousands_of_points_are_drawn_from_nodes_as_the_model_does(place: ClickHousePlace) -> None:

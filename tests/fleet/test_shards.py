@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ..clickhouse import Server, needs_clickhouse, server
 from ..labs import ForkedLab
 from ..server.api import Api, batch, new_id, packed, wait_until
 from ..server.nginx import NGINX
+from ..stores import PostgresPlace
 from .fleet_labs import Fleet, running
 from .move_places import empty_place, everything
 from .test_move import fill
@@ -41,11 +43,46 @@ def two(tmp_path_factory: pytest.TempPathFactory, other: Server) -> Iterator[Fle
 
 
 def attached(api: Api, shard: int) -> str:
-    """A new run that is on this shard, or will be."""
+    """A new run that is on this shard of two, or will be."""
     while True:
         run: str = api.attach(session="s")["run"]["id"]
         if chosen(run, [1, 2]) == shard:
             return run
+
+
+def test_labs_that_start_at_once_on_empty_shards_are_one_lab_and_know_the_shards_by_the_same_numbers(
+    tmp_path: Path, other: Server
+) -> None:
+    names = [(its, its.make_database()) for its in (server(), other)]
+    urls = [its.url(name) for its, name in names]
+    place = PostgresPlace(empty=True)
+    orders = [urls, urls[::-1]]
+    labs = [
+        ForkedLab(
+            *(None, tmp_path / f"home{i}", "--database", place.url, "--points", " ".join(order)),
+            *("--files", f"folder:{tmp_path}/files", "--database-connections", "4"),
+        )
+        for i, order in enumerate(orders)
+    ]
+    try:
+        with ThreadPoolExecutor(len(labs)) as threads:
+            list(threads.map(lambda lab: lab.start(), labs))
+        apis = [Api(lab.url, labs[0].api_key) for lab in labs]
+        assert len({api.get("/handshake")["lab_id"] for api in apis}) == 1
+        runs = [attached(api, shard) for api in apis for shard in (1, 2)]
+        for i, run in enumerate(runs):
+            assert apis[i % 2].statuses(batch(run, new_id(), 1, 5), session="s") == [200]
+        for api in apis:
+            assert [api.steps(run) for run in runs] == [list(range(1, 6))] * len(runs)
+        rows = place.cluster.ask("SELECT number, place FROM points_shards", database=place.database)
+        assert sorted(number for number, _ in rows) == [1, 2] and len({its for _, its in rows}) == 2
+        assert [int(its.ask("SELECT count() FROM arrived", name)) for its, name in names] == [10, 10]
+    finally:
+        for lab in labs:
+            lab.stop()
+        place.remove()
+        for its, name in names:
+            its.drop_database(name)
 
 
 def test_a_run_on_a_shard_that_is_away_is_refused_and_others_go_on(two: Fleet, other: Server) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import socket
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -54,8 +58,12 @@ def _reached(clickhouse: ClickHouse, _: Facts) -> list[Finding]:
 
 
 def try_rights(clickhouse: ClickHouse) -> None:
-    """Make a table, and drop it. Raises StoreError where the user may not do what a lab has to."""
-    table = "hectiqlab_check"
+    """Make a table, and drop it. Several labs may do so at once. Raises StoreError where the user may not do what a lab
+    has to.
+    """
+    # The same name each time for the same process of the same machine: without the right to drop, few tables stay.
+    its_own = f"{socket.gethostname()} {os.getpid()} {threading.get_native_id()}"
+    table = f"hectiqlab_check_{hashlib.sha256(its_own.encode()).hexdigest()[:12]}"
     clickhouse.do(f"CREATE TABLE IF NOT EXISTS {table} (x UInt8) ENGINE = MergeTree PARTITION BY x ORDER BY x")
     clickhouse.do(f"INSERT INTO {table} VALUES (1)")
     clickhouse.do(f"ALTER TABLE {table} DROP PARTITION 1")

@@ -180,7 +180,8 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=1_000, help="distinct ones of those (default: %(default)s)")
     parser.add_argument("--keys-per-run", type=int, default=100, help="(default: %(default)s)")
     parser.add_argument("--long-runs", type=int, default=2, help="of 10,000,000 points (default: %(default)s)")
-    parser.add_argument("--wide-runs", type=int, default=1, help="of 100,000 keys (default: %(default)s)")
+    parser.add_argument("--wide-runs", type=int, default=1, help="of very many keys (default: %(default)s)")
+    parser.add_argument("--wide-keys", type=int, default=100_000, help="of each of those (default: %(default)s)")
     args = parser.parse_args()
     began = time.monotonic()
     fill(
@@ -191,6 +192,7 @@ def main() -> None:
             keys_per_run=args.keys_per_run,
             long_runs=args.long_runs,
             wide_runs=args.wide_runs,
+            wide_keys=args.wide_keys,
         ),
     )
     size = sum(path.stat().st_size for path in args.data.iterdir())

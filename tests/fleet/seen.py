@@ -19,17 +19,20 @@ CHARTS_OF_RUN = 8
 
 
 class Seen:
-    """Attributes:
-    parts: what was answered, by what was asked for.
+    """Args:
+        runs_max: of how many runs of each project, the newest ones, everything is asked.
+
+    Attributes:
+        parts: what was answered, by what was asked for.
     """
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, runs_max: int = 1000) -> None:
         self.api, self._url = Api(url, key), url
         self.parts: dict[str, Any] = {"lab": self.api.get("/handshake")["lab_id"]}
         self._see("/users")
         for project in self._see("/projects")["items"]:
             self._project(project["id"])
-            for run in self._see("/runs", project=project["id"])["items"]:
+            for run in self._see("/runs", project=project["id"])["items"][:runs_max]:
                 assert requests.get(run["url"], timeout=30).status_code == 200, "its link is good"
                 self._run(run["id"])
 

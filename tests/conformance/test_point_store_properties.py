@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from ..clickhouse_place import ClickHousePlace
 from ..seeds import examples
+from ..sharded_place import ShardedPlace
 from .point_store_data import T0, TINY
 from .point_store_same import all_points, assert_same_infos, assert_same_lines
 
@@ -215,11 +216,33 @@ class ClickHouseStores(Stores):
         self.place.remove()
 
 
+class ShardedStores(Stores):
+    """Its two runs are on two shards. One place serves all examples, as it takes seconds to make."""
+
+    place: ClassVar[ShardedPlace]
+
+    def make_place(self) -> None:
+        if not hasattr(ShardedStores, "place"):
+            ShardedStores.place = ShardedPlace()
+            self.place.open().close()
+            self.place.be_quick()
+
+    def opened(self) -> PointStore:
+        return self.place.open()
+
+    def remove_place(self) -> None:
+        self.place.empty()
+
+
 TestSqliteStores = SqliteStores.TestCase
 TestSqliteStores.settings = settings(
     max_examples=examples(60), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestClickHouseStores = ClickHouseStores.TestCase
 TestClickHouseStores.settings = settings(
+    max_examples=examples(6), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestShardedStores = pytest.mark.slow(ShardedStores.TestCase)
+TestShardedStores.settings = settings(
     max_examples=examples(6), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -56,6 +56,7 @@ def main() -> int:
     parser.add_argument("--lanes", type=int, default=3, help="episodes at once (default 3: two cores are then busy)")
     parser.add_argument("--verbose", action="store_true", help="tell each fault as it strikes")
     parser.add_argument("--fleet", action="store_true", help="against three labs on PostgreSQL, ClickHouse and S3")
+    parser.add_argument("--shards", type=int, default=1, help="with --fleet: how many ClickHouses (default 1)")
     options = parser.parse_args()
     if options.fleet:
         options.lanes = 1  # its engines are one of each kind
@@ -69,6 +70,7 @@ def main() -> int:
     result = run_chaos(
         options.seconds, seed, lanes=options.lanes, only=options.only, episodes=options.replay,
         deck=options.deck, verbose=options.verbose, fleet=options.fleet,
+        shards=options.shards,
     )  # fmt: skip
     print(summary(result, seed, time.monotonic() - began, options.fleet))
     print(profile(result))

@@ -69,8 +69,8 @@ class Schedule:
     least so far; its deck is then told when it fails, since it does not follow from the seed alone.
     """
 
-    def __init__(self, seed: int, only: list[str] | None = None, fleet: bool = False) -> None:
-        self.seed, self.fleet = seed, fleet
+    def __init__(self, seed: int, only: list[str] | None = None, fleet: bool = False, shards: int = 1) -> None:
+        self.seed, self.fleet, self.shards = seed, fleet, shards
         self.kinds = fleet_kinds() if fleet else kinds()
         names = [*self.kinds, *(f for f in flavours() if f not in HARMLESS)]
         self.names = [name for name in names if only is None or name in only]
@@ -93,6 +93,12 @@ class Schedule:
     def rng(self, episode: int) -> random.Random:
         return random.Random(f"{self.seed}:{episode}")
 
+    def world(self, folder: Path, seed: int, nurseries: tuple[Nursery, Nursery]) -> World:
+        """Make one for an episode. Blocks until its labs answer."""
+        if self.fleet:
+            return FleetWorld(folder, seed, nurseries=nurseries, shards=self.shards)
+        return World(folder, seed, nurseries=nurseries)
+
 
 class Episode:
     """One: `run` blocks until it was audited."""
@@ -103,7 +109,7 @@ class Episode:
     ) -> None:  # fmt: skip
         self.number, self.deck, self.folder, self.verbose = number, deck, folder, verbose
         self._nurseries, self._kinds = nurseries, schedule.kinds
-        self._world = FleetWorld if schedule.fleet else World
+        self._make_world = schedule.world
         self.rng = schedule.rng(number)
         self.result = Result(episodes=1)
         self.story: list[str] = []
@@ -124,7 +130,7 @@ class Episode:
 
     def run(self) -> Result:
         with self._timed("(begin)"):
-            world = self._world(self.folder, self.rng.randrange(1 << 30), nurseries=self._nurseries)
+            world = self._make_world(self.folder, self.rng.randrange(1 << 30), self._nurseries)
         try:
             self._play(world)
             self._end(world)
@@ -225,15 +231,16 @@ class Episode:
 
 def run_chaos(
     seconds: float, seed: int, *, lanes: int = 3, only: list[str] | None = None, episodes: list[int] | None = None,
-    deck: list[str] | None = None, verbose: bool = False, fleet: bool = False,
+    deck: list[str] | None = None, verbose: bool = False, fleet: bool = False, shards: int = 1,
 ) -> Result:  # fmt: skip
     """Plays episodes until the time is over (or those given), `lanes` at once. Prints failures as they come.
 
     Args:
         deck: the faults of those given, in place of the seed's.
         fleet: against labs on PostgreSQL, ClickHouse and S3; `lanes` is 1 then.
+        shards: how many ClickHouses those labs have.
     """
-    schedule = Schedule(seed, only, fleet)
+    schedule = Schedule(seed, only, fleet, shards)
     total = Result()
     under_way: Counter[str] = Counter()
     waiting = iter(episodes if episodes is not None else range(1 << 30))
@@ -259,7 +266,8 @@ def run_chaos(
                 under_way.subtract(cards)
                 total.add(result)
                 if result.problems:
-                    again = f"--seed {seed} --replay {number} --deck {' '.join(cards)}"
+                    again = f"--fleet --shards {shards} " if fleet else ""
+                    again += f"--seed {seed} --replay {number} --deck {' '.join(cards)}"
                     print(f"\nepisode {number} failed; again: scripts/chaos {again}", flush=True)
                     print("\n".join(f"  {line}" for line in result.problems), flush=True)
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-from ..clickhouse import server as clickhouse
 from ..postgres import cluster
 from ..seaweedfs import seaweedfs
 from . import kinds as of_all
@@ -91,21 +90,38 @@ def postgres_connections_ended(world: FleetWorld, rng: random.Random) -> bool:
 
 
 def clickhouse_killed(world: FleetWorld, rng: random.Random) -> bool:
-    clickhouse().kill()
+    """One shard, where there are several."""
+    its, _ = world.one_shard(rng)
+    its.kill()
     time.sleep(rng.uniform(0.0, 2.0))
-    clickhouse().start()
+    its.start()
     return True
 
 
 def clickhouse_killed_in_an_insert(world: FleetWorld, rng: random.Random) -> bool:
     """While what is about to be inserted is noted, and nobody knows yet whether it is."""
-    pending = "SELECT 1 FROM points_blocks WHERE state = 0 LIMIT 1"
+    its, schema = world.one_shard(rng)
+    pending = f"SELECT 1 FROM {schema}.points_blocks WHERE state = 0 LIMIT 1"
     world.wake()
     struck = bool(until(lambda: world.ask(pending), STRIKE_S))
-    clickhouse().kill()
+    its.kill()
     time.sleep(rng.uniform(0.0, 1.0))
-    clickhouse().start()
+    its.start()
     return struck
+
+
+def clickhouse_away_at_start(world: FleetWorld, rng: random.Random) -> bool:
+    """A lab starts while a ClickHouse, or one shard of several, is away."""
+    its, _ = world.one_shard(rng)
+    lab = world.one(rng)
+    its.kill()
+    try:
+        lab.kill()
+        world.start_lab(lab)
+        time.sleep(rng.uniform(0.0, 1.0))
+    finally:
+        its.start()
+    return True
 
 
 def s3_killed(world: FleetWorld, rng: random.Random) -> bool:
@@ -127,7 +143,7 @@ def fleet_kinds() -> dict[str, Fault]:
     own: list[FleetFault] = [
         one_lab_killed, all_labs_killed, one_lab_restarted, one_lab_stopped, one_lab_crashed,
         postgres_restarted, postgres_connections_ended,
-        clickhouse_killed, clickhouse_killed_in_an_insert, s3_killed,
+        clickhouse_killed, clickhouse_killed_in_an_insert, clickhouse_away_at_start, s3_killed,
     ]  # fmt: skip
     faults = {fault.__name__: fault for fault in own} | {f"s3_{kind}": _s3(kind) for kind in S3_KINDS}
     others = {name: fault for name, fault in of_all.kinds().items() if name not in OF_ONE_LAB}

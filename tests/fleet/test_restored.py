@@ -21,7 +21,8 @@ from ..postgres import cluster, needs_postgres
 from ..process.conftest import Site, _nothing_stays
 from ..process.test_restored_lab import log, steps
 from ..seaweedfs import needs_s3, seaweedfs
-from ..server.api import Api
+from ..server.api import Api, batch, new_id
+from .test_shards import attached
 
 SCRIPT = """
 import sys
@@ -37,16 +38,17 @@ for line in sys.stdin:
 
 
 class Engines:
-    """Three places for one lab, as long as the tests' engines run."""
+    """Three places for one lab, as long as the tests' engines run. `points`: a database of ClickHouse a shard."""
 
-    def __init__(self, clickhouse_name: str = "") -> None:
+    def __init__(self, points: list[str]) -> None:
         self.database = cluster().make_database()
-        self.points = clickhouse_name or server().make_database()
+        self.points = points
         self.files = seaweedfs().address()
 
     @property
     def addresses(self) -> dict[str, str]:
-        return {"database": cluster().url(self.database), "points": server().url(self.points), "files": self.files}
+        points = " ".join(server().url(name) for name in self.points)
+        return {"database": cluster().url(self.database), "points": points, "files": self.files}
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -69,16 +71,21 @@ def tool(program: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_backups_of_each_engine_taken_while_a_training_writes_are_a_lab_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_backups_of_each_engine_taken_while_a_training_writes_are_a_lab_again(shards: int, tmp_path: Path) -> None:
     for needs in (needs_postgres, needs_clickhouse, needs_s3):
         needs()
     dumps, restores = (cluster().program(name) for name in ("pg_dump", "pg_restore"))
-    before, dump, backup = Engines(), tmp_path / "lab.dump", f"File('{server().backups}/{tmp_path.name}')"
+    before, dump = Engines([server().make_database() for _ in range(shards)]), tmp_path / "lab.dump"
+    backups = {name: f"File('{server().backups}/{tmp_path.name}-{name}')" for name in before.points}
     (tmp_path / "model.bin").write_bytes(b"of the first step")
     lab = ForkedLab(None, tmp_path / "labhome", *before.options)
     lab.start()
     site = Site(lab, tmp_path / "home")
     try:
+        api = Api(lab.url, lab.api_key)
+        others = {attached(api, shard): new_id() for shard in range(1, shards + 1)}  # a run on each shard
+        assert api.statuses(*(batch(run, its, 1, 50) for run, its in others.items()), session="s") == [200] * shards
         process = site.start(SCRIPT, "restored", str(tmp_path / "model.bin"))
         log(process, 300)
 
@@ -89,15 +96,17 @@ def test_backups_of_each_engine_taken_while_a_training_writes_are_a_lab_again(tm
         training = Thread(target=train)
         training.start()
         tool(dumps, "--format=custom", f"--file={dump}", before.addresses["database"])
-        server().ask(f"BACKUP DATABASE {before.points} TO {backup}")
-        after = Engines(f"{before.points}_again")
+        for name, backup in backups.items():
+            server().ask(f"BACKUP DATABASE {name} TO {backup}")
+        after = Engines([f"{name}_again" for name in before.points])
         copy_bucket(before.files, after.files)
         training.join()
         log(process, 100)  # so there is something that the backups lack
         lab.kill()
 
         tool(restores, "--no-owner", f"--dbname={after.addresses['database']}", str(dump))
-        server().ask(f"RESTORE DATABASE {before.points} AS {after.points} FROM {backup}")
+        for name, backup in backups.items():
+            server().ask(f"RESTORE DATABASE {name} AS {name}_again FROM {backup}")
         adopted = CliRunner().invoke(main, ["admin", "adopt"], env=after.env)
         assert adopted.exit_code == 0, adopted.output
         lab.arguments = after.options
@@ -109,7 +118,12 @@ def test_backups_of_each_engine_taken_while_a_training_writes_are_a_lab_again(tm
         assert steps(site, "restored") == list(range(900)) and site.find("restored")["points"] == 900
         with site.client() as client:
             (artifact,) = client.get(f"/runs/{site.find('restored')['id']}/artifacts")["items"]
-        content = Api(lab.url, lab.api_key).raw("GET", f"/artifacts/{artifact['uuid']}/content")
+        api = Api(lab.url, lab.api_key)
+        for run, its in others.items():
+            assert api.steps(run) == list(range(1, 51))
+            assert api.statuses(batch(run, its, 51, 60), session="s") == [200]
+            assert api.steps(run) == list(range(1, 61))
+        content = api.raw("GET", f"/artifacts/{artifact['uuid']}/content")
         assert content.content == b"of the first step"
 
         # The lab that was, on the engines of the one that is now.

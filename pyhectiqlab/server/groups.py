@@ -10,10 +10,10 @@ import numpy as np
 from ..protocol.search import Field
 from ..store.meta import MetaView, RunQuery
 from ..store.points import Int64s, PointStore
-from .search import Value, find_ids
+from .search import Value, find_ids, rank_values
 from .table import fact_or_value
 
-BY_MAX = 4
+BY_MAX = 5
 GROUPS_MAX = 1000  # groups in an answer: those with the most runs
 RUNS_SHOWN = 1000  # ids of runs that are listed for one group
 NAN = float("nan")
@@ -53,8 +53,8 @@ def grouped(
     """Return groups, the largest first, at most GROUPS_MAX; how many groups there are; and how many runs.
 
     A run with several tags is in a group for each of them where `by` has tags; so is one with several hosts, or ranks.
-    Statistics are over the numbers among a column's values; texts are left out. Those of a metric are over all ranks,
-    so groups of one rank have none.
+    Statistics are over the numbers among a column's values; texts are left out. Those of a metric are over all ranks
+    of each run, but in groups of one rank over the points of that rank alone.
     """
     ids = sorted(find_ids(view, points, query, now))
     row, keys = _keys(view, points, query, by, ids, now)
@@ -64,12 +64,18 @@ def grouped(
     code = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(keys))
     sizes = np.bincount(code, minlength=len(numbers))
     order = np.argsort(-sizes, kind="stable")[:GROUPS_MAX]
-    of_ranks = any(field.kind == "rank" for field in by)
+    at_rank = next((i for i, field in enumerate(by) if field.kind == "rank"), None)
     statistics = []
     for column in columns:
-        none = of_ranks and column.kind == "metric"
-        values = {} if none else fact_or_value(view, points, column, query, ids, now)
-        statistics.append(_statistics(values, ids, row, code, order))
+        of_entries: list[Value | None]
+        if at_rank is not None and column.kind == "metric":
+            of_ranks = rank_values(points, column, ids)
+            places = zip(row.tolist(), (key[at_rank] for key in keys), strict=True)
+            of_entries = [of_ranks.get((ids[i], rank)) for i, rank in places]  # type: ignore[arg-type]
+        else:
+            of_runs = fact_or_value(view, points, column, query, ids, now)
+            of_entries = [of_runs.get(ids[i]) for i in row.tolist()]
+        statistics.append(_statistics(of_entries, code, order))
     by_code = np.argsort(code, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
     names = list(numbers)
@@ -109,14 +115,12 @@ def _same(value: Value | None) -> Value | None:
     return NAN if value != value else value
 
 
-def _statistics(
-    values_of_runs: Mapping[str, Value], ids: Sequence[str], row: Int64s, code: Int64s, shown: Int64s
-) -> list[Statistics]:
-    """Return those of the groups `shown`. `row`, `code`: of each entry, its run's place in `ids`, and its group."""
+def _statistics(its_values: Sequence[Value | None], code: Int64s, shown: Int64s) -> list[Statistics]:
+    """Return those of the groups `shown`. Of each entry: its value, and the number of its group."""
     groups = int(code.max()) + 1
-    numbers = [None if isinstance(value := values_of_runs.get(run), str) else value for run in ids]
-    known = np.array([number is not None for number in numbers])[row]
-    values = np.array([NAN if number is None else number for number in numbers])[row]
+    numbers = [None if isinstance(value, str) else value for value in its_values]
+    known = np.array([number is not None for number in numbers])
+    values = np.array([NAN if number is None else number for number in numbers])
     finite = known & np.isfinite(values)
     its, x = code[finite], values[finite]
     n = np.bincount(its, minlength=groups)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..protocol.search import Field, smoothed_of
 from ..store.meta import MetaView, RunPage, RunQuery
-from ..store.points import PointStore, Smoothing, Summary
+from ..store.points import Axis, PointStore, Smoothing, Summary
 
 Value = float | str
 
@@ -51,11 +51,27 @@ def find_ids(view: MetaView, points: PointStore, query: RunQuery, now: float) ->
 
 def smoothed_values(points: PointStore, field: Field, ids: Sequence[str]) -> Mapping[str, float] | None:
     """Return where the smoothed lines of these runs end; None: the field is none of that. Raises SlowSearchError."""
+    smoothing = _smoothing(field)
+    return None if smoothing is None else points.smoothed(field.name, smoothing[0], ids, smoothing[1])
+
+
+def _smoothing(field: Field) -> tuple[Smoothing, Axis] | None:
     smoothed = smoothed_of(field.stat) if field.kind == "metric" else None
     if smoothed is None:
         return None
     its = Smoothing(smoothed.kind, smoothed.width)  # type: ignore[arg-type]
-    return points.smoothed(field.name, its, ids, "time" if smoothed.timed else "step")
+    return its, "time" if smoothed.timed else "step"
+
+
+def rank_values(points: PointStore, field: Field, ids: Sequence[str]) -> Mapping[tuple[str, int], float]:
+    """Return the value of a metric in each rank of these runs, by (run, rank), and perhaps in others. Raises
+    SlowSearchError.
+    """
+    if (smoothing := _smoothing(field)) is not None:
+        return points.rank_smoothed(field.name, smoothing[0], ids, smoothing[1])
+    value_of = _value_of(field)
+    its = points.rank_summaries(field.name, ids).items()
+    return {place: value for place, summary in its if (value := value_of(summary)) is not None}
 
 
 def value_in(summary: Summary, field: Field) -> float | None:

@@ -261,6 +261,14 @@ class PointStore(Protocol):
         Raises SlowSearchError where that takes more than some seconds: ask again then, which goes on from there.
         """
 
+    def rank_summaries(self, key: str, runs: Sequence[str]) -> dict[tuple[str, int], Summary]:
+        """Return the summaries of each (run, rank) that has the key, pooled over attempts; else as `summaries`."""
+
+    def rank_smoothed(
+        self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step"
+    ) -> Mapping[tuple[str, int], float]:
+        """Return where the smoothed line of each (run, rank) ends that has the key; else as `smoothed`."""
+
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         """Return those of the runs that have NaN among the values of any metric."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from ..errors import SlowSearchError
 from .points import Axis, Smoothing, Summary
@@ -19,35 +20,40 @@ _NONE: tuple[int, None] = (0, None)
 ENTRIES_MAX = 500_000  # values, summed over all metrics and smoothings: some 60 MB
 RUNS_AT_ONCE = 256  # runs that are read in one transaction
 
-Compute = Callable[[str, Smoothing, Axis, Sequence[str]], Iterator[tuple[str, float]]]
+N = TypeVar("N", bound=Hashable)  # the name of a line: a run, or a (run, rank)
+Compute = Callable[[str, Smoothing, Axis, Sequence[str]], Iterator[tuple[N, float]]]
 
 
-class _Known:
+class _Known(Generic[N]):
     def __init__(self) -> None:
         self.computing = threading.Lock()
-        self.values: dict[str, tuple[int, float]] = {}  # by run: how many points it had, and the value
+        self.values: dict[N, tuple[int, float]] = {}  # by line: how many points it had, and the value
 
 
-class SmoothedEnds:
+class SmoothedEnds(Generic[N]):
     """Safe for several threads.
 
     Args:
-        summaries: PointStore.summaries.
-        compute: yields the value of each run that has the metric.
+        summaries: PointStore.summaries, or rank_summaries.
+        compute: yields the value of each line of the metric in some runs.
+        run_of: returns the run of a line.
         seconds_max: how long one call may compute.
     """
 
     def __init__(
         self,
-        summaries: Callable[[str, Sequence[str]], Mapping[str, Summary]],
-        compute: Compute,
+        summaries: Callable[[str, Sequence[str]], Mapping[N, Summary]],
+        compute: Compute[N],
+        run_of: Callable[[N], str],
         seconds_max: float = 10.0,
     ) -> None:
-        self._summaries, self._compute, self.seconds_max = summaries, compute, seconds_max
+        self._summaries, self._compute, self._run_of, self.seconds_max = summaries, compute, run_of, seconds_max
         self._lock = threading.Lock()  # never taken while waiting for anything else
-        self._known: OrderedDict[tuple[str, Smoothing, Axis], _Known] = OrderedDict()  # the least recently used first
+        self._known: OrderedDict[tuple[str, Smoothing, Axis], _Known[N]] = (
+            OrderedDict()
+        )  # the least recently used first
 
-    def of(self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]) -> dict[str, float]:
+    def of(self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]) -> dict[N, float]:
         """See PointStore.smoothed. Raises SlowSearchError after `seconds_max`. It keeps what it has computed, so the
         next call goes on from there.
         """
@@ -57,36 +63,41 @@ class SmoothedEnds:
             self._known.move_to_end(place)
         with known.computing:
             summaries = self._summaries(key, runs)
-            missing = [run for run, s in summaries.items() if known.values.get(run, _NONE)[0] != s.points]
+            missing = [name for name, s in summaries.items() if known.values.get(name, _NONE)[0] != s.points]
             try:
                 self._add(known, place, missing, summaries)
             finally:
                 self._shrink()
-            return {run: value for run in summaries if (value := known.values.get(run, _NONE)[1]) is not None}
+            return {name: value for name in summaries if (value := known.values.get(name, _NONE)[1]) is not None}
 
     def forget(self, run: str) -> None:
         """Forget the values of a run that was deleted, because it may get other points."""
         with self._lock:
             for known in self._known.values():
-                known.values.pop(run, None)
+                for name in [name for name in known.values if self._run_of(name) == run]:
+                    del known.values[name]
 
     def _add(
         self,
-        known: _Known,
+        known: _Known[N],
         place: tuple[str, Smoothing, Axis],
-        runs: Sequence[str],
-        summaries: Mapping[str, Summary],
+        missing: Sequence[N],
+        summaries: Mapping[N, Summary],
     ) -> None:
         until = time.monotonic() + self.seconds_max
-        done = 0
+        left = set(missing)
+        runs = list(dict.fromkeys(map(self._run_of, missing)))
         for start in range(0, len(runs), RUNS_AT_ONCE):
             some = runs[start : start + RUNS_AT_ONCE]
-            for run, value in self._compute(*place, some):
-                known.values[run] = summaries[run].points, value
-                done += 1
-                if time.monotonic() > until and done < len(runs):
+            for name, value in self._compute(*place, some):
+                if name not in summaries:
+                    continue  # a rank that has come since
+                known.values[name] = summaries[name].points, value
+                left.discard(name)
+                if left and time.monotonic() > until:
+                    its = {self._run_of(name) for name in left}
                     raise SlowSearchError(
-                        f"{place[0]!r} of {len(runs) - done:,} runs is still to be smoothed: ask again, which goes on "
+                        f"{place[0]!r} of {len(its):,} runs is still to be smoothed: ask again, which goes on "
                         "from here, or search fewer runs, or smooth over a smaller width."
                     )
 

@@ -125,11 +125,15 @@ class MemoryPointStore:
         return {run: [self._pooled(run, key) for key in keys if self._of(run, key)] for run in runs}
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
-        return {run: self._summary(run, key) for run in runs if self._of(run, key)}
+        return {run: self._summary(self._of(run, key)) for run in runs if self._of(run, key)}
 
-    def _summary(self, run: str, key: str) -> Summary:
-        i = self._pooled(run, key)
-        every = [p for _, points in self._of(run, key) for p in points]
+    def rank_summaries(self, key: str, runs: Sequence[str]) -> dict[tuple[str, int], Summary]:
+        own = {(run, place[2]) for run in runs for place, _ in self._of(run, key)}
+        return {(run, rank): self._summary([s for s in self._of(run, key) if s[0][2] == rank]) for run, rank in own}
+
+    def _summary(self, series: Sequence[tuple[tuple[str, str, int, int], list[Point]]]) -> Summary:
+        i = _pooled([_info(*s) for s in series], [max(points, key=Point.place).place() for _, points in series])
+        every = [p for _, points in series for p in points]
         first = min(every, key=Point.place)
         finite = [p for p in every if math.isfinite(p.value)]
         nans = sum(math.isnan(p.value) for p in every)
@@ -140,15 +144,24 @@ class MemoryPointStore:
         return Summary(i.count, i.last_value, i.min, i.max, mean, first.value, nans, *steps)
 
     def smoothed(self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step") -> dict[str, float]:
-        values = {}
-        for run in runs:
-            for _, series, _ in self._lines(Selector(run, key), axis, "newest"):
-                its = [(_place(p, axis, o), p) for _, points, cut, o in series for p in points if not _hides(cut, p)]
-                ends = [_place(p, axis, o) for _, points, cut, o in series if cut is None for p in points]
-                finite = [(x, p.value) for x, p in its if math.isfinite(p.value)]
-                if ends:
-                    values[run] = _smoothed(finite, max(ends), smoothing)
-        return values
+        ends = {run: self._end(Selector(run, key), smoothing, axis) for run in runs}
+        return {run: end for run, end in ends.items() if end is not None}
+
+    def rank_smoothed(
+        self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step"
+    ) -> dict[tuple[str, int], float]:
+        own = {(run, place[2]) for run in runs for place, _ in self._of(run, key)}
+        ends = {(run, rank): self._end(Selector(run, key, rank), smoothing, axis) for run, rank in own}
+        return {place: end for place, end in ends.items() if end is not None}
+
+    def _end(self, selector: Selector, smoothing: Smoothing, axis: Axis) -> float | None:
+        for _, series, _ in self._lines(selector, axis, "newest"):
+            its = [(_place(p, axis, o), p) for _, points, cut, o in series for p in points if not _hides(cut, p)]
+            ends = [_place(p, axis, o) for _, points, cut, o in series if cut is None for p in points]
+            finite = [(x, p.value) for x, p in its if math.isfinite(p.value)]
+            if ends:
+                return _smoothed(finite, max(ends), smoothing)
+        return None
 
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         having = {place[0] for place, points in self._state.series.items() if any(math.isnan(p.value) for p in points)}

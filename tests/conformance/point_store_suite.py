@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pyhectiqlab.store.points import (
     PointBatch,
     PointStore,
     Selector,
+    Summary,
 )
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
@@ -207,17 +209,17 @@ class PointStoreSuite(LinesSuite):
             store.append([mine, others])
             model.append([mine, others])
             for key in ("loss", "acc", "missing"):
-                found, wanted = store.summaries(key, runs), model.summaries(key, runs)
-                assert found.keys() == wanted.keys()
-                for name, summary in found.items():
-                    np.testing.assert_allclose(
-                        np.array(summary, float), np.array(wanted[name], float), rtol=1e-12, atol=0
-                    )
+                _assert_same_summaries(store.summaries(key, runs), model.summaries(key, runs))
+                _assert_same_summaries(store.rank_summaries(key, runs), model.rank_summaries(key, runs))
             assert store.with_nan(runs) == model.with_nan(runs) == ({"run", "other"} if n else set())
             while store.maintain():
                 pass
+        assert {place: its.points for place, its in store.rank_summaries("loss", runs).items()} == {
+            ("run", 0): 3,
+            ("run", 1): 2,
+        }
         store.delete("run")
-        assert store.summaries("loss", runs) == {}
+        assert store.summaries("loss", runs) == store.rank_summaries("loss", runs) == {}
         store.undelete("run")
         assert store.summaries("loss", runs)["run"].points == 5
         assert store.summaries("loss", ["other"]) == {}
@@ -387,3 +389,9 @@ class PointStoreSuite(LinesSuite):
                     assert_same_buckets(
                         store, model, Selector("run", "loss"), axis=axis, lo=window[0], hi=window[1], n=width
                     )
+
+
+def _assert_same_summaries(its: Mapping[Any, Summary], wanted: Mapping[Any, Summary]) -> None:
+    assert its.keys() == wanted.keys()
+    for name, summary in its.items():
+        np.testing.assert_allclose(np.array(summary, float), np.array(wanted[name], float), rtol=1e-12, atol=0)

@@ -156,6 +156,13 @@ class Stores(RuleBasedStateMachine):
             for run, summary in self.model.summaries(key, runs).items():
                 largest = max(abs(summary.min), abs(summary.max))  # far ones that the kernel leaves out may be so large
                 assert its[run] == pytest.approx(wanted[run], rel=1e-9, abs=1e-9 * largest, nan_ok=True)
+        by_rank = self.model.rank_smoothed(key, Smoothing(kind, width), runs, axis)
+        for _ in range(2):
+            of_ranks = self.store.rank_smoothed(key, Smoothing(kind, width), runs, axis)
+            assert of_ranks.keys() == by_rank.keys()
+            for place, summary in self.model.rank_summaries(key, runs).items():
+                largest = max(abs(summary.min), abs(summary.max))
+                assert of_ranks[place] == pytest.approx(by_rank[place], rel=1e-9, abs=1e-9 * largest, nan_ok=True)
 
     @rule(
         run=RUNS,

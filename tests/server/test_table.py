@@ -194,7 +194,7 @@ def test_runs_are_grouped_found_and_given_by_the_hosts_that_they_were_on(api: Ap
 
 
 def test_runs_are_grouped_found_and_given_by_their_ranks_and_each_rank_has_a_line(api: Api) -> None:
-    """Groups of one rank have no statistics of metrics, which are over all ranks."""
+    """Groups of one rank have statistics of the points of that rank alone."""
     project = f"ranks-{new_id(4)}"
     runs: dict[str, str] = {}
     for name, world_size in (("wide", 3), ("also", 3), ("one", 1)):
@@ -209,7 +209,20 @@ def test_runs_are_grouped_found_and_given_by_their_ranks_and_each_rank_has_a_lin
     groups = {group["values"][0]: group for group in answer["groups"]}
     wide = sorted([runs["wide"], runs["also"]])
     assert {rank: group["runs"] for rank, group in groups.items()} == {0: sorted(runs.values()), 1: wide, 2: wide}
-    assert all(group["columns"][0]["n"] == 0 for group in groups.values())
+    told = {
+        rank: tuple(group["columns"][0][name] for name in ("n", "mean", "min", "max")) for rank, group in groups.items()
+    }
+    assert told == {0: (3, 3.0, 2.0, 4.0), 1: (2, 12.5, 12.0, 13.0), 2: (2, 22.5, 22.0, 23.0)}
+    assert all(group["columns"][1]["n"] == 0 for group in groups.values())
+    stats = {"min": 21.5, "first": 21.5, "mean": 22.0, "max_step": 1.0, "count": 2.0, "smoothed(mean,5)": 22.0}
+    asked = {
+        "project": project,
+        "by": ["state", "rank"],
+        "filter": "rank=2",
+        "column": [f"metric.loss.{s}" for s in stats],
+    }
+    (two,) = (g for g in api.get("/table/groups", **asked)["groups"] if g["values"][1] == 2)
+    assert [column["mean"] for column in two["columns"]] == list(stats.values())
     for words, wanted in (
         ("rank=2", ["also", "wide"]),
         ("rank!=1", ["one"]),
@@ -281,7 +294,7 @@ def test_columns_follow_configs_that_grow(api: Api) -> None:
         ("/table", {"sort": ["name"] * 9}, "too_many", "8"),
         ("/table", {"offset": -1}, "invalid", "offset"),
         ("/table", {"filter": "stat=failed"}, "bad_filter", "state"),
-        ("/table/groups", {"by": ["config.a"] * 5}, "too_many", "4"),
+        ("/table/groups", {"by": ["config.a"] * 6}, "too_many", "5"),
         ("/table/groups", {"by": "nothing"}, "bad_filter", "nothing"),
     ],
 )

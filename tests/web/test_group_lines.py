@@ -149,6 +149,76 @@ def test_groups_by_rank(page: Page, lab: RealLab, feeder: Feeder) -> None:
     expect(page.get_by_role("cell", name="gpu-7")).to_have_count(3)
 
 
+def test_lines_of_groups_are_told_apart_by_rank(page: Page, lab: RealLab, feeder: Feeder) -> None:
+    """Each rank of a group is a line, of that rank's points alone over the runs, with their band; in colour, dash or a
+    chart of its own. Columns of groups of a rank are of that rank, too.
+    """
+    project = f"apart-{uuid.uuid4().hex[:6]}"
+    wide = {"a": 3, "b": 3, "c": 2, "d": 1}  # how many ranks; lr 0.1 of a and b, 0.01 of the others
+    for level, (name, ranks) in enumerate(wide.items()):
+        for rank in range(ranks):
+            run = feeder.run(name, project=project, rank=rank, world_size=ranks)
+            run.points({"loss": (range(3), [100.0 * rank + level] * 3)})
+        run.event("config", values={"lr": 0.1 if ranks == 3 else 0.01})
+    page.goto(f"{lab.url}/projects/{project}?by=config.lr&col=state&sort=config.lr")
+    loss = Panel(page, "loss")
+    loss.wait("d.curves.length === 2")
+    page.get_by_role("button", name="Tell apart").click()
+    page.get_by_label("Colour by").select_option("rank")
+    page.keyboard.press("Escape")
+
+    def told(curves: Any) -> dict[str, tuple[int | None, float, float, float, int]]:
+        return {c["name"]: (c["rank"], c["line"][0], c["min"][0], c["max"][0], c["count"][0]) for c in curves}
+
+    wanted = {
+        "lr 0.1 · rank 0": (0, 0.5, 0.0, 1.0, 2),
+        "lr 0.1 · rank 1": (1, 100.5, 100.0, 101.0, 2),
+        "lr 0.1 · rank 2": (2, 200.5, 200.0, 201.0, 2),
+        "lr 0.01 · rank 0": (0, 2.5, 2.0, 3.0, 2),
+        "lr 0.01 · rank 1": (1, 102.0, 102.0, 102.0, 1),
+    }
+    curves = loss.wait("d.curves.length === 5")["curves"]
+    assert told(curves) == wanted
+    colours = {c["name"]: c["color"] for c in curves}
+    assert len(set(colours.values())) == 3 and colours["lr 0.1 · rank 1"] == colours["lr 0.01 · rank 1"]
+    expect(page.get_by_role("list", name="Colour: rank").get_by_role("listitem")).to_have_text(
+        ["Colour: rank", "0", "1", "2"]
+    )
+    expect(page.get_by_label("Ranks", exact=True)).to_have_count(0)
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/group-ranks.png")
+    # The median, by dash; what is chosen is in the link.
+    page.get_by_role("radio", name="Medians").click()
+    page.get_by_role("button", name="Told apart: colour rank").click()
+    page.get_by_label("Colour by").select_option("")
+    page.get_by_label("Dash by").select_option("rank")
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile("dash=rank"))
+    page.reload()
+    curves = loss.wait("d.curves.length === 5 && new Set(d.curves.map(c => c.dash.join())).size === 3")["curves"]
+    assert told(curves) == wanted and len({c["color"] for c in curves}) == 2
+    # A chart for each rank.
+    page.goto(f"{lab.url}/projects/{project}?by=config.lr&col=state&sort=config.lr&facet=rank")
+    facet = page.locator('.panel[data-key="loss"]')
+    expect(facet.locator("h3")).to_have_text(["rank 0", "rank 1", "rank 2"])
+    for rank in range(3):
+        facet.nth(rank).scroll_into_view_if_needed()
+        its = Panel(page, "loss")
+        its.root = page.locator(f'.panel[data-key="loss"][data-facet="rank {rank}"]')
+        here = {name: line for name, line in wanted.items() if line[0] == rank}
+        assert told(its.wait(f"d.curves.length === {len(here)}")["curves"]) == here
+    # Grouped by rank, too: its name is said once, and the columns are of that rank.
+    page.goto(
+        f"{lab.url}/projects/{project}?by=config.lr&by=rank&color=rank&dash=config.lr"
+        '&col=metric."loss".last&col=metric."loss".smoothed(mean,9)&sort=rank'
+    )
+    curves = loss.wait("d.curves.length === 5 && new Set(d.curves.map(c => c.color)).size === 3")["curves"]
+    assert told(curves) == wanted and len({tuple(c["dash"]) for c in curves}) == 2
+    row = page.locator("tr.group-row", has_text="lr 0.1 · rank 1")
+    expect(row.locator("td.spread b")).to_have_text(["100.5", "100.5"])
+    expect(row.locator("td.spread small").first).to_have_text("100 … 101")
+
+
 def test_groups_by_host(page: Page, lab: RealLab, feeder: Feeder) -> None:
     """A run whose ranks were on two hosts is in a group of each: in the rows, the lines and the colours of runs."""
     project = f"hosts-{uuid.uuid4().hex[:6]}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -20,8 +22,12 @@ from .statements import SERIES_SUMS, listed, mapped, number, recent
 SERIES_AT_ONCE = 512  # series in one query of ClickHouse
 
 
-class _End(NamedTuple):
-    run: str
+Name = TypeVar("Name")  # of a line
+
+
+@dataclass(frozen=True)
+class _End(Generic[Name]):
+    name: Name
     series: Sequence[tuple[Series, int | None]]
     place: int
     low: int  # the lowest place that is read
@@ -33,20 +39,46 @@ def ends(
     reading: Reading, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]
 ) -> Iterator[tuple[str, float]]:
     """Yield each of the runs that has the key, and the value at the end of its smoothed line."""
-    few: list[_End] = []
-    for (run, _), meant in reading.series(((run, key) for run in runs), ends=True).items():
+    by_pair = reading.series(((run, key) for run in runs), ends=True)
+    its = ((run, Selector(run, key), meant) for (run, _), meant in by_pair.items())
+    yield from _ends(reading, key, smoothing, axis, its)
+
+
+def ends_of_ranks(
+    reading: Reading, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]
+) -> Iterator[tuple[tuple[str, int], float]]:
+    """Yield each (run, rank) that has the key, and the value at the end of its smoothed line."""
+    by_pair = reading.series(((run, key) for run in runs), ends=True)
+    its = (
+        ((run, rank), Selector(run, key, rank), list(series))
+        for (run, _), meant in by_pair.items()
+        for rank, series in groupby(meant, key=lambda s: s.row.rank)
+    )
+    yield from _ends(reading, key, smoothing, axis, its)
+
+
+def _ends(
+    reading: Reading,
+    key: str,
+    smoothing: Smoothing,
+    axis: Axis,
+    its_lines: Iterable[tuple[Name, Selector, Sequence[Series]]],
+) -> Iterator[tuple[Name, float]]:
+    """Yield the name of each of the lines that has points, and the value at the end of the smoothed line."""
+    few: list[_End[Name]] = []
+    for name, selector, meant in its_lines:
         its = list(zip(meant, cuts([s.info for s in meant], "newest"), strict=True))
         placed = [(s.info, cut, s.row.origin) for s, cut in its]
         place, whole = last_place(placed, axis), window_of(placed, axis, None, None)
         if place is None or whole is None:
             continue
         shift = shift_of_cells(sum(s.info.count for s, _ in its), whole, smoothing.width)
-        end = _End(run, its, place, *reach(np.array([place]), smoothing, shift), shift)
+        end = _End(name, its, place, *reach(np.array([place]), smoothing, shift), shift)
         if shift:  # a line of more than a million points: its nodes are read
             may_pause()
-            line = lines.Line(Selector(run, key), its, 0, whole)
+            line = lines.Line(selector, its, 0, whole)
             values, _ = lines.smoothed_at(reading, line, axis, np.array([place]), smoothing)
-            yield run, float(value_of(values)[0])
+            yield name, float(value_of(values)[0])
         else:
             few.append(end)
     few.sort(key=lambda end: end.low)  # so that the lines of one query begin near each other
@@ -55,7 +87,7 @@ def ends(
         yield from _of_points(reading, key, smoothing, axis, some)
 
 
-def _groups(its: Sequence[_End]) -> Iterator[Sequence[_End]]:
+def _groups(its: Sequence[_End[Name]]) -> Iterator[Sequence[_End[Name]]]:
     start = size = 0
     for i, end in enumerate(its):
         if i > start and size + len(end.series) > SERIES_AT_ONCE:
@@ -67,9 +99,9 @@ def _groups(its: Sequence[_End]) -> Iterator[Sequence[_End]]:
 
 
 def _of_points(
-    reading: Reading, key: str, smoothing: Smoothing, axis: Axis, its: Sequence[_End]
-) -> Iterator[tuple[str, float]]:
-    """Yield the same as `ends` for a few runs, whose points one query reads."""
+    reading: Reading, key: str, smoothing: Smoothing, axis: Axis, its: Sequence[_End[Name]]
+) -> Iterator[tuple[Name, float]]:
+    """Yield the same as `_ends` for a few lines, whose points one query reads."""
     zero = {s.row.id: s.row.origin if axis == "relative" else 0 for end in its for s, _ in end.series}
     low = {s.row.id: end.low for end in its for s, _ in end.series}
     high = {s.row.id: end.high for end in its for s, _ in end.series}
@@ -99,4 +131,4 @@ def _of_points(
         own = np.concatenate(parts)
         sums.append(pool(own["start"].copy(), own["sum"].copy(), own["finite"].astype(np.float64)))
     values = value_of(smoothed_ends([end.place for end in its], smoothing, sums))
-    yield from zip((end.run for end in its), values.tolist(), strict=True)
+    yield from zip((end.name for end in its), values.tolist(), strict=True)

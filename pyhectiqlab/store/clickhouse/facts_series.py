@@ -44,7 +44,7 @@ def series_of(conn: Connection, runs: Collection[str], keys: Collection[str]) ->
 
 
 def series_of_one_key(conn: Connection, runs: NDArray[np.int64], key: str) -> NDArray[np.int64]:
-    """Return the series of a key in runs that are not deleted: rows of (id, number of the run, attempt).
+    """Return the series of a key in runs that are not deleted: rows of (id, number of the run, rank, attempt).
 
     It comes as one value of bytes, which takes a tenth of the time that ten thousand rows do.
 
@@ -53,12 +53,12 @@ def series_of_one_key(conn: Connection, runs: NDArray[np.int64], key: str) -> ND
     """
     few = len(runs) <= NAMED_MAX
     which = "= ANY(:runs)" if few else "BETWEEN :low AND :high"
-    query = f"""SELECT string_agg(int8send(s.id) || int8send(s.run) || int8send(s.attempt), '')
+    query = f"""SELECT string_agg(int8send(s.id) || int8send(s.run) || int8send(s.rank) || int8send(s.attempt), '')
         FROM points_series s JOIN points_runs r ON r.id = s.run
         WHERE s.key = :key AND s.run {which} AND r.id {which} AND NOT r.deleted"""
     values = {"runs": runs.tolist()} if few else {"low": int(runs.min()), "high": int(runs.max())}
     data = one(conn, query, key=kept(key), **values) if len(runs) else None
-    return np.frombuffer(data or b"", ">i8").astype(np.int64).reshape(-1, 3)
+    return np.frombuffer(data or b"", ">i8").astype(np.int64).reshape(-1, 4)
 
 
 class PlacedSeries(NamedTuple):

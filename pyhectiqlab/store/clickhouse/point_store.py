@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Literal
 
 from ...base.loops import Loop
@@ -81,7 +82,8 @@ class ClickHousePointStore:
         self.counts = self._clickhouse.counts
         self._facts = facts_place if isinstance(facts_place, Facts) else Facts(facts_place)
         self._kept, self._recents, self._runs = Kept(), KeptRecents(), RunNumbers()
-        self._smoothed_ends = SmoothedEnds(self.summaries, self._ends)
+        self._smoothed_ends = SmoothedEnds[str](self.summaries, self._ends, run_of=str)
+        self._rank_ends = SmoothedEnds[tuple[str, int]](self.rank_summaries, self._ends_of_ranks, run_of=itemgetter(0))
         self._closed = False
         self.before_forgetting: Callable[[], None] = lambda: None
         self._cluster, self._generation, self._without = cluster, generation, without
@@ -185,6 +187,21 @@ class ClickHousePointStore:
         with self._reading() as r:
             yield from ends.ends(r, key, smoothing, axis, runs)
 
+    def rank_summaries(self, key: str, runs: Sequence[str]) -> dict[tuple[str, int], Summary]:
+        with self._reading() as r:
+            return queries.rank_summaries(r, key, runs)
+
+    def rank_smoothed(
+        self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step"
+    ) -> dict[tuple[str, int], float]:
+        return self._rank_ends.of(key, smoothing, axis, runs)
+
+    def _ends_of_ranks(
+        self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]
+    ) -> Iterator[tuple[tuple[str, int], float]]:
+        with self._reading() as r:
+            yield from ends.ends_of_ranks(r, key, smoothing, axis, runs)
+
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         with self._reading() as r:
             return queries.with_nan(r, runs)
@@ -252,6 +269,7 @@ class ClickHousePointStore:
             facts_series.run_ids(conn, [run])
             facts.run(conn, "UPDATE points_runs SET deleted = true WHERE name = :run", run=kept(run))
         self._smoothed_ends.forget(run)
+        self._rank_ends.forget(run)
 
     def undelete(self, run: str) -> None:
         self._check_open()

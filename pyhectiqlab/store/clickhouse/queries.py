@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...protocol.limits import STEP_MAX
 from .. import levels
 from ..grid import parse_cursor
-from ..points import Column, Points, SeriesInfo, Summary
+from ..points import Column, Int64s, Points, SeriesInfo, Summary
 from ..sql.column_types import kept
 from . import facts, facts_series
 from .facts_schema import DONE
@@ -117,8 +117,24 @@ def _infos(reading: Reading, runs: Sequence[str], series: Sequence[PlacedSeries]
 
 
 def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summary]:
-    """Return the summaries of a key in ten thousand runs at once, computed in arrays."""
+    names, lines, its = _summaries(reading, key, runs, apart=False)
+    return dict(zip(map(names.__getitem__, (lines >> 32).tolist()), its, strict=True))
+
+
+def rank_summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[tuple[str, int], Summary]:
+    names, lines, its = _summaries(reading, key, runs, apart=True)
+    return dict(zip(((names[line >> 32], line & 0xFFFFFFFF) for line in lines.tolist()), its, strict=True))
+
+
+def _summaries(
+    reading: Reading, key: str, runs: Sequence[str], apart: bool
+) -> tuple[list[str], Int64s, Sequence[Summary]]:
+    """Return the summaries of a key in ten thousand runs at once, computed in arrays: names of the runs, of each
+    summary the place of its run among them × 2^32 + its rank, and the summaries. `apart`: each rank has one, otherwise
+    all ranks of a run have one together, of rank 0.
+    """
     names = list(dict.fromkeys(runs))
+    none: tuple[list[str], Int64s, list[Summary]] = names, np.empty(0, np.int64), []
     numbers = reading.runs.of(reading.conn, names)
     by_number = np.argsort(numbers)
     sorted_numbers = numbers[by_number]
@@ -126,19 +142,21 @@ def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summ
     where = np.minimum(np.searchsorted(sorted_numbers, series[:, 1]), len(names) - 1)
     series, where = series[wanted := sorted_numbers[where] == series[:, 1]], where[wanted]
     if not len(series):
-        return {}
+        return none
     by_id = np.argsort(series[:, 0])
-    ids, run_of, attempt_of = series[by_id, 0], by_number[where[by_id]], series[by_id, 2]
+    ids, line_of, attempt_of = series[by_id, 0], by_number[where[by_id]] << 32, series[by_id, 3]
+    if apart:
+        line_of |= series[by_id, 2]
     parts = reading.stats(key, ids)
     at = np.minimum(np.searchsorted(ids, parts["series"].astype(np.int64)), len(ids) - 1)
     wanted = ids[at] == parts["series"].astype(np.int64)
     parts, at = parts[wanted], at[wanted]
     if not len(parts):
-        return {}
-    run, attempt = run_of[at], attempt_of[at]
-    by_run = np.argsort(run, kind="stable")
-    parts, run, attempt = parts[by_run], run[by_run], attempt[by_run]
-    groups = levels.groups_of(run)
+        return none
+    line, attempt = line_of[at], attempt_of[at]
+    by_line = np.argsort(line, kind="stable")
+    parts, line, attempt = parts[by_line], line[by_line], attempt[by_line]
+    groups = levels.groups_of(line)
     n = len(parts)
 
     def extreme(columns: Sequence[NDArray[Any]], lowest: bool) -> NDArray[np.intp]:
@@ -165,12 +183,10 @@ def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summ
         total["count"], parts["last"][newest], its_low, its_high, mean, parts["first"][first], total["nans"],
         parts["min_step"][low], parts["max_step"][high],
     )  # fmt: skip
-    rows_of = map(_SUMMARY, zip(*(column.tolist() for column in columns), strict=True))
-    answer = dict(zip(map(names.__getitem__, run[groups].tolist()), rows_of, strict=True))
+    its: list[Summary] = list(map(_SUMMARY, zip(*(column.tolist() for column in columns), strict=True)))
     for i in np.flatnonzero(nothing).tolist():
-        name = names[run[groups[i]]]
-        answer[name] = answer[name]._replace(min_step=None, max_step=None)
-    return answer
+        its[i] = its[i]._replace(min_step=None, max_step=None)
+    return names, line[groups], its
 
 
 def with_nan(reading: Reading, runs: Sequence[str]) -> set[str]:

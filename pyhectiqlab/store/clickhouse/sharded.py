@@ -191,6 +191,20 @@ class ShardedPointStore:
             answer |= its
         return answer
 
+    def rank_summaries(self, key: str, runs: Sequence[str]) -> dict[tuple[str, int], Summary]:
+        answer: dict[tuple[str, int], Summary] = {}
+        for its in self._of_many(runs, lambda store, some: store.rank_summaries(key, some)):
+            answer |= its
+        return answer
+
+    def rank_smoothed(
+        self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step"
+    ) -> dict[tuple[str, int], float]:
+        answer: dict[tuple[str, int], float] = {}
+        for its in self._of_many(runs, lambda store, some: store.rank_smoothed(key, smoothing, some, axis)):
+            answer |= its
+        return answer
+
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         return set[str]().union(*self._of_many(runs, lambda store, some: store.with_nan(some)))
 

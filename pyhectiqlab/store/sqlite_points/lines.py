@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from itertools import groupby
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from .trees import AXES, COARSER, OLD, has_old_nodes
 
 NODES_AT_ONCE = 1 << 18  # nodes of one line in memory, 112 bytes each; more are merged
 _OF_SUMS = ("start", "count", "nan", "pinf", "ninf", "sum")  # fields of nodes that smoothing needs
+Name = TypeVar("Name")  # of a line
 _POINTS, _NODES, _OLD_NODES = range(3)  # what a blob holds
 ENDS_ROWS = 1 << 16  # rows of several runs that are smoothed together, as each call has a fixed cost
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together, as each call has a fixed cost
@@ -103,13 +105,35 @@ def ends(
     reading: Reading, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]
 ) -> Iterator[tuple[str, float]]:
     """Yield each of the runs that has the key, and the value at the end of its smoothed line."""
-    names: list[str] = []
+    yield from _ends(
+        reading, ((run, Selector(run, key), series_of(reading, run, key)) for run in runs), smoothing, axis
+    )
+
+
+def ends_of_ranks(
+    reading: Reading, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]
+) -> Iterator[tuple[tuple[str, int], float]]:
+    """Yield each (run, rank) that has the key, and the value at the end of its smoothed line."""
+
+    def meant() -> Iterator[tuple[tuple[str, int], Selector, Sequence[Series]]]:
+        for run in runs:
+            its = sorted(series_of(reading, run, key), key=lambda s: rank_of(s.info))
+            for rank, series in groupby(its, key=lambda s: rank_of(s.info)):
+                yield (run, rank), Selector(run, key, rank), list(series)
+
+    yield from _ends(reading, meant(), smoothing, axis)
+
+
+def _ends(
+    reading: Reading, lines: Iterable[tuple[Name, Selector, Sequence[Series]]], smoothing: Smoothing, axis: Axis
+) -> Iterator[tuple[Name, float]]:
+    """Yield the name of each of the lines that has points, and the value at the end of the smoothed line."""
+    names: list[Name] = []
     places: list[int] = []
     sums: list[Sums] = []
     rows = 0
-    for run in runs:
+    for name, selector, meant in lines:
         may_pause()
-        meant = series_of(reading, run, key)
         series = list(zip(meant, cuts([s.info for s in meant], "newest"), strict=True))
         placed = [(s.info, cut, s.origin) for s, cut in series]
         place, whole = last_place(placed, axis), window_of(placed, axis, None, None)
@@ -117,9 +141,9 @@ def ends(
             continue
         shift = shift_of_cells(sum(s.info.count for s, _ in series), whole, smoothing.width)
         low, high = reach(np.array([place]), smoothing, shift)
-        names.append(run)
+        names.append(name)
         places.append(place)
-        sums.append(_sums_in(reading.connection, Line(Selector(run, key), series, 0), axis, low, high, shift))
+        sums.append(_sums_in(reading.connection, Line(selector, series, 0), axis, low, high, shift))
         rows += len(sums[-1].x)
         if rows > ENDS_ROWS:
             yield from zip(names, value_of(smoothed_ends(places, smoothing, sums)).tolist(), strict=True)

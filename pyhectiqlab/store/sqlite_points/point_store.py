@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,7 +83,8 @@ class SqlitePointStore:
         self._flusher = Flusher(writer, self._recent, self._appender, sizes, self._loader.damaged)
         self._compactor = Compactor(writer, sizes)
         self._summaries = Summaries(self._reading)
-        self._smoothed_ends = SmoothedEnds(self.summaries, self._ends)
+        self._smoothed_ends = SmoothedEnds[str](self.summaries, self._ends, run_of=str)
+        self._rank_ends = SmoothedEnds[tuple[str, int]](self.rank_summaries, self._ends_of_ranks, run_of=itemgetter(0))
         try:
             self._loader.begin()
         except BaseException:
@@ -170,6 +172,20 @@ class SqlitePointStore:
     def _ends(self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]) -> Iterator[tuple[str, float]]:
         with self._reading(runs, [key]) as reading:
             yield from lines.ends(reading, key, smoothing, axis, runs)
+
+    def rank_summaries(self, key: str, runs: Sequence[str]) -> dict[tuple[str, int], Summary]:
+        return self._summaries.of_ranks(key, runs)
+
+    def rank_smoothed(
+        self, key: str, smoothing: Smoothing, runs: Sequence[str], axis: Axis = "step"
+    ) -> dict[tuple[str, int], float]:
+        return self._rank_ends.of(key, smoothing, axis, runs)
+
+    def _ends_of_ranks(
+        self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]
+    ) -> Iterator[tuple[tuple[str, int], float]]:
+        with self._reading(runs, [key]) as reading:
+            yield from lines.ends_of_ranks(reading, key, smoothing, axis, runs)
 
     def with_nan(self, runs: Sequence[str]) -> set[str]:
         if not self._recent.wait(runs, LOADING_S):
@@ -339,6 +355,7 @@ class SqlitePointStore:
             connection.execute("UPDATE run SET deleted = ? WHERE name = ?", (deleted, run))
         self._summaries.forget(run)
         self._smoothed_ends.forget(run)
+        self._rank_ends.forget(run)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

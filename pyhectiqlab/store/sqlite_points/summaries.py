@@ -33,9 +33,10 @@ _NUMBERS = """SELECT run.name, run.id FROM json_each(?) wanted CROSS JOIN run ON
 _ALONE = """SELECT s.run, s.count, s.last_value, s.value_min, s.value_max, s.total, s.first_value, s.nan, s.min_step,
         s.max_step, s.finite
     FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
-_ROWS = f"""SELECT s.run, s.id, {MOMENTS}, {EXTENT}
+_ROWS = f"""SELECT s.run, s.rank, s.id, {MOMENTS}, {EXTENT}
     FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
 
+_Part = tuple[Extent, Moments]  # some points of one series
 Reader = Callable[[Collection[str], Collection[str]], AbstractContextManager[Reading]]  # of runs and keys
 
 
@@ -73,6 +74,13 @@ class Summaries:
             answer = {run: summary for run in runs if (summary := known(run)) is not None}
         self._shrink()
         return answer
+
+    def of_ranks(self, key: str, runs: Sequence[str]) -> dict[tuple[str, int], Summary]:
+        """Return those of each rank apart. They are read each time: few tables are grouped by rank."""
+        with self._reader(runs, [key]) as reading:
+            parts = _parts(reading, key, self._numbers_of(reading.connection, runs))
+            with np.errstate(over="ignore"):
+                return {place: _summary(its) for place, its in parts.items()}
 
     def note(self, batches: Iterable[PointBatch]) -> None:
         """Note that these batches were committed: their series are to be read again."""
@@ -140,21 +148,31 @@ def _alone(connection: sqlite3.Connection, key: str, names: Mapping[int, str]) -
 
 
 def _pooled(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[str, Summary]:
+    parts: dict[str, list[_Part]] = {}
+    for (run, _), its in _parts(reading, key, numbers).items():
+        parts.setdefault(run, []).extend(its)
+    with np.errstate(over="ignore"):
+        return {run: _summary(its) for run, its in parts.items()}
+
+
+def _parts(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[tuple[str, int], list[_Part]]:
+    """Return what each rank of these runs has of a key, by (run, rank): at least one part of each."""
     names = {number: run for run, number in numbers.items()}
-    parts: dict[str, list[tuple[Extent, Moments]]] = {}
-    for number, series, *columns in reading.connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall():
+    parts: dict[tuple[str, int], list[_Part]] = {}
+    for number, rank, series, *columns in reading.connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall():
         extent = extent_of_row(columns[_MOMENTS_N:])
         if extent.points:
             its = moments_of_row(columns[:_MOMENTS_N]) or stored_moments(reading.connection, series, extent)
-            parts.setdefault(names[number], []).append((extent, its))
+            parts.setdefault((names[number], rank), []).append((extent, its))
     for run in numbers:
-        for (_, attempt), blocks in reading.recent.of(run, key).items():
-            parts.setdefault(run, []).extend((block.extent, block.moments(attempt)) for block in blocks)
-    with np.errstate(over="ignore"):
-        return {run: _summary(its) for run, its in parts.items() if its}
+        for (rank, attempt), blocks in reading.recent.of(run, key).items():
+            if blocks:
+                its_parts = parts.setdefault((run, rank), [])
+                its_parts.extend((block.extent, block.moments(attempt)) for block in blocks)
+    return parts
 
 
-def _summary(parts: Sequence[tuple[Extent, Moments]]) -> Summary:
+def _summary(parts: Sequence[_Part]) -> Summary:
     (e, m), *others = parts
     if others:
         e, m = pooled(extent for extent, _ in parts), moments.pooled(its for _, its in parts)

@@ -10,9 +10,11 @@ const line = (more = {}) => ({
   ...more,
 });
 
+const AB = [{ id: 'a', rank: null }, { id: 'b', rank: null }];
+
 test('a line of a group becomes columns of a chart', () => {
   const empty = { start: bytes(new BigInt64Array()), runs: bytes(new BigInt64Array()), middle: bytes(new Float64Array()), low: bytes(new Float64Array()), high: bytes(new Float64Array()) };
-  const [its, ...others] = decodeGroupLines(encode({ lines: [line(), line({ group: 0, ...empty })] }), ['a', 'b'], 'median');
+  const [its, ...others] = decodeGroupLines(encode({ lines: [line(), line({ group: 0, ...empty })] }), AB, 'median');
   expect(others).toEqual([]);
   expect(its).toMatchObject({ run: 'b', key: 'loss', group: 'median', width: 4, total: 3 });
   expect([its!.start, its!.count, its!.mean, its!.min, its!.max].map((c) => [...c])).toEqual([[0, 8], [3, 1], [2, 5], [1, 5], [4, 5]]);
@@ -20,7 +22,12 @@ test('a line of a group becomes columns of a chart', () => {
 
 test('an answer that is not as promised is refused', () => {
   expect(() => decodeGroupLines(encode({}), [], 'mean')).toThrow(TypeError);
-  expect(() => decodeGroupLines(encode({ lines: [line({ high: bytes(Float64Array.of(1)) })] }), ['a', 'b'], 'mean')).toThrow(RangeError);
-  expect(() => decodeGroupLines(encode({ lines: [line({ group: 2 })] }), ['a', 'b'], 'mean')).toThrow(RangeError);
-  expect(() => decodeGroupLines(encode({ lines: [line({ low: 'x' })] }), ['a', 'b'], 'mean')).toThrow(TypeError);
+  expect(() => decodeGroupLines(encode({ lines: [line({ high: bytes(Float64Array.of(1)) })] }), AB, 'mean')).toThrow(RangeError);
+  expect(() => decodeGroupLines(encode({ lines: [line({ group: 2 })] }), AB, 'mean')).toThrow(RangeError);
+  expect(() => decodeGroupLines(encode({ lines: [line({ low: 'x' })] }), AB, 'mean')).toThrow(TypeError);
+});
+
+test('a line of one rank of a group says which, and how many there are', () => {
+  const [its] = decodeGroupLines(encode({ lines: [line()] }), [AB[0]!, { id: 'a', rank: 2 }], 'mean', 4);
+  expect(its).toMatchObject({ run: 'a', rank: 2, ranks: 4 });
 });

@@ -2,7 +2,7 @@
 
 import { decode } from '@msgpack/msgpack';
 import type { Buckets } from '../base/buckets';
-import { requestsOf, type BandKind, type Lines, type RunGroup } from '../base/grouplines';
+import { ranksApart, ranksOf, requestsOf, type BandKind, type Lines, type RunGroup } from '../base/grouplines';
 import { float64s, int64ToFloat64 } from '../base/int64';
 import type { BucketQuery } from './columns';
 import { request } from './http';
@@ -12,27 +12,35 @@ export interface GroupStyle {
   band: BandKind;
 }
 
-/** Of each key all groups, in their order; those without points are left out. */
+/** Of each key all groups, in their order, or all ranks of each; those without points are left out. */
 export async function fetchGroupLines(groups: readonly RunGroup[], keys: readonly string[], query: BucketQuery, { lines, band }: GroupStyle, signal: AbortSignal): Promise<Buckets[]> {
   const { axis, lo, hi, n, smooth } = query;
+  const apart = query.rank === 'each';
+  const ranks = apart ? ranksOf(groups) : 1;
   const answers = await Promise.all(
-    requestsOf(groups, keys).map(async (part) => {
+    requestsOf(apart ? ranksApart(groups) : groups, keys).map(async (part) => {
       const body = { groups: part.groups.map((group) => group.runs), keys: part.keys, ...(part.groups.some(({ rank }) => rank !== null) && { ranks: part.groups.map(({ rank }) => rank) }), axis, n, middle: lines, band, ...(smooth ? { smooth } : {}), ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
       const response = await request('/series/groups', { method: 'POST', body, accept: 'application/x-msgpack', signal });
-      return decodeGroupLines(new Uint8Array(await response.arrayBuffer()), part.groups.map((group) => group.id), lines);
+      return decodeGroupLines(new Uint8Array(await response.arrayBuffer()), part.groups.map(({ id, rank }) => ({ id, rank: apart ? rank : null })), lines, ranks);
     }),
   );
   return answers.flat();
 }
 
-/** `ids`: of the groups. Throws RangeError or TypeError when the bytes are not what the API promises. */
-export function decodeGroupLines(bytes: Uint8Array, ids: readonly string[], group: GroupStyle['lines']): Buckets[] {
-  const answer = decode(bytes) as { lines?: unknown };
-  if (!Array.isArray(answer?.lines)) throw new TypeError('an answer without lines');
-  return answer.lines.map((row: Record<string, unknown>) => decodeOne(row, ids, group)).filter((line) => line.start.length > 0);
+/** What a line is of: a group, or (not null) one rank of it. */
+interface LineOf {
+  id: string;
+  rank: number | null;
 }
 
-function decodeOne(row: Record<string, unknown>, ids: readonly string[], group: GroupStyle['lines']): Buckets {
+/** Throws RangeError or TypeError when the bytes are not what the API promises. */
+export function decodeGroupLines(bytes: Uint8Array, groups: readonly LineOf[], group: GroupStyle['lines'], ranks = 1): Buckets[] {
+  const answer = decode(bytes) as { lines?: unknown };
+  if (!Array.isArray(answer?.lines)) throw new TypeError('an answer without lines');
+  return answer.lines.map((row: Record<string, unknown>) => decodeOne(row, groups, group, ranks)).filter((line) => line.start.length > 0);
+}
+
+function decodeOne(row: Record<string, unknown>, groups: readonly LineOf[], group: GroupStyle['lines'], ranks: number): Buckets {
   const column = (name: string): Uint8Array => {
     const bytes = row[name];
     if (!(bytes instanceof Uint8Array)) throw new TypeError(`column ${name} is missing`);
@@ -43,15 +51,15 @@ function decodeOne(row: Record<string, unknown>, ids: readonly string[], group: 
   const smoothed = row['smoothed'] === undefined ? null : float64s(column('smoothed'));
   const width = Number(row['width']);
   for (const c of [count, mean, min, max, smoothed]) if (c && c.length !== start.length) throw new RangeError(`columns of ${start.length} and ${c.length} buckets in one line`);
-  const id = ids[Number(row['group'])];
-  if (id === undefined) throw new RangeError(`a line of a group ${String(row['group'])} that was not asked for`);
+  const its = groups[Number(row['group'])];
+  if (its === undefined) throw new RangeError(`a line of a group ${String(row['group'])} that was not asked for`);
   const none = new Float64Array(start.length);
   return {
-    run: id,
+    run: its.id,
     key: String(row['key']),
-    rank: null,
+    rank: its.rank,
     attempt: null,
-    ranks: 1,
+    ranks,
     group,
     width,
     total: Number(row['total']),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { bandOf, groupId, requestsOf, sampleOf, type RunGroup } from './grouplines';
+import { bandOf, groupId, ranksApart, ranksOf, requestsOf, sampleOf, type RunGroup } from './grouplines';
 
-const group = (id: string, n: number): RunGroup => ({ id, name: id, runs: Array.from({ length: n }, (_, i) => `${id}${i}`), rank: null });
+const group = (id: string, n: number): RunGroup => ({ id, name: id, runs: Array.from({ length: n }, (_, i) => `${id}${i}`), rank: null, ranks: [] });
 
 test('every group is asked for every key, within what the lab takes at once', () => {
   const groups = [group('a', 300), group('b', 200), group('c', 1), group('d', 500), ...Array.from({ length: 120 }, (_, i) => group(`x${i}`, 2))];
@@ -34,4 +34,11 @@ test('a median has no standard deviation', () => {
 test('a sample has runs of each group', () => {
   expect(sampleOf([group('a', 3), group('b', 1)], 3)).toEqual(['a0', 'b0', 'a1']);
   expect(sampleOf([group('a', 2)], 9)).toEqual(['a0', 'a1']);
+});
+
+test('told apart by rank, each rank of a group is asked for, and a group of one rank stays one', () => {
+  const groups = [{ ...group('a', 2), ranks: [0, 3] }, { ...group('b', 1), rank: 5 }, group('c', 1)];
+  expect(ranksApart(groups).map(({ id, rank }) => [id, rank])).toEqual([['a', 0], ['a', 3], ['b', 5]]);
+  expect(ranksOf(groups)).toBe(6);
+  expect(ranksOf([])).toBe(1);
 });

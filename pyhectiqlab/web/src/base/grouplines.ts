@@ -20,7 +20,17 @@ export interface RunGroup {
   runs: readonly string[];
   /** The one whose points count alone; null: the mean over all. */
   rank: number | null;
+  /** Those that its runs have; none: nobody asked. */
+  ranks: readonly number[];
 }
+
+/** A group for each rank of each of them. */
+export function ranksApart(groups: readonly RunGroup[]): RunGroup[] {
+  return groups.flatMap((group) => (group.rank === null ? group.ranks.map((rank) => ({ ...group, rank })) : [group]));
+}
+
+/** How many ranks there are to tell apart, from 0 on. */
+export const ranksOf = (groups: readonly RunGroup[]): number => Math.max(0, ...groups.flatMap(({ rank, ranks }) => (rank === null ? ranks : [rank]))) + 1;
 
 /** A band of a standard deviation lies around a mean. */
 export function bandOf(lines: Lines, band: BandKind): BandKind {

@@ -11,6 +11,8 @@ export interface AssignProps {
   names: 'any' | readonly string[];
   runs: readonly string[];
   ranks: number;
+  /** Lines are of groups of the runs: how many ranks these have is asked. */
+  grouped: boolean;
   onChange: (assign: Assign) => void;
 }
 
@@ -20,11 +22,12 @@ const WAYS = [
   ['facet', 'Charts', 'one for each metric'],
 ] as const;
 
-export function AssignChoices({ assign, names, runs, ranks, onChange }: AssignProps) {
+export function AssignChoices({ assign, names, runs, ranks, grouped, onChange }: AssignProps) {
   const { data } = useLoad((signal) => (names === 'any' && runs.length ? api.tableColumns({ filter: [`id=${runs.join()}`] }, signal) : Promise.resolve(null)), [names, runs.join()]);
+  const several = useLoad(async (signal) => grouped && runs.length > 0 && (await api.table({ filter: [`id=${runs.join()}`, 'rank>=1'], limit: 1 }, signal)).total > 0, [grouped, runs.join()]);
   const config = (data?.config ?? []).map((c) => columnName({ kind: 'config', path: c.path }));
   const chosen = [assign.color, assign.dash, assign.facet].filter((name) => name !== null);
-  const options = [...new Set(['run', 'metric', ...(ranks > 1 ? ['rank'] : []), ...(names === 'any' ? [...GROUP_FACTS, ...config] : names).filter((name) => name !== 'rank'), ...chosen])];
+  const options = [...new Set(['run', 'metric', ...(ranks > 1 || several.data ? ['rank'] : []), ...(names === 'any' ? [...GROUP_FACTS, ...config] : names).filter((name) => name !== 'rank'), ...chosen])];
   return (
     <div class="assign-ways">
       {WAYS.map(([way, label, usual]) => (

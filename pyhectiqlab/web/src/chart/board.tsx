@@ -310,9 +310,9 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
 
   return (
     <div class="board" ref={root}>
-      <Controls view={view} setView={setView} onReset={reset} onAdd={() => setEditing({ id: newOwnId(), title: '', pattern: view.query })} ranks={ranks} attempts={attempts} assign={told.assign} names={assigned?.names ?? NO_IDS} runs={ids} />
+      <Controls view={view} setView={setView} onReset={reset} onAdd={() => setEditing({ id: newOwnId(), title: '', pattern: view.query })} ranks={ranks} attempts={attempts} assign={told.assign} names={assigned?.names ?? NO_IDS} runs={ids} grouped={ofGroups} />
       <LookKeys keys={told.keys} />
-      {view.rank === 'each' && shown.length === 1 && !told.keys.length && (
+      {view.rank === 'each' && shown.length === 1 && !told.keys.length && !ofGroups && (
         <LineLegend label="Ranks" noun="rank" items={Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => rank)} look={lookOf} choose={(rank) => setView({ ...view, rank }, true)} />
       )}
       {view.attempt === 'each' && shown.length === 1 && !told.keys.length && (

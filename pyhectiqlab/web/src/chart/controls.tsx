@@ -30,16 +30,18 @@ interface Props {
   assign: Assign;
   names: 'any' | readonly string[];
   runs: readonly string[];
+  /** Lines are of groups of these. */
+  grouped: boolean;
 }
 
 const SCALE_OPTIONS = SCALES.map((s) => [s, SCALE_NAMES[s]] as const);
 const OPTIONS_MAX = 1024; // more can be asked for in the URL
 
-export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assign, names, runs }: Props) {
+export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assign, names, runs, grouped }: Props) {
   const narrow = useNarrow();
   const others = (
     <>
-      {(ranks > 1 || view.rank !== null) && (
+      {!grouped && (ranks > 1 || view.rank !== null) && (
         <Choice
           label="Ranks"
           title="Together: the line is the mean over all ranks, the band reaches from the least value of any to the greatest"
@@ -76,7 +78,7 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assig
       {view.axis !== 'time' && (
         <Choice label="X" name="Horizontal scale" title="Scale of the horizontal axis" value={view.xScale} options={SCALE_OPTIONS} onChange={(scale) => setView({ ...view, xScale: scale as Scale }, true)} />
       )}
-      <AssignControl assign={assign} names={names} runs={runs} ranks={ranks} onChange={(to) => setView({ ...view, ...to }, true)} />
+      <AssignControl assign={assign} names={names} runs={runs} ranks={ranks} grouped={grouped} onChange={(to) => setView({ ...view, ...to }, true)} />
       <button class="button" onClick={onAdd} title="A chart of several metrics">Add chart</button>
     </>
   );

@@ -16,6 +16,7 @@ test('the ranks or attempts of one run have colours, both together colours and d
 
 test('beside another run all have the colour of the run', () => {
   expect(lineOf({ key: 'k', rank: 1, attempt: null }, RUN, false)).toEqual({ name: 'run · rank 1', look: lookOf(3) });
+  expect(lineOf({ key: 'k', rank: 1, attempt: null }, { ...RUN, name: 'rank 1', rank: 1 }, false).name).toBe('rank 1');
   expect(lineOf({ key: 'k', rank: null, attempt: 2 }, RUN, false)).toEqual({ name: 'run · attempt 2', look: { color: RUN.color, dash: lookOf(10).dash } });
 });
 

@@ -34,6 +34,7 @@ export interface ChartRun extends Look {
   name: string;
   /** Of a group: its runs, or some of them. */
   members?: readonly string[];
+  rank?: number; // the only one that it is of, which its name says
 }
 
 interface Props {

@@ -17,6 +17,8 @@ export interface DrawnRun {
   attempt: number;
   /** Of a group: its runs, or some of them. */
   members?: readonly string[];
+  /** Of a group: the only rank that it is of, which its name says. */
+  rank?: number | null;
 }
 
 const NO_RUNS: DrawnRun[] = [];
@@ -41,11 +43,11 @@ interface Props {
 export function RunsBoard({ runs, looks, assigned, ...board }: Props) {
   const mine = useAssigned(assigned ? NO_RUNS : runs, looks, board.view, null);
   const its = assigned ?? mine;
-  const identity = runs.map((run) => `${run.id} ${run.name} ${run.members?.join() ?? ''}`).join('\n');
+  const identity = runs.map((run) => `${run.id} ${run.name} ${run.rank ?? ''} ${run.members?.join() ?? ''}`).join('\n');
   const lines = useMemo(() => {
     const names = new Map<string, number>();
     for (const { name } of runs) names.set(name, (names.get(name) ?? 0) + 1);
-    return runs.map(({ id, name, members }) => ({ id, ...(members && { members }), name: names.get(name)! > 1 ? `${name} (${id.slice(0, 4)})` : name, ...its.looks.get(id)! }));
+    return runs.map(({ id, name, members, rank = null }) => ({ id, ...(members && { members }), ...(rank !== null && { rank }), name: names.get(name)! > 1 ? `${name} (${id.slice(0, 4)})` : name, ...its.looks.get(id)! }));
   }, [identity, its.looks]);
   return (
     <Board

@@ -10,7 +10,7 @@ import { objectiveName, type Objective } from '../base/objective';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
 import { DEFAULT_SORT, FIRST_SHOWN, RUNS_MAX, type Pane, type RunsRoute, type Side } from '../base/route';
-import { GROUPS_MAX, sampleOf } from '../base/grouplines';
+import { GROUPS_MAX, ranksOf, sampleOf } from '../base/grouplines';
 import type { Look } from '../base/looks';
 import { ALL_STATES } from '../base/runstate';
 import { firstOf } from '../base/savedview';
@@ -35,7 +35,7 @@ import { useAssigned, type Assigned } from '../state/assigned';
 import { useActions } from '../state/actions';
 import { chosenColumns, isOwn, listedRuns, remember } from '../state/asked';
 import { forgetColumns, keepColumns, keepLayout, keptLayout } from '../state/keptcolumns';
-import { useDrawnGroups, type DrawnGroups } from '../state/drawngroups';
+import { useDrawnGroups, useGroupRanks, type DrawnGroups } from '../state/drawngroups';
 import { useDue } from '../state/due';
 import { goal } from '../state/goal';
 import { WhenLit } from '../state/highlight';
@@ -129,7 +129,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const { data, error } = table;
   useEffect(() => void (data && setBegun(true)), [data]);
   useEffect(() => void (views.all && remember(ref, { objective, view: firstOf(views.all) !== null })), [objective?.key, objective?.goal, views.all]);
-  const refresh = () => (table.refresh(), shown.refresh(), by.length && groups.refresh(), heat.length && extremes.refresh());
+  const refresh = () => (table.refresh(), shown.refresh(), by.length && (groups.refresh(), ranks.refresh()), heat.length && extremes.refresh());
   const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
   useLive({ project: id }, { points: grown, state: refresh, run: grown, missed: grown, project: onProjectNews });
   const [edited, setEdited] = useState<TableRow | null>(null);
@@ -145,10 +145,11 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const named = wanted.filter((run) => !shown.data?.missing.includes(run));
   const drawn = named.filter((run) => !route.view.hidden.includes(run));
   const opened = useOpenedView(route, id, views, chosen ?? [], drawn);
-  const groupLines = useDrawnGroups(route, inOrder(groups.data?.groups ?? [], by, columns, sorts));
+  const ranks = useGroupRanks(route, filter);
+  const groupLines = useDrawnGroups(route, inOrder(groups.data?.groups ?? [], by, columns, sorts), ranks.data);
   const lines = route.side === 'charts' ? groupLines : null; // elsewhere runs are chosen
   const ownGroupLooks = useLooks((lines?.drawn ?? []).map((group) => ({ id: group.id, project: id })));
-  const assignedGroups = useAssigned((lines?.drawn ?? []).map(({ id, name, runs }) => ({ id, name, ranks: 1, members: runs })), ownGroupLooks, route.view, by);
+  const assignedGroups = useAssigned((lines?.drawn ?? []).map(({ id, name, runs }) => ({ id, name, ranks: ranksOf(lines!.drawn), members: runs })), ownGroupLooks, route.view, by);
   const { looks: groupLooks } = assignedGroups;
   const seenGroups = (lines?.drawn ?? []).map((group) => group.id).filter((group) => !route.view.hidden.includes(group));
   const drawLine = (group: string, on: boolean) => set({ groups: [...seenGroups.filter((other) => other !== group), ...(on ? [group] : [])].slice(0, GROUPS_MAX), solo: null, view: { ...route.view, hidden: [] } });
@@ -307,7 +308,7 @@ function GroupCharts({ route, groups, solo, looks, assigned, project, board, set
     <>
       {notes && <p class="dim" role="note">{notes}</p>}
       <RunsBoard
-        runs={lines.map(({ id, name, runs }) => ({ id, name, state: 'running', ranks: 1, attempt: 1, members: runs.filter((run) => some.has(run)) }))}
+        runs={lines.map(({ id, name, runs, rank }) => ({ id, name, state: 'running', ranks: ranksOf(drawn), attempt: 1, rank, members: runs.filter((run) => some.has(run)) }))}
         looks={looks}
         assigned={assigned}
         view={groupView(route.view)}

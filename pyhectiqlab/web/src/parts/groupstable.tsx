@@ -168,6 +168,9 @@ function GroupRuns({ query, by, group, rows, onPick, onDraw }: GroupRunsProps) {
       {data.rows.map((run, i) => (
         <RunRow key={run.id} {...rows} columns={columns} run={run} index={i + 2} onPick={(on) => onPick([run.id], on)} onDraw={(on) => onDraw([run.id], on)} />
       ))}
+      {by.includes('rank') && columns.some(({ column }) => column.kind === 'metric') && (
+        <tr><td colSpan={columns.length + 3} class="dim">The values of a run are over all of its ranks.</td></tr>
+      )}
       {data.total > data.rows.length && (
         <tr><td colSpan={columns.length + 3} class="dim">These are the first {formatInteger(data.rows.length)} of {formatInteger(data.total)}: search for {groupTerms(by, group.values).join(' ')} to see all.</td></tr>
       )}

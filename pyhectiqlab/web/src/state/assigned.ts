@@ -30,7 +30,7 @@ interface Run {
 
 /** Of runs, or of groups of them: these have the values that they are grouped `by`. */
 export function useAssigned(runs: readonly Run[], looks: ReadonlyMap<string, Look>, view: Assign, by: readonly string[] | null): Assigned {
-  const ranks = by ? 1 : Math.min(RANKS_MAX, Math.max(1, ...runs.map((run) => run.ranks)));
+  const ranks = Math.min(RANKS_MAX, Math.max(1, ...runs.map((run) => run.ranks)));
   const names = by ?? 'any';
   const assign = useMemo(() => takenAssign(view, ranks, names), [view.color, view.dash, view.facet, ranks, names === 'any' ? null : names.join('\n')]);
   const asked = runNames(assign);

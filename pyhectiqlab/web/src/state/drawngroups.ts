@@ -1,12 +1,16 @@
 // The groups of runs that are drawn as a line each: those that the link names, or the first of the table.
 
 import { useMemo } from 'preact/hooks';
+import { api } from '../api/calls';
 import { fetchGroupLines } from '../api/groupbuckets';
 import type { GroupValue } from '../base/groupcolumns';
 import { groupName } from '../base/groupcolumns';
 import { bandOf, GROUP_RUNS_MAX, groupId, GROUPS_MAX, type RunGroup } from '../base/grouplines';
 import { FIRST_SHOWN, type RunsRoute } from '../base/route';
 import type { FetchBuckets } from './feed';
+import { useLoad } from './load';
+
+const REFRESH_MS = 5000;
 
 interface TableGroup {
   values: readonly GroupValue[];
@@ -22,12 +26,34 @@ export interface DrawnGroups {
   fetch: FetchBuckets;
 }
 
+type Ranks = ReadonlyMap<string, readonly number[]>;
+const NO_RANKS: readonly number[] = [];
+
+/** Which ranks the runs of each group have, by the group's id, where its lines are told apart by them; else null. */
+export function useGroupRanks({ project, by, lines, view }: RunsRoute, filter: string[]) {
+  const wanted = by.length > 0 && lines !== 'runs' && !by.includes('rank') && [view.color, view.dash, view.facet].includes('rank');
+  return useLoad(
+    async (signal): Promise<Ranks | null> => {
+      if (!wanted) return null;
+      const { groups } = await api.tableGroups({ project, filter, by: [...by, 'rank'] }, signal);
+      const ranks = new Map<string, number[]>();
+      for (const { values } of groups) {
+        const [id, rank] = [groupId(by, values.slice(0, -1)), values.at(-1)];
+        if (typeof rank === 'number') ranks.set(id, [...(ranks.get(id) ?? []), rank].sort((a, b) => a - b));
+      }
+      return ranks;
+    },
+    [wanted, project, by.join('\n'), filter.join('\n')],
+    REFRESH_MS,
+  );
+}
+
 /** `sorted`: the groups in the order of the table. null: runs are not grouped, or drawn one by one. */
-export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[]): DrawnGroups | null {
+export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[], ranks: Ranks | null): DrawnGroups | null {
   const { by, lines } = route;
   const band = bandOf(lines, route.band);
-  const held = JSON.stringify([by, sorted.map((group) => [group.values, group.runs])]);
-  const all = useMemo(() => sorted.map(({ values, runs }) => ({ id: groupId(by, values), name: groupName(by, values), runs: runs.slice(0, GROUP_RUNS_MAX), rank: rankOf(by, values) })), [held]);
+  const held = JSON.stringify([by, sorted.map((group) => [group.values, group.runs]), ranks && [...ranks]]);
+  const all = useMemo(() => sorted.map(({ values, runs }) => groupOf(by, values, runs, ranks)), [held]);
   const chosen = typeof route.groups === 'string' ? null : route.groups;
   const drawn = useMemo(
     () => (chosen ? all.filter((group) => chosen.includes(group.id)) : all.slice(0, route.groups === 'all' ? GROUPS_MAX : FIRST_SHOWN)),
@@ -46,6 +72,11 @@ export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[]):
   const sizes = new Map(sorted.map(({ values, size }) => [groupId(by, values), size]));
   const left = drawn.reduce((n, group) => n + (sizes.get(group.id) ?? 0) - group.runs.length, 0);
   return { all, drawn, left, fetch };
+}
+
+function groupOf(by: readonly string[], values: readonly GroupValue[], runs: readonly string[], ranks: Ranks | null): RunGroup {
+  const id = groupId(by, values);
+  return { id, name: groupName(by, values), runs: runs.slice(0, GROUP_RUNS_MAX), rank: rankOf(by, values), ranks: ranks?.get(id) ?? NO_RANKS };
 }
 
 function rankOf(by: readonly string[], values: readonly GroupValue[]): number | null {

@@ -42,15 +42,16 @@ class Training:
             torch.nn.functional.cross_entropy(self._net(self._images), self._labels).backward()
             self._optimizer.step()
 
-    def step(self, log: Log) -> tuple[float, float]:
-        """Log, then train. Return (seconds by the clock, seconds of this thread)."""
+    def step(self, log: Log) -> tuple[float, float, float]:
+        """Log, then train. Return (seconds by the clock, seconds of this thread, those of the call of `log` alone)."""
         self._value += 1.0
         if log is self.mirrored:
             self._logged.append(self._value)
         clock, cpu = time.perf_counter(), time.thread_time()
         log(dict.fromkeys(self._keys, self._value))
+        logged = time.thread_time() - cpu
         self.work()
-        return time.perf_counter() - clock, time.thread_time() - cpu
+        return time.perf_counter() - clock, time.thread_time() - cpu, logged
 
     def calibrate(self, seconds: float) -> int:
         """Choose as many batches for a step as take so long. Return how many."""
@@ -64,9 +65,9 @@ class Training:
 
     def go(self, steps: int) -> tuple[float, float]:
         taken = [self.step(self.mirrored) for _ in range(steps)]
-        return sum(clock for clock, _ in taken), sum(cpu for _, cpu in taken)
+        return sum(clock for clock, _, _ in taken), sum(cpu for _, cpu, _ in taken)
 
-    def pairs(self, count: int) -> list[dict[str, tuple[float, float]]]:
+    def pairs(self, count: int) -> list[dict[str, tuple[float, float, float]]]:
         """Pairs of steps, one with the mirror and one without, in random order."""
         order = random.Random(0)
         logs = {"mirrored": self.mirrored, "plain": self.plain}

@@ -3,7 +3,8 @@
 Beside is measured within one process, which has torch, wandb and the mirror: steps with the mirrored `log` and with
 the real one under it come in pairs, in random order. A step lasts from its `log` to the next one, so that what the
 mirror puts out of the caches counts. The median of the differences and its interval of 95 % confidence tell a fraction
-of 1 %. Then stretches of seconds take turns, which tell what the uploader takes on the same cores.
+of 1 %; the call alone, which varies less, is told beside it. Then stretches of seconds take turns, which tell what the
+uploader takes on the same cores.
 
 The stand-in is another module, so it takes turns with W&B alone and with no tracker from process to process; there the
 numbers are medians of ratios within a round. At the end every value must be in the lab.
@@ -112,7 +113,7 @@ def mirror_numbers(args: Any) -> list[Number]:
             check_lab(real, "mirror", trainer.end())
         finally:
             trainer.kill()
-    added = [[1e6 * (pair["mirrored"][at] - pair["plain"][at]) for pair in pairs] for at in (0, 1)]
+    added = [[1e6 * (pair["mirrored"][at] - pair["plain"][at]) for pair in pairs] for at in (0, 1, 2)]
     mean = statistics.fmean(added[1])
     error = 1.96 * statistics.stdev(added[1]) / math.sqrt(len(pairs))
     steps = sum(turn["mirrored"]["steps"] for turn in turns)
@@ -123,6 +124,7 @@ def mirror_numbers(args: Any) -> list[Number]:
         *with_interval("beside: CPU time of the thread, a step", added[1], "µs", 10.0 * args.step_ms),
         Number("  the mean", mean, "µs"),
         Number("  ± with 95 % confidence", error, "µs"),
+        *with_interval("  of it in the call of `log`", added[2], "µs"),
         *with_interval(
             f"stretches of {args.turn_s:g} s: beside over alone",
             [turn["mirrored"]["step"] / turn["plain"]["step"] for turn in turns],

@@ -202,17 +202,22 @@ def test_a_silent_run_is_lost_and_a_sign_of_life_revives_it(own_lab: RealLab) ->
     ended = api.attach(session="a3")["run"]["id"]
     api.end("a3", ended, "completed")
     api.ingest(events_batch(run, writer, 1, [("state", {"state": "training"})]), session="a1")
+
+    def times_back() -> int:  # on a busy machine it may be lost again before anybody looks
+        return sum(entry["why"].startswith("came back") for entry in api.run(run)["history"])
+
     wait_until(lambda: api.state(run) == "lost")
-    assert api.run(run)["ended"] is not None
+    assert api.run(run)["ended"] is not None and times_back() == 0
     api.heartbeat("a1", run, backlog=7, losses={"queue full": 3})
-    told = api.run(run)
-    assert (told["state"], told["ended"], told["losses"]) == ("training", None, {"queue full": 3})
-    assert told["sessions"][0]["backlog"] == 7
+    answer = api.run(run)
+    assert times_back() == 1 and answer["losses"] == {"queue full": 3}
+    assert (answer["ended"] is None) == (answer["state"] == "training")
+    assert answer["sessions"][0]["backlog"] == 7
     wait_until(lambda: api.state(run) == "lost")
     assert api.statuses(batch(run, writer, 2, 5), session="a1") == [200]
     assert api.state(run) == "lost", "what a dead process left may arrive now"
     api.heartbeat("a1", run)
-    assert api.state(run) == "training"
+    assert times_back() == 2
     wait_until(lambda: api.state(run) == "lost")
     api.end("a1", run, "killed", signal=9, cause="SIGKILL")
     api.heartbeat("a1", run)

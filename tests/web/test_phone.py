@@ -6,10 +6,12 @@ import os
 import re
 import uuid
 from pathlib import Path
+from urllib.parse import parse_qs, urlparse
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
+from pyhectiqlab.protocol.media import Histogram
 from pyhectiqlab.testing.lab import RealLab
 
 from . import everypage
@@ -33,9 +35,9 @@ def sideways(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
-def pinch(plot: Locator, before: tuple[float, float], after: tuple[float, float]) -> None:
-    """Put two fingers on shares of a plot's width, move them to others, and lift them."""
-    box = plot.locator(".u-over").bounding_box()
+def pinch(plot: Locator, before: tuple[float, float], after: tuple[float, float], over: str = ".u-over") -> None:
+    """Put two fingers on shares of the width of a plot's part `over`, move them to others, and lift them."""
+    box = plot.locator(over).bounding_box()
     assert box is not None
     session = plot.page.context.new_cdp_session(plot.page)
 
@@ -50,6 +52,11 @@ def pinch(plot: Locator, before: tuple[float, float], after: tuple[float, float]
         touch("touchMove", *(a + part * (b - a) for a, b in zip(before, after, strict=True)))
     touch("touchEnd")
     session.detach()
+
+
+def overlap(a: FloatRect, b: FloatRect) -> bool:
+    across = a["x"] < b["x"] + b["width"] and b["x"] < a["x"] + a["width"]
+    return across and a["y"] < b["y"] + b["height"] and b["y"] < a["y"] + a["height"]
 
 
 def test_one_finger_that_is_dragged_along_reads_a_chart(
@@ -139,6 +146,85 @@ def test_every_page_fits_a_phone(
     page.get_by_role("button", name="Find or do").tap()
     expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()
     assert sideways(page) <= 0
+
+
+def test_two_fingers_zoom_charts_over_another_metric(
+    new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder
+) -> None:
+    """What was between them stays there; it is in the link, and one finger reads and does not zoom."""
+    run = feeder.run("pinched pairs", project="pinched pairs")
+    steps = list(range(101))
+    run.event("meta", key="x_axes", value={"loss": "epoch"})
+    run.points({"epoch": (steps, [step / 10 for step in steps]), "loss": (steps, [float(step) for step in steps])})
+    page = new_page(storage_state=owner_state, has_touch=True)
+    page.set_viewport_size(PHONE)
+    page.goto(f"{lab.url}/runs/{run.id}")
+    panel = page.locator('.panel[data-key="loss"]')
+    expect(panel).to_have_attribute("data-state", "drawn")
+    plot = panel.locator(".panel-plot")
+    plot.scroll_into_view_if_needed()
+    left, right = (plot.evaluate(f"e => ({edge}) / e.clientWidth") for edge in ("62", "e.clientWidth - 12"))
+
+    def share(epoch: float) -> float:
+        return left + (right - left) * epoch / 10
+
+    pinch(plot, (share(4), share(6)), (share(2), share(8)), "svg")
+    page.wait_for_url(re.compile("zoom="))
+    lo, hi, *of = parse_qs(urlparse(page.url).query)["zoom"][0].split(",")
+    assert of == ["epoch", "loss"] and float(lo) == pytest.approx(
+        5 - 11 / 6, abs=0.1
+    )  # the axis went from -0.5 to 10.5
+    assert float(hi) == pytest.approx(5 + 11 / 6, abs=0.1)
+    first = "panel => panel.series && panel.series.length && panel.series[0].x.length < 40"
+    page.wait_for_function(first, arg=panel.element_handle())
+    xs = panel.evaluate("panel => [...panel.series[0].x]")
+    assert min(xs) == pytest.approx(float(lo), abs=0.11) and max(xs) == pytest.approx(float(hi), abs=0.11)
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/phone-pair.png")
+    url = page.url
+    plot.tap(position={"x": 180, "y": 60})
+    expect(panel.locator(".readout")).to_be_visible()
+    assert page.url == url
+    pinch(plot, (0.2, 0.9), (0.45, 0.55), "svg")  # far out: everything
+    page.wait_for_function("panel => panel.series[0].x.length === 101", arg=panel.element_handle())
+    expect(page).not_to_have_url(re.compile("zoom="))
+
+
+def test_two_fingers_zoom_histograms(new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder) -> None:
+    run = feeder.run("pinched histograms", project="pinched histograms")
+    run.points({"loss": (range(101), [float(step) for step in range(101)])})
+    shapes = [{"name": "weights", "step": step, **Histogram((0.0, 1.0), (1.0,), 0).fields()} for step in range(101)]
+    run.events("histogram", shapes)
+    page = new_page(storage_state=owner_state, has_touch=True)
+    page.set_viewport_size(PHONE)
+    page.goto(f"{lab.url}/runs/{run.id}")
+    page.get_by_text("Ranks, smoothing, scales, own charts").tap()
+    page.get_by_role("button", name="Add chart").tap()
+    editor = page.get_by_role("dialog")
+    editor.get_by_role("radio", name="Histograms").tap()
+    editor.get_by_label("Histograms of this name").fill("weights")
+    editor.get_by_role("button", name="Save").tap()
+    panel = page.locator(".panel:has(.heat-plot)")
+    expect(panel).to_have_attribute("data-state", "drawn")
+    plot = panel.locator(".panel-plot")
+    plot.scroll_into_view_if_needed()
+    left, right = (plot.evaluate(f"e => ({edge}) / e.clientWidth") for edge in ("62", "e.clientWidth - 12"))
+
+    def share(step: float) -> float:
+        return left + (right - left) * step / 100
+
+    pinch(plot, (share(40), share(60)), (share(20), share(80)), "svg")
+    page.wait_for_url(re.compile("lo="))
+    query = parse_qs(urlparse(page.url).query)
+    assert int(query["lo"][0]) == pytest.approx(33, abs=2) and int(query["hi"][0]) == pytest.approx(67, abs=2)
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/phone-heat.png")
+    expect(panel.locator(".readout")).to_have_count(0)  # of a step that may be out of sight now
+    # The folded controls lie beside or below each other.
+    boxes = [one.bounding_box() for one in page.locator(".more-controls select, .more-controls button").all()]
+    seen = [box for box in boxes if box]
+    assert len(seen) > 4
+    assert not any(overlap(a, b) for n, a in enumerate(seen) for b in seen[n + 1 :])
 
 
 def test_groups_are_cards_on_a_phone(new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder) -> None:

@@ -83,7 +83,22 @@ def test_a_chart_over_another_metric_is_smoothed_and_zoomed(page: Page, feeder: 
     page.mouse.up()
     x, y = seen("x => x.length > 5 && x.length < 40")
     assert 3 < x[0] < x[-1] < 7 and y == pytest.approx([smoothed(round(10 * at)) for at in x])
-    expect(panel.locator(".panel-note")).to_contain_text("epoch")
+    expect(panel.locator(".panel-note").last).to_contain_text("epoch")
+    page.wait_for_url(re.compile("zoom="))  # it is in the link, and goes with it
+    link = page.url
+    page.reload()
+    assert seen("x => x.length > 5 && x.length < 40") == (x, y)
+    page.go_back()
+    seen("x => x.length === 100")
+    page.go_forward()
+    assert seen("x => x.length < 40") == (x, y)
+    panel.get_by_role("button", name="Show all of epoch").click()
+    seen("x => x.length === 100")
+    expect(page).not_to_have_url(re.compile("zoom="))
+    page.goto(link.replace("epoch", "other"))  # another x: no range of this chart
+    seen("x => x.length === 100")
+    page.goto(link)
+    seen("x => x.length < 40")
     plot = panel.locator(".panel-plot")
     plot.focus()
     page.keyboard.press("+")
@@ -93,9 +108,11 @@ def test_a_chart_over_another_metric_is_smoothed_and_zoomed(page: Page, feeder: 
     page.goto(f"{feeder.url}/runs/{run.id}?lo=20&hi=40")
     x, y = seen("x => x.length === 21")
     assert (x[0], x[-1]) == (2.0, 4.0) and y == loss[20:41]
-    page.goto(f"{feeder.url}/runs/{run.id}")
+    page.goto(f"{feeder.url}/runs/{run.id}?zoom=3,7,epoch,loss")
+    seen("x => x[0] <= 3 && x.at(-1) >= 7 && x.length < 45")
     plot.dblclick()
     seen("x => x.length === 100")
+    expect(page).to_have_url(f"{feeder.url}/runs/{run.id}")
 
 
 def test_sections_of_one_chart_stand_beside_each_other_and_no_room_is_left(page: Page, feeder: Feeder) -> None:

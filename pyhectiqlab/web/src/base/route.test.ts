@@ -8,7 +8,7 @@ const parse = (url: string): Route => {
 };
 
 test('every page survives being written and read again', () => {
-  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: { kind: 'gaussian', width: 60_000_000 }, scale: 'symlog', xScale: 'log', cut: 2.5, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', of: 'a', color: 'config."lr"', dash: 'group', facet: 'metric', attempt: 2 } as const;
+  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: { kind: 'gaussian', width: 60_000_000 }, scale: 'symlog', xScale: 'log', cut: 2.5, lo: -5, hi: 1000, zooms: [{ panel: 'valid/löss, %', x: 'a, b%', range: [-0.5, 2e-9] }], query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', of: 'a', color: 'config."lr"', dash: 'group', facet: 'metric', attempt: 2 } as const;
   const routes: Route[] = [
     { page: 'projects', show: 'active' },
     { page: 'projects', show: 'deleted' },
@@ -45,6 +45,7 @@ test.each([
   '/runs/abc?lo=10&hi=10',
   '/runs/abc?lo=99999999999999999999&hi=0',
   '/runs/abc?lo=5',
+  '/runs/abc?zoom=1,2&zoom=2,1,x,y&zoom=a,b,x,y',
   '/runs/abc?smooth=NaN&tab=nonsense',
   '/runs/abc?rank=-1&attempt=0',
   '/runs/abc?color=red&dash=config.&facet=7',

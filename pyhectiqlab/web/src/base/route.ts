@@ -8,6 +8,7 @@ import { BANDS, LINES, type BandKind, type Lines } from './grouplines';
 import type { Kind } from './kinds';
 import { formatSmoothing, parseSmoothing, type Smoothing } from './smooth';
 import { COLUMNS_MAX, parseColumn } from './tablecolumns';
+import { readZooms, zoomText, type XZoom } from './xzooms';
 
 export const POSITION_MAX = 2 ** 63 - 1024; // the greatest float64 below 2^63: what the lab takes as a step
 
@@ -20,6 +21,7 @@ export interface ChartView {
   cut: number | null; // % of the values at either end that charts leave out
   lo: number | null;
   hi: number | null;
+  zooms: readonly XZoom[]; // of charts whose x is no axis of the page
   query: string; // which keys
   panel: string | null; // the key shown large
   hidden: string[]; // runs switched off in the legend
@@ -107,7 +109,6 @@ const isSort = (sort: string) => (SORTS as readonly string[]).includes(sort) || 
 
 const PANES: readonly Pane[] = ['both', 'table', 'charts'];
 export const GROUP_FACTS = ['state', 'tag', 'author', 'group', 'host', 'rank', 'attempt'];
-/** What runs may be grouped by. */
 /** What runs are grouped by. In groups of a rank is what its runs tell of that rank. */
 export const isGroup = (name: string) => GROUP_FACTS.includes(name) || /^config\../.test(name.slice(0, 2048));
 
@@ -123,6 +124,7 @@ export const DEFAULT_VIEW: ChartView = {
   cut: null,
   lo: null,
   hi: null,
+  zooms: [],
   query: '',
   panel: null,
   hidden: [],
@@ -306,6 +308,7 @@ function parseView(params: URLSearchParams, query = 'q'): ChartView {
     cut: readCut(params.get('cut')),
     lo,
     hi,
+    zooms: readZooms(params.getAll('zoom')),
     query: text(params.get(query)),
     panel: text(params.get('panel')) || null,
     hidden: parseIds(params.get('hide')),
@@ -329,6 +332,7 @@ function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void
     params.set('lo', String(view.lo));
     params.set('hi', String(view.hi));
   }
+  for (const zoom of view.zooms) params.append('zoom', zoomText(zoom));
   if (view.panel !== null) params.set('panel', view.panel);
   if (view.hidden.length) params.set('hide', view.hidden.join(','));
   if (view.rank !== null) params.set('rank', String(view.rank));

@@ -13,6 +13,7 @@ import { POSITION_MAX, type ChartView } from '../base/route';
 import { heightOf } from '../base/panelsize';
 import { packed, spanOf } from '../base/sectionrows';
 import { asFormula, askedAxis } from '../base/xaxes';
+import { withZoom, zoomOf, type XRange } from '../base/xzooms';
 import { BucketFeed, type FetchBuckets } from '../state/feed';
 import { fetchLines, formulaKey } from '../state/chartlines';
 import { useBoardSettings } from '../state/keptboard';
@@ -156,6 +157,10 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
     if (Math.abs(from) <= POSITION_MAX && Math.abs(to) <= POSITION_MAX) change.current({ ...view, lo: from, hi: to }, false);
   };
   const reset = () => change.current({ ...view, lo: null, hi: null }, false);
+  const zoomed = (name: string, x: string) => ({
+    range: zoomOf(view.zooms, name, x),
+    onRange: (range: XRange | null) => change.current({ ...view, zooms: withZoom(view.zooms, name, x, range) }, false),
+  });
   const arrange = useRef<(change: (held: BoardSettings) => BoardSettings) => void>(() => {});
   arrange.current = (change) => setSettings(change(settings));
   const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null, place: Place | null = null, span = 1) => {
@@ -195,6 +200,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
           xs={xsOf(key)}
           x={asFormula(x)}
           y={asFormula(key)}
+          {...zoomed(key, x)}
           xName={x}
           yName={key}
           runs={shown}
@@ -259,8 +265,8 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       const choose = (of: string) => change.current({ ...view, of }, true);
       return kinds && <kinds.HistogramPanel key={name} histogram={own.histogram} onRun={choose} onZoom={zoom} onReset={reset} {...plain} />;
     }
-    if (own.runs) return kinds && <kinds.RunsPanel key={name} chart={own.runs} {...plain} />;
-    if (own.x && own.y) return kinds && <kinds.XyPanel key={name} x={own.x} y={own.y} {...plain} />;
+    if (own.runs) return kinds && <kinds.RunsPanel key={name} chart={own.runs} {...zoomed(name, own.runs.x ?? '')} {...plain} />;
+    if (own.x && own.y) return kinds && <kinds.XyPanel key={name} x={own.x} y={own.y} {...zoomed(name, own.x)} {...plain} />;
     return panel(name, ownTitle(own), on ?? (span === 1 ? feed : large), height || heightOf(size), on === null, null, drawn, actions, place, span);
   };
   const own = ofGroups ? settings.own.filter(({ y, runs, histogram }) => !y && !runs && !histogram) : settings.own;

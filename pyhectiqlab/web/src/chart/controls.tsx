@@ -100,7 +100,7 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assig
       {narrow ? (
         <details class="more-controls">
           <summary>Ranks, smoothing, scales, own charts</summary>
-          {others}
+          <div class="controls">{others}</div>
         </details>
       ) : (
         others

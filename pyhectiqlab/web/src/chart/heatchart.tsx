@@ -37,12 +37,14 @@ const TOP = 8;
 const BOTTOM = 22;
 const DRAG_MIN_PX = 5;
 
-export function HeatChart({ label, histograms, color, axis, ridges, xScale, scale, y, zoom, onLayout, onZoom, onReset }: Props) {
+export function HeatChart({ label, histograms, color, axis, ridges, xScale, scale, y, zoom: asked, onLayout, onZoom, onReset }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [size, setSize] = useState<[number, number]>([0, 0]);
   const [at, setAt] = useState<At | null>(null);
   const [drag, setDrag] = useState<[number, number] | null>(null); // px
+  const [pinching, setPinching] = useState<readonly [number, number] | null>(null); // what two fingers have between the edges now
+  const zoom = pinching ?? asked;
   useLayoutEffect(() => {
     const measure = () => setSize([box.current!.clientWidth, box.current!.clientHeight]);
     const observer = new ResizeObserver(measure);
@@ -81,22 +83,28 @@ export function HeatChart({ label, histograms, color, axis, ridges, xScale, scal
     setDrag(null);
   }
 
-  const fingers = useRef<(left: number, right: number) => void>(() => {});
-  fingers.current = (left, right) => {
-    if (!layout) return;
-    const scale = (right - left) / size[0]; // what is pinched is the whole box; the axis begins and ends within it
-    onZoom(layout.across.back(left + LEFT * scale - LEFT), layout.across.back(right - RIGHT * scale - LEFT));
-  };
+  const now = useRef({ layout, size, onZoom });
+  now.current = { layout, size, onZoom };
   useEffect(() => {
-    let edges: [number, number] | null = null;
+    let began: HeatLayout | null = null;
+    let last: readonly [number, number] | null = null;
     watchPinch(box.current!, {
-      move: (left, right) => void (edges = [left, right]),
+      move: (left, right) => {
+        began ??= now.current.layout;
+        if (!began) return;
+        const scale = (right - left) / now.current.size[0]; // what is pinched is the whole box; the axis begins and ends within it
+        const [lo, hi] = [began.across.back(left + LEFT * scale - LEFT), began.across.back(right - RIGHT * scale - LEFT)];
+        if (lo < hi && Number.isFinite(lo) && Number.isFinite(hi)) setPinching((last = [lo, hi]));
+        setAt(null);
+      },
       end: () => {
-        if (edges) fingers.current(...edges);
-        edges = null;
+        if (last) now.current.onZoom(...last);
+        setPinching(null);
+        began = last = null;
       },
     });
   }, []);
+  useEffect(() => setAt(null), [asked?.[0], asked?.[1]]);
 
   function onKeyDown(event: KeyboardEvent): void {
     if (!layout || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -6,17 +6,21 @@ import { formatValue, plural } from '../base/format';
 import { runUrl } from '../base/links';
 import { columnLabels, parseColumn } from '../base/tablecolumns';
 import { tintsOf } from '../base/tints';
+import type { XRange } from '../base/xzooms';
 import { highlighted } from '../state/highlight';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { firstRows } from '../state/tablerows';
 import type { ChartRun } from './panel';
 import { PanelFrame, useSight, type FramedProps } from './panelframe';
-import { XyChart, type XySeries } from './xychart';
+import { ShowAll, XyChart, type XySeries } from './xychart';
 import { barsGiven, xyGiven } from './xyfigure';
 
 interface Props extends FramedProps {
   chart: RunsChart;
+  /** Of x, that is zoomed to. */
+  range: XRange | null;
+  onRange: (range: XRange | null) => void;
 }
 
 type Value = number | string | null;
@@ -35,7 +39,7 @@ interface RunPoint {
 
 const REFRESH_MS = 2000;
 
-export function RunsPanel({ chart, ...frame }: Props) {
+export function RunsPanel({ chart, range, onRange, ...frame }: Props) {
   const { title, runs, view, news, settings } = frame;
   const { root, visible } = useSight<RunsElement>();
   const ids = runs.map((run) => run.id);
@@ -80,10 +84,11 @@ export function RunsPanel({ chart, ...frame }: Props) {
   return (
     <PanelFrame {...frame} root={root} hint={title} state={state} error={error} none="No run has a number there." note={note} give={give}>
       {chart.x ? (
-        <XyChart label={`Chart of ${title}`} series={series} joined={false} xName={xName} yName={yName} xScale={xScale} yScale={yScale} onPick={open} />
+        <XyChart label={`Chart of ${title}`} series={series} joined={false} xName={xName} yName={yName} xScale={xScale} yScale={yScale} onPick={open} range={range} onRange={onRange} />
       ) : (
         <Bars points={points} label={`Chart of ${title}`} />
       )}
+      {chart.x && range && <ShowAll of={xName} onClick={() => onRange(null)} />}
       {legend.length > 0 && (
         <ul class="panel-legend" aria-label={`Colours: ${labels.at(-1)}`}>
           <li class="dim">{labels.at(-1)}</li>

@@ -4,6 +4,7 @@ import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'pr
 import type { Scale } from '../base/boardsettings';
 import { formatValue } from '../base/format';
 import type { Look } from '../base/looks';
+import type { XRange } from '../base/xzooms';
 import { sideBetween, sideOf, thresholdOf } from '../base/ticks';
 import { highlighted } from '../state/highlight';
 import { useStore } from '../state/store';
@@ -29,9 +30,9 @@ interface Props {
   yScale: Scale;
   onPick?: (run: string) => void;
   /** Of x, what is in sight; null: all. */
-  range?: readonly [number, number] | null;
+  range?: XRange | null;
   /** Zooms: by a drag, by two fingers, by + and −; 0 and a double click show all. Without it nothing does. */
-  onRange?: (range: [number, number] | null) => void;
+  onRange?: (range: XRange | null) => void;
 }
 
 const LEFT = 62;
@@ -41,12 +42,14 @@ const BOTTOM = 36;
 const REACH_PX = 30;
 const DRAG_MIN_PX = 5;
 
-export function XyChart({ label, series, joined, xName, yName, xScale, yScale, onPick, range = null, onRange }: Props) {
+export function XyChart({ label, series, joined, xName, yName, xScale, yScale, onPick, range: asked = null, onRange }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState<[number, number]>([0, 0]);
   const [at, setAt] = useState<{ s: number; i: number } | null>(null);
   const lit = useStore(highlighted);
   const clip = useId();
+  const [pinching, setPinching] = useState<XRange | null>(null); // what two fingers have between the edges now
+  const range = pinching ?? asked;
   useLayoutEffect(() => {
     const measure = () => setSize([box.current!.clientWidth, box.current!.clientHeight]);
     const observer = new ResizeObserver(measure);
@@ -56,6 +59,7 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
   }, []);
   const [width, height] = size;
   const [drag, setDrag] = useState<readonly [number, number] | null>(null); // px
+  const dragged = useRef(false); // by the press that a click ends
   const sides = useMemo(
     () => {
       const inSight = ({ x, y }: XySeries) => (range ? y.filter((_, i) => x[i]! >= range[0] && x[i]! <= range[1]) : y);
@@ -73,30 +77,43 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
     highlighted.set(to ? series[to.s]!.run : null);
   };
 
-  const zoomTo = (left: number, right: number) => {
-    const [lo, hi] = [across.back(left), across.back(right)];
-    if (lo < hi && Number.isFinite(lo) && Number.isFinite(hi)) onRange?.([lo, hi]);
+  const whole = useRef<XRange | null>(null); // of x, when it was last in sight
+  if (!range && series.length) whole.current = extentOf(series);
+  const zoom = (to: XRange) => {
+    const all = whole.current && to[0] <= whole.current[0] && to[1] >= whole.current[1];
+    onRange?.(all ? null : to);
   };
-  const fingers = useRef<{ zoom: typeof zoomTo; width: number }>({ zoom: zoomTo, width });
-  fingers.current = { zoom: zoomTo, width };
+  const zoomTo = (left: number, right: number) => {
+    const to = between(across, left, right);
+    if (to) zoom(to);
+  };
+  const now = useRef({ across, width, zoom });
+  now.current = { across, width, zoom };
   useEffect(() => {
     if (!onRange) return;
-    let edges: [number, number] | null = null;
+    let began: typeof across | null = null;
+    let last: XRange | null = null;
     watchPinch(box.current!, {
-      move: (left, right) => void (edges = [left, right]),
-      end: () => {
+      move: (left, right) => {
+        began ??= now.current.across;
         // What is pinched is the whole box; the axis begins and ends within it.
-        if (edges) {
-          const scale = (edges[1] - edges[0]) / fingers.current.width;
-          fingers.current.zoom(edges[0] + LEFT * scale, edges[1] - RIGHT * scale);
-        }
-        edges = null;
+        const scale = (right - left) / now.current.width;
+        last = between(began, left + LEFT * scale, right - RIGHT * scale) ?? last;
+        setPinching(last);
+        show(null);
+      },
+      end: () => {
+        if (last) now.current.zoom(last);
+        setPinching(null);
+        began = last = null;
       },
     });
   }, [!onRange]);
+  useEffect(() => show(null), [asked?.[0], asked?.[1]]);
 
   function onPointerUp(): void {
-    if (drag && Math.abs(drag[1] - drag[0]) >= DRAG_MIN_PX) zoomTo(Math.max(LEFT, Math.min(...drag)), Math.min(width - RIGHT, Math.max(...drag)));
+    dragged.current = drag !== null && Math.abs(drag[1] - drag[0]) >= DRAG_MIN_PX;
+    if (drag && dragged.current) zoomTo(Math.max(LEFT, Math.min(...drag)), Math.min(width - RIGHT, Math.max(...drag)));
     setDrag(null);
   }
 
@@ -142,7 +159,7 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
       onBlur={() => show(null)}
       onPointerLeave={({ pointerType }) => pointerType !== 'touch' && (show(null), setDrag(null))}
       onDblClick={() => onRange?.(null)}
-      onClick={() => point && onPick?.(series[point.s]!.run)}
+      onClick={() => point && !dragged.current && onPick?.(series[point.s]!.run)}
     >
       {width > 0 && (
         <svg
@@ -178,6 +195,20 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
       )}
     </div>
   );
+}
+
+/** Below a chart that is zoomed in its own x. */
+export const ShowAll = ({ of, onClick }: { of: string; onClick: () => void }) => <p class="panel-note"><button class="link" onClick={onClick}>Show all of {of}</button></p>;
+
+/** What lies between two places of an axis; null: nothing that it can say. */
+function between(across: { back: (px: number) => number }, left: number, right: number): XRange | null {
+  const [lo, hi] = [across.back(left), across.back(right)];
+  return lo < hi && Number.isFinite(lo) && Number.isFinite(hi) ? [lo, hi] : null;
+}
+
+function extentOf(series: readonly XySeries[]): XRange {
+  const finite = series.flatMap(({ x }) => x.filter(Number.isFinite));
+  return [finite.reduce((a, b) => Math.min(a, b), Infinity), finite.reduce((a, b) => Math.max(a, b), -Infinity)];
 }
 
 /** A line through all points, broken where one cannot be drawn; and dots: of each point, or of those that have no neighbour. */

@@ -1,11 +1,12 @@
 // A panel of one formula over another: a line for each run, through its steps in their order.
 
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import { fetchPairs } from '../api/formulas';
 import { formatInteger, formatValue, plural } from '../base/format';
+import type { XRange } from '../base/xzooms';
 import { useLoad } from '../state/load';
 import { PanelFrame, useSight, type FramedProps } from './panelframe';
-import { XyChart, type XySeries } from './xychart';
+import { ShowAll, XyChart, type XySeries } from './xychart';
 import { xyGiven } from './xyfigure';
 
 interface Props extends FramedProps {
@@ -14,6 +15,9 @@ interface Props extends FramedProps {
   /** What they are called; by default the formulas. */
   xName?: string;
   yName?: string;
+  /** Of x, that is zoomed to. */
+  range: XRange | null;
+  onRange: (range: XRange | null) => void;
   /** There is nothing to draw. */
   onEmpty?: () => void;
 }
@@ -23,11 +27,10 @@ interface XyElement extends HTMLElement {
   series?: readonly XySeries[];
 }
 
-export function XyPanel({ x, y, xName = x, yName = y, onEmpty, ...frame }: Props) {
+export function XyPanel({ x, y, xName = x, yName = y, range, onRange, onEmpty, ...frame }: Props) {
   const { runs, view, news, settings } = frame;
   const title = frame.own ? frame.title : `${yName} over ${xName}`;
   const { root, visible } = useSight<XyElement>();
-  const [range, setRange] = useState<[number, number] | null>(null); // of x, that is zoomed to
   const ids = runs.map((run) => run.id);
   const { data, error, refresh } = useLoad(
     (signal) => (visible && ids.length ? fetchPairs(x, y, ids, view, range, signal) : Promise.resolve(null)),
@@ -65,8 +68,8 @@ export function XyPanel({ x, y, xName = x, yName = y, onEmpty, ...frame }: Props
     return series.length ? xyGiven({ title, series, joined: true, xName, yName, xScale, yScale, steps: series.map((s) => byRun.get(s.run)!), legend: [] }) : null;
   };
   return (
-    <PanelFrame {...frame} root={root} hint={`${yName} over ${xName}`} state={state} error={error} none={range || view.lo !== null ? 'No points in this range.' : 'There is no step at which all of these metrics have a point.'} note={note} give={give}>
-      <XyChart label={`Chart of ${title}`} series={series} joined xName={xName} yName={yName} xScale={xScale} yScale={yScale} range={range} onRange={setRange} />
+    <PanelFrame {...frame} root={root} hint={`${yName} over ${xName}`} state={state} error={error} none={range || view.lo !== null ? 'No points in this range.' : 'There is no step at which all of these metrics have a point.'} note={note} give={give} foot={range && <ShowAll of={xName} onClick={() => onRange(null)} />}>
+      <XyChart label={`Chart of ${title}`} series={series} joined xName={xName} yName={yName} xScale={xScale} yScale={yScale} range={range} onRange={onRange} />
     </PanelFrame>
   );
 }

@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 from .feeder import Feeder
 
@@ -46,7 +46,7 @@ def test_charts_are_dragged_moved_by_the_menu_and_sized_by_their_corner_and_stay
     page.mouse.move(x, y + 300)
     expect(panel["c"]).to_have_attribute("data-size", "2x10")
     assert panel["c"].evaluate("e => e.offsetWidth") > 1.9 * width
-    assert panel["c"].locator(".panel-body").evaluate("e => e.offsetHeight") == 280
+    assert panel["c"].evaluate("e => e.offsetHeight") == 12 * 28 - 12  # ten rows, and the frame
 
     corner = panel["b"].get_by_role("button", name="Size of train/b: 1 column, 7 rows.")
     corner.focus()
@@ -66,3 +66,73 @@ def test_charts_are_dragged_moved_by_the_menu_and_sized_by_their_corner_and_stay
     page.reload()
     expect(heads).to_have_text(["a", "d", "b", "c", "aa"])
     expect(panel["c"]).to_have_attribute("data-size", "2x10")
+
+
+def test_charts_of_different_heights_are_packed_without_gaps(page: Page, feeder: Feeder) -> None:
+    """An edge is dragged, and others fill the room beside the high chart. It stays so."""
+    run = feeder.run("packed", project="packed charts")
+    run.points({f"train/{name}": (range(5), [1.0, 3.0, 2.0, 5.0, 4.0]) for name in "abcdefg"})
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.goto(f"{feeder.url}/runs/{run.id}")
+    panel = {key: page.locator(f".panel[data-key='train/{key}']") for key in "abcdefg"}
+    expect(panel["g"]).to_have_attribute("data-state", "drawn")
+
+    def box(key: str) -> FloatRect:
+        box = panel[key].bounding_box()
+        assert box is not None
+        return box
+
+    def drag(key: str, side: str, by_x: float, by_y: float) -> None:
+        edge = panel[key].locator(f".panel-edge[data-side={side}]").bounding_box()
+        assert edge is not None
+        x, y = edge["x"] + edge["width"] / 2, edge["y"] + edge["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + by_x / 2, y + by_y / 2)
+        page.mouse.move(x + by_x, y + by_y, steps=4)
+        page.mouse.up()
+
+    a, b = box("a"), box("b")
+    assert a["y"] == b["y"] == box("c")["y"] < box("d")["y"], "three beside each other"
+    drag("a", "bottom", 100, 9 * 28)  # across the edge nothing happens
+    expect(panel["a"]).to_have_attribute("data-size", "1x16")
+    assert box("a")["height"] == 2 * box("b")["height"] + 12
+    # Two stand one below the other beside it, and nothing is left over.
+    places = {key: (round(box(key)["x"]), round(box(key)["y"])) for key in "abcdefg"}
+    left, middle, right = sorted({x for x, _ in places.values()})
+    first, second, third = sorted({y for _, y in places.values()})
+    assert places == {
+        "a": (left, first),
+        "b": (middle, first),
+        "c": (right, first),
+        "d": (middle, second),
+        "e": (right, second),
+        "f": (left, third),
+        "g": (middle, third),
+    }
+    assert box("f")["y"] == box("a")["y"] + box("a")["height"] + 12
+    assert panel["a"].locator("canvas").first.evaluate("e => e.clientHeight") > 400  # the plot has the room
+    # A wide one leaves a gap in its row, which a later one fills.
+    drag("d", "right", box("d")["width"], 300)
+    expect(panel["d"]).to_have_attribute("data-size", "2x7")
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/packed.png")
+    before = {key: box(key) for key in "abcdefg"}
+    boxes = list(before.values())
+    covered = sum((its["width"] + 12) * (its["height"] + 12) for its in boxes)
+    whole = (max(its["x"] + its["width"] for its in boxes) - min(its["x"] for its in boxes) + 12) * (
+        max(its["y"] + its["height"] for its in boxes) - min(its["y"] for its in boxes) + 12
+    )
+    assert covered == pytest.approx(whole, rel=0.01)
+    # Dragged to another place, it takes that, and the others close up.
+    panel["g"].locator("h3").drag_to(panel["a"].locator(".panel-plot"))
+    expect(page.locator(".panel h3").first).to_have_text("g")
+    expect(panel["g"]).to_have_css("grid-row-start", "span 9")
+    assert (box("g")["x"], box("g")["y"]) == (a["x"], a["y"]) and box("a")["x"] > box("g")["x"]
+    page.reload()
+    expect(page.locator(".panel h3").first).to_have_text("g")
+    expect(panel["a"]).to_have_attribute("data-size", "1x16")
+    expect(panel["d"]).to_have_attribute("data-size", "2x7")
+    panel["a"].locator(".panel-grip").focus()
+    page.keyboard.press("0")
+    expect(page.locator(".panels.dense")).to_have_count(0)

@@ -28,6 +28,14 @@ export function writeSize({ columns, rows }: PanelSize): string | undefined {
 export const sizeOf = (text: string | undefined): PanelSize => readSize(text) ?? FIRST_SIZE;
 export const heightOf = (text: string | undefined): number => sizeOf(text).rows * ROW;
 
+const FRAME_ROWS = 2; // that the head and the edges of a chart take, with the gap below
+
+/** How many rows of a densely packed grid a chart of this height takes. */
+export const gridRows = (height: number): number => Math.round(height / ROW) + FRAME_ROWS;
+
+/** Whether charts of these sizes leave gaps where each row is as high as its highest: then they are packed by rows of a few pixels. */
+export const needPacking = (sizes: readonly (string | undefined)[]): boolean => new Set(sizes.map((size) => sizeOf(size).rows)).size > 1;
+
 /** A size that is so much larger, as far as it goes. */
 export function resized({ columns, rows }: PanelSize, byColumns: number, byRows: number): PanelSize {
   return { columns: Math.min(COLUMNS_MAX, Math.max(1, columns + byColumns)), rows: Math.min(ROWS_MAX, Math.max(ROWS_MIN, rows + byRows)) };

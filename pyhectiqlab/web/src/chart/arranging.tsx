@@ -1,4 +1,5 @@
-// Panels are arranged by hand: dragged by their name to the place of another one, sized by a corner. The menu does both, too.
+// Panels are arranged by hand: dragged by their name to the place of another one, sized by two edges and their corner. The menu does
+// both, too.
 
 import { useRef, useState } from 'preact/hooks';
 import type { TargetedDragEvent, TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
@@ -49,6 +50,9 @@ export function useDragging(name: string, place: Place | null) {
   };
 }
 
+const EDGES = ['right', 'bottom'] as const;
+type Sides = (typeof EDGES)[number] | 'both';
+
 interface GripProps {
   of: string;
   size: string | undefined;
@@ -57,21 +61,23 @@ interface GripProps {
   onSize: (size: string | undefined) => void;
 }
 
-/** The corner of a panel: dragged, it takes the columns and rows that reach there; arrow keys add one or take one away, 0 makes it as at
- * first. */
+/** The right and the lower edge of a panel, and the corner between them: dragged, the panel takes the columns and rows that reach there.
+ * At the corner arrow keys add one or take one away, 0 makes it as at first. */
 export function Grip({ of, size, span, onSize }: GripProps) {
-  const from = useRef<{ x: number; y: number; size: PanelSize; column: number } | null>(null);
+  const from = useRef<{ x: number; y: number; size: PanelSize; column: number; sides: Sides } | null>(null);
+  const [held, setHeld] = useState<Sides | null>(null);
   const now = sizeOf(size);
   const to = (wanted: PanelSize) => {
     const text = writeSize(wanted);
     if (text !== writeSize(now)) onSize(text);
   };
-  const move = (e: TargetedPointerEvent<HTMLButtonElement>) => {
+  const move = (e: TargetedPointerEvent<HTMLElement>) => {
     if (!from.current) return;
-    const { x, y, size: began, column } = from.current;
-    const wider = Math.round((e.clientX - x) / column);
+    const { x, y, size: began, column, sides } = from.current;
+    const wider = sides === 'bottom' ? 0 : Math.round((e.clientX - x) / column);
+    const higher = sides === 'right' ? 0 : Math.round((e.clientY - y) / ROW);
     // Where all columns were wanted, fewer are counted from those that there are.
-    const { columns, rows } = resized({ columns: wider ? span0.current : began.columns, rows: began.rows }, wider, Math.round((e.clientY - y) / ROW));
+    const { columns, rows } = resized({ columns: wider ? span0.current : began.columns, rows: began.rows }, wider, higher);
     to({ columns, rows });
   };
   const span0 = useRef(span);
@@ -82,20 +88,29 @@ export function Grip({ of, size, span, onSize }: GripProps) {
     e.stopPropagation();
     to(e.key === '0' ? FIRST_SIZE : resized(right ? { ...now, columns: Math.min(now.columns, right < 0 ? span : now.columns) } : now, right!, down!));
   };
+  const release = () => ((from.current = null), setHeld(null));
+  const dragging = (sides: Sides) => ({
+    onPointerDown: (e: TargetedPointerEvent<HTMLElement>) => {
+      e.preventDefault(); // no text is selected
+      e.currentTarget.setPointerCapture(e.pointerId);
+      span0.current = span;
+      from.current = { x: e.clientX, y: e.clientY, size: now, column: e.currentTarget.parentElement!.offsetWidth / span, sides };
+      setHeld(sides);
+    },
+    onPointerMove: move,
+    onPointerUp: release,
+    onPointerCancel: release,
+  });
   return (
+    <>
+    {EDGES.map((side) => <div key={side} class="panel-edge" data-side={side} data-held={held === side} aria-hidden="true" {...dragging(side)} />)}
     <button
       class="panel-grip"
       aria-label={`Size of ${of}: ${describeSize(now)}. Arrow keys change it, 0 resets it.`}
       title="Drag, or use the arrow keys: columns and rows"
       onKeyDown={key}
-      onPointerDown={(e) => {
-        e.currentTarget.setPointerCapture(e.pointerId);
-        span0.current = span;
-        from.current = { x: e.clientX, y: e.clientY, size: now, column: e.currentTarget.parentElement!.offsetWidth / span };
-      }}
-      onPointerMove={move}
-      onPointerUp={() => (from.current = null)}
-      onPointerCancel={() => (from.current = null)}
+      {...dragging('both')}
     />
+    </>
   );
 }

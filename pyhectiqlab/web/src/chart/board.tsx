@@ -10,7 +10,7 @@ import { matching, movedKey, movedOwn, ordered, OWN_KEYS_MAX, ownName, ownTitle,
 import { Frames } from '../base/frames';
 import { groupKeys, naturally } from '../base/group';
 import { POSITION_MAX, type ChartView } from '../base/route';
-import { heightOf } from '../base/panelsize';
+import { heightOf, needPacking } from '../base/panelsize';
 import { packed, spanOf } from '../base/sectionrows';
 import { asFormula, askedAxis } from '../base/xaxes';
 import { withZoom, zoomOf, type XRange } from '../base/xzooms';
@@ -108,6 +108,8 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   const ofGroups = runs.some((run) => run.members);
   const axes = useAxes(ofGroups ? NO_IDS : ids);
   const askedOf = (key: string) => (axes.left.has(key) ? null : askedAxis(axes.of, key));
+  // Charts of different heights are packed, so that no room is left beside a high one. Those that facets make have no height that is known.
+  const gridOf = (names: readonly string[]) => (told.assign.facet === null && needPacking(names.map((name) => settings.panels[name]?.size)) ? 'panels dense' : 'panels');
   /** The metric that a metric is drawn over; null: the page's axis. */
   const overOf = (key: string): string | null => settings.panels[key]?.x ?? (view.axis === 'step' ? askedOf(key) : null);
   const anyOver = !ofGroups && (keys.keys?.some(overOf) ?? false);
@@ -299,7 +301,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
               </label>
             )}
           </summary>
-          <div class="panels" style={{ gridTemplateColumns: `repeat(${rows[g]!.span}, minmax(0, 1fr))` }}>
+          <div class={gridOf(group.items)} style={{ gridTemplateColumns: `repeat(${rows[g]!.span}, minmax(0, 1fr))` }}>
             {group.items.map((key, at) => {
               const moveTo = (to: string | undefined) => (to === undefined ? null : () => arrange.current((held) => movedKey(held, group.name, group.items, key, to)));
               const drop = (other: string) => arrange.current((held) => movedKey(held, group.name, group.items, other, key));
@@ -336,7 +338,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
       {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas, of runs and of histograms are not drawn while runs are grouped.</p>}
       {own.length > 0 && !view.query && width > 0 && (
         <section class="group" aria-label="Charts of several metrics">
-          <div class="panels" style={{ gridTemplateColumns: `repeat(${ownColumns}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
+          <div class={gridOf(own.map(ownName))} style={{ gridTemplateColumns: `repeat(${ownColumns}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
         </section>
       )}
       {editing && kinds && (

@@ -8,6 +8,7 @@ import type { Axis } from '../base/axis';
 import { rangeWithout, type PanelSettings } from '../base/boardsettings';
 import { plural } from '../base/format';
 import { Frames } from '../base/frames';
+import { gridRows } from '../base/panelsize';
 import type { ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
@@ -241,7 +242,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
   }
 
   return (
-    <section class="panel" ref={root} {...drag.target} data-size={settings.size} style={span > 1 ? { gridColumn: `span ${span}` } : undefined} data-key={metric} data-facet={facet?.label} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} style={{ '--rows': gridRows(height), ...(span > 1 && { gridColumn: `span ${span}` }) }} data-key={metric} data-facet={facet?.label} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
         <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{facet?.label ?? title}</h3>
         {latest && <span class={latest.raw || latest.of ? 'panel-value long' : 'panel-value'} title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
@@ -252,7 +253,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
           </button>
         )}
       </header>
-      <div class="panel-body" style={{ height: `${height}px` }}>
+      <div class="panel-body" style={{ '--height': `${height}px` }}>
       <div
         class="panel-plot"
         ref={box}

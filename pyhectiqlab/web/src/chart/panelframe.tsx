@@ -3,6 +3,7 @@
 import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { PanelSettings } from '../base/boardsettings';
+import { gridRows } from '../base/panelsize';
 import type { ChartView } from '../base/route';
 import { NO_POINTS, noPoints } from '../state/session';
 import { watchSight } from '../state/sight';
@@ -64,7 +65,7 @@ export function PanelFrame({ name, title, own, xs, place, height, span, settings
   const called = own ? title : name;
   const away = useStore(noPoints);
   return (
-    <section class="panel" ref={root} {...drag.target} data-size={settings.size} style={span > 1 ? { gridColumn: `span ${span}` } : undefined} data-key={name} data-state={state}>
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} style={{ '--rows': gridRows(height), ...(span > 1 && { gridColumn: `span ${span}` }) }} data-key={name} data-state={state}>
       <header class="panel-head">
         <h3 {...drag.handle} title={hint}>{title}</h3>
         <PanelMenu metric={called} own={own} place={place} xs={xs} settings={settings} onChange={onSettings} give={give} {...(drawn && { drawn })} {...(outliers && { outliers })} />
@@ -74,7 +75,7 @@ export function PanelFrame({ name, title, own, xs, place, height, span, settings
           </button>
         )}
       </header>
-      <div class="panel-body" style={{ height: `${height}px` }}>
+      <div class="panel-body" style={{ '--height': `${height}px` }}>
         {error || state === 'empty' || (away && state === 'loading') ? (
           <div class="panel-plot"><p class="panel-empty" role={error ? 'alert' : undefined}>{error?.message ?? (away ? NO_POINTS : none)}</p></div>
         ) : (

@@ -26,6 +26,10 @@ def test_charts_are_dragged_moved_by_the_menu_and_sized_by_their_corner_and_stay
     panel["d"].locator("h3").drag_to(page.locator(".panel[data-key='valid/a'] .panel-plot"))  # of another section
     panel["d"].get_by_label("Settings of train/d").first.click()
     expect(panel["d"].get_by_role("button", name="Move before")).to_be_disabled()
+    for name, value in (("Columns", "1"), ("Rows", "7")):  # there is room for what is in a field
+        field = panel["d"].get_by_label(name, exact=True)
+        expect(field).to_have_value(value)
+        assert field.evaluate("e => e.clientWidth - 16") >= 24
     panel["d"].get_by_role("button", name="Move behind").click()
     expect(heads).to_have_text(["a", "d", "b", "c"])
 

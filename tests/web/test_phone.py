@@ -190,6 +190,25 @@ def test_two_fingers_zoom_charts_over_another_metric(
     expect(page).not_to_have_url(re.compile("zoom="))
 
 
+def test_nothing_overlaps_in_the_menu_of_a_chart(
+    new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder
+) -> None:
+    run = feeder.run("menu", project="menu on a phone")
+    run.points({"loss": ([0, 1], [1.0, 2.0])})
+    page = new_page(storage_state=owner_state, has_touch=True)
+    page.set_viewport_size(PHONE)
+    page.goto(f"{lab.url}/runs/{run.id}")
+    page.get_by_label("Settings of loss").tap()
+    menu = page.locator(".menu-box")
+    expect(menu.get_by_label("Rows", exact=True)).to_be_visible()
+    boxes = [one.bounding_box() for one in menu.locator("select, input, summary, button").all() if one.is_visible()]
+    seen = [box for box in boxes if box]
+    assert len(seen) > 6
+    assert not any(overlap(a, b) for n, a in enumerate(seen) for b in seen[n + 1 :])
+    figure = menu.get_by_text("Figure: ").bounding_box()
+    assert figure and figure["width"] > 150 and figure["height"] < 40
+
+
 def test_two_fingers_zoom_histograms(new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder) -> None:
     run = feeder.run("pinched histograms", project="pinched histograms")
     run.points({"loss": (range(101), [float(step) for step in range(101)])})

@@ -96,11 +96,10 @@ export function Contents({ metric, own, place, xs, settings, onChange, drawn, ou
         </div>
       )}
       <div class="menu-ends menu-size" role="group" aria-label="Size">
-        Size
+        Columns
         <input type="number" min="1" max={COLUMNS_MAX} aria-label="Columns" title={`${COLUMNS_MAX}: all there are`} value={size.columns} onChange={(e) => onChange({ size: writeSize(resized({ ...size, columns: 0 }, Math.round(Number(e.currentTarget.value)), 0)) })} />
-        columns ×
+        Rows
         <input type="number" min={ROWS_MIN} max={ROWS_MAX} aria-label="Rows" value={size.rows} onChange={(e) => onChange({ size: writeSize(resized({ ...size, rows: 0 }, 0, Math.round(Number(e.currentTarget.value)))) })} />
-        rows
       </div>
       {give && <details class="menu-figure">
         <summary>Figure: {style.width} px, {style.font} px {style.serif ? 'serif' : 'sans-serif'}</summary>

@@ -25,7 +25,7 @@ include_patterns = [
     "docs/**.md",
     "pyhectiqlab/*/FORMAT.md",
     "pyhectiqlab/*/README.md",
-    "pyhectiqlab/store/clickhouse/README.md",
+    "pyhectiqlab/store/*/README.md",
     "pyhectiqlab/store/CONTRACT.md",
 ]
 exclude_patterns = [".*", "**/.*", "**/node_modules", "build"]  # the first for .venv and its like in the repository

@@ -12,9 +12,9 @@ import click
 
 from ..base.texts import counted
 from ..errors import StoreError
-from ..store import backup as backups
 from ..store import upgrading
-from ..store.restoring import restore as restore_data
+from ..store.backups import backup as backups
+from ..store.backups.restoring import restore as restore_data
 from .fleet_options import from_environment
 from .lab_data import data_of, data_option, opened_lab
 from .output import echo_json, json_option, size_text

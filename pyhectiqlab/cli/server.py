@@ -217,7 +217,7 @@ def _set_password(data: Path | Addresses, username: str | None, password_file: P
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write the file so that a reader sees all of it or no file. It holds a login link, so only its owner can read it."""
+    """Write the file so that a reader sees all of it or no file. Only its owner can read it: it holds a login link."""
     try:
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
         with os.fdopen(fd, "w") as f:

@@ -33,8 +33,8 @@ Runs that are archived are found only by a search with a term of it (archived=tr
 or with their ids (id=…).
 
 metric.KEY.smoothed(KIND,WIDTH) is the last value of the line that a chart draws of the metric over all ranks, smoothed:
-KIND is exponential, gaussian, mean or median (store/smoothing.py). WIDTH is in steps, or with s, m, h or d behind it a
-time, over which the line is smoothed then: metric.loss.smoothed(gaussian,100)<0.2, metric.loss.smoothed(mean,30s)
+KIND is exponential, gaussian, mean or median (store/series/smoothing.py). WIDTH is in steps, or in time with s, m, h or
+d behind it: metric.loss.smoothed(gaussian,100)<0.2, metric.loss.smoothed(mean,30s)
 
 Values of a config that are no numbers compare as text: true, false, null, lists as JSON (searchable.py).
 """

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from .. import settings
-from ..store.backup import last_backup
+from ..store.backups.backup import last_backup
 from ..store.meta import MetaStore
 from ..store.retention import DAY_S
 from .jobs import Transacts

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..store.grid import shift_for
 from ..store.pauses import may_pause
 from ..store.points import Buckets, Float64s, Int64s, PointStore, Selector, Smoothing
-from ..store.smoothing import Sums, smoothed
+from ..store.series.grid import shift_for
+from ..store.series.smoothing import Sums, smoothed
 from .formula import Formula, common
 
 STEPS_MAX = 1 << 20  # steps of one metric

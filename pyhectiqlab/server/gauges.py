@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from .._version import __version__
-from ..store.backup import last_backup
+from ..store.backups.backup import last_backup
 from ..store.engine_counts import EngineCounts
 from ..store.totals import ProjectTotals
 from .lab import Lab

@@ -8,7 +8,7 @@ from pydantic import BaseModel, FailFast, Field
 
 from ..protocol import limits
 from ..store.points import RANKS_MAX
-from ..store.smoothing import CELLS, CELLS_OF_WIDTH, POINTS_MAX
+from ..store.series.smoothing import CELLS, CELLS_OF_WIDTH, POINTS_MAX
 from .models import INT32_MAX, Body, Id, List, Number, Rank
 
 SELECTORS_MAX = 256

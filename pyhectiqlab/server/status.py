@@ -7,7 +7,7 @@ from typing import Any
 from .. import settings
 from .._version import __version__
 from ..errors import StoreError
-from ..store.backup import Snapshot, last_backup
+from ..store.backups.backup import Snapshot, last_backup
 from ..store.points import WorkLeft
 from ..store.storage import Storage
 from ..store.totals import ProjectTotals

@@ -143,7 +143,7 @@ class Selector:
 
 @dataclass(frozen=True)
 class Smoothing:
-    """How a line is smoothed: see smoothing.py. `width` ≥ 1, in units of the axis (steps, or µs)."""
+    """How a line is smoothed: see series/smoothing.py. `width` ≥ 1, in units of the axis (steps, or µs)."""
 
     kind: Literal["exponential", "gaussian", "mean", "median"]
     width: int

@@ -19,7 +19,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..errors import StoreError
-from ..store.grid import apart, check_batch, check_times, cuts, parse_cursor, share_of, shifts_for, window_of
 from ..store.points import (
     AppendResult,
     Axis,
@@ -33,7 +32,8 @@ from ..store.points import (
     Summary,
     WorkLeft,
 )
-from ..store.smoothing import WEIGHT_MIN
+from ..store.series.grid import apart, check_batch, check_times, cuts, parse_cursor, share_of, shifts_for, window_of
+from ..store.series.smoothing import WEIGHT_MIN
 
 
 class Point(NamedTuple):

@@ -22,7 +22,8 @@ import pytest
 
 from pyhectiqlab._version import __version__
 from pyhectiqlab.errors import LabError, NewerSchemaError, StoreError
-from pyhectiqlab.store import backup, upgrading
+from pyhectiqlab.store import upgrading
+from pyhectiqlab.store.backups import backup
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.store.upgrading import CURRENT, Schemas

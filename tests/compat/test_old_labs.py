@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyhectiqlab.store import backup
 from pyhectiqlab.store.artifacts import ArtifactQuery
+from pyhectiqlab.store.backups import backup
 from pyhectiqlab.store.meta import MetaView
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.points import PointStore

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.store import backup
+from pyhectiqlab.store.backups import backup
 from pyhectiqlab.store.points import Axis, Column, PointBatch, PointStore, Selector, iter_points
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyhectiqlab.errors import SlowSearchError
-from pyhectiqlab.store import smoothing
 from pyhectiqlab.store.points import Axis, Selector, Smoothing
+from pyhectiqlab.store.series import smoothing
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 

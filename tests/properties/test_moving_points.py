@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.store import batches as rebuilding
 from pyhectiqlab.store.clickhouse import rebuilt
 from pyhectiqlab.store.moving import points as moving
 from pyhectiqlab.store.moving.points import Writer, copy, digests, same
 from pyhectiqlab.store.points import Column, PointBatch, PointStore, iter_points
+from pyhectiqlab.store.series import batches as rebuilding
 from pyhectiqlab.store.sqlite_points import rebuilt as sqlite_rebuilt
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.store import backup as backups
-from pyhectiqlab.store.restoring import restore
+from pyhectiqlab.store.backups import backup as backups
+from pyhectiqlab.store.backups.restoring import restore
 from pyhectiqlab.testing.lab import RealLab
 
 from ..commands import run_command

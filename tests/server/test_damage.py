@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.store import backup
+from pyhectiqlab.store.backups import backup
+from pyhectiqlab.store.backups.restoring import restore
 from pyhectiqlab.store.embedded import EmbeddedStorage
 from pyhectiqlab.store.points import Column, PointBatch
-from pyhectiqlab.store.restoring import restore
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.store.sqlite_files import damage, wal
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore

@@ -20,9 +20,9 @@ from pyhectiqlab.server import deferred, ingest, waiting_jobs
 from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.refusals import Refusals
 from pyhectiqlab.server.writer import Writer
-from pyhectiqlab.store import backup
+from pyhectiqlab.store.backups import backup
+from pyhectiqlab.store.backups.restoring import restore
 from pyhectiqlab.store.opening import open_storage
-from pyhectiqlab.store.restoring import restore
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, events_batch, new_id, packed, wait_until

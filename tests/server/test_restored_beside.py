@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyhectiqlab.profile import load_profiles
-from pyhectiqlab.store.backup import backup, note
+from pyhectiqlab.store.backups.backup import backup, note
 from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab
 

@@ -22,11 +22,11 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.store import backup as backups
-from pyhectiqlab.store import frozen as frozen_module
-from pyhectiqlab.store import parts
-from pyhectiqlab.store.frozen import as_of_now, frozen
-from pyhectiqlab.store.restoring import restore
+from pyhectiqlab.store.backups import backup as backups
+from pyhectiqlab.store.backups import frozen as frozen_module
+from pyhectiqlab.store.backups import parts
+from pyhectiqlab.store.backups.frozen import as_of_now, frozen
+from pyhectiqlab.store.backups.restoring import restore
 
 from .api import Api, batch, events_batch, new_id, wait_until
 from .test_backup import lab_of, take_next

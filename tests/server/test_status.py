@@ -15,7 +15,7 @@ import pytest
 from pyhectiqlab._version import __version__
 from pyhectiqlab.server.activity import RUNS_MAX, Activity
 from pyhectiqlab.server.status_advice import advice
-from pyhectiqlab.store.backup import note
+from pyhectiqlab.store.backups.backup import note
 from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab
 
@@ -109,7 +109,7 @@ def test_the_state_tells_who_takes_what_and_what_to_do(own_lab: RealLab, chat: C
 
 
 def test_the_last_backup_is_told_and_that_it_is_old(own_lab: RealLab, tmp_path: Path) -> None:
-    from pyhectiqlab.store.backup import backup
+    from pyhectiqlab.store.backups.backup import backup
 
     with own_lab:
         api = Api.of(own_lab)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.store.grid import TIME_MAX
 from pyhectiqlab.store.points import Column
+from pyhectiqlab.store.series.grid import TIME_MAX
 from pyhectiqlab.store.sqlite_points import arrivals
 
 INT64 = st.integers(-(2**63), 2**63 - 1)

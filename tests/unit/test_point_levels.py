@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyhectiqlab.store import levels
-from pyhectiqlab.store.grid import shift_for
+from pyhectiqlab.store.series import levels
+from pyhectiqlab.store.series.grid import shift_for
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pyhectiqlab.store import levels
+from pyhectiqlab.store.series import levels
 from pyhectiqlab.store.sqlite_points.nodes import decode_nodes, decode_old_nodes, encode_nodes
 
 from ..seeds import examples

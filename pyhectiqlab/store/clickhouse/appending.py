@@ -27,8 +27,8 @@ from sqlalchemy import Connection
 
 from ...base import crashpoints
 from ...errors import StoreError
-from ..grid import check_batch, check_times
 from ..points import AppendResult, PointBatch
+from ..series.grid import check_batch, check_times
 from . import facts
 from .client import ClickHouse
 from .facts import Block, Facts

@@ -10,10 +10,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ...protocol.limits import STEP_MAX, STEP_MIN
-from ..grid import cuts, last_place, window_of
 from ..pauses import may_pause
 from ..points import Axis, Selector, Smoothing
-from ..smoothing import Sums, pool, reach, shift_of_cells, smoothed_ends, value_of
+from ..series.grid import cuts, last_place, window_of
+from ..series.smoothing import Sums, pool, reach, shift_of_cells, smoothed_ends, value_of
 from . import lines, statements
 from .identities import key_number
 from .reading import Reading, Series

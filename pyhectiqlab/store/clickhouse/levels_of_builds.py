@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..grid import SHIFT_MAX, Window, shift_for
+from ..series.grid import SHIFT_MAX, Window, shift_for
 from .statements import LEVEL_SHIFT, TOP_NODES
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...protocol.limits import STEP_MAX, STEP_MIN
-from .. import levels
-from ..grid import Window, apart, cuts, rank_of, share_of, shifts_for, window_of
 from ..pauses import may_pause
 from ..points import Axis, Buckets, Float64s, Int64s, Selector, Smoothing
-from ..smoothing import Sums, pool, shift_of_cells, smoothed, value_of
+from ..series import levels
+from ..series.grid import Window, apart, cuts, rank_of, share_of, shifts_for, window_of
+from ..series.smoothing import Sums, pool, shift_of_cells, smoothed, value_of
 from . import levels_of_builds, recents, statements
 from .identities import key_number
 from .reading import Part, Reading, Series

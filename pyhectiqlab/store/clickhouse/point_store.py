@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from ...base.loops import Loop
 from ...errors import EngineAwayError, StoreError
-from ..batches import Rebuilding
 from ..points import (
     AppendResult,
     Axis,
@@ -30,7 +29,8 @@ from ..points import (
     Summary,
     WorkLeft,
 )
-from ..smoothed_ends import SmoothedEnds
+from ..series.batches import Rebuilding
+from ..series.smoothed_ends import SmoothedEnds
 from ..sql.column_types import kept
 from . import building, ends, facts, facts_series, lines, queries, rebuilt, schema
 from .appending import Appender, settle_left

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...protocol.limits import STEP_MAX
-from .. import levels
-from ..grid import parse_cursor
 from ..points import Column, Int64s, Points, SeriesInfo, Summary
+from ..series import levels
+from ..series.grid import parse_cursor
 from ..sql.column_types import kept
 from . import facts, facts_series
 from .facts_schema import DONE

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from ..extents import Extent, pooled
 from ..points import Axis, SeriesInfo
+from ..series.extents import Extent, pooled
 from . import facts, facts_series, recents, statements
 from .client import ClickHouse
 from .facts import Counted, Facts

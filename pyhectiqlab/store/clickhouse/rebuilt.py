@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from ..batches import POINT, POINTS_AT_ONCE, Place
+from ..series.batches import POINT, POINTS_AT_ONCE, Place
 from ..sql.column_types import kept
 from . import facts, facts_series
 from .reading import Reading

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import levels
+from ..series import levels
 from . import statements
 from .client import ClickHouse
 from .facts import Counted

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..levels import FIELDS, NODE
 from ..points import Axis
+from ..series.levels import FIELDS, NODE
 from .facts import Counted
 
 AXES: tuple[Axis, ...] = ("step", "time", "relative")

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..extents import Extent, extent_of
-from ..grid import check_batch, check_times
 from ..points import AppendResult, Column, PointBatch
+from ..series.extents import Extent, extent_of
+from ..series.grid import check_batch, check_times
 from . import arrivals, moments
 from .arrivals import Arrival
 from .chunks import encode_column

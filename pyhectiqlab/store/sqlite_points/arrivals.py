@@ -22,8 +22,8 @@ import numpy as np
 import zstandard
 
 from ...errors import StoreError
-from ..grid import TIME_MAX, check_times
 from ..points import Column, Int64s
+from ..series.grid import TIME_MAX, check_times
 
 _START = struct.Struct("<II")
 _LEVEL = 1

@@ -13,9 +13,9 @@ from math import nan
 from typing import Any
 
 from ...errors import StoreError
-from ..extents import Extent, extent_of, pooled
 from ..pauses import may_pause
 from ..points import Axis
+from ..series.extents import Extent, extent_of, pooled
 from .chunks import PACKED, decode, decode_some
 from .nodes import decode_nodes, shift_of
 

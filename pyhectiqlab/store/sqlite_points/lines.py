@@ -15,12 +15,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from ...protocol.limits import STEP_MAX, STEP_MIN
-from .. import levels
-from ..extents import Extent
-from ..grid import apart, cuts, last_place, rank_of, share_of, shifts_for, window_of
 from ..pauses import may_pause
 from ..points import Axis, Buckets, Float64s, Int64s, Selector, Smoothing
-from ..smoothing import Sums, pool, reach, shift_of_cells, smoothed, smoothed_ends, value_of
+from ..series import levels
+from ..series.extents import Extent
+from ..series.grid import apart, cuts, last_place, rank_of, share_of, shifts_for, window_of
+from ..series.smoothing import Sums, pool, reach, shift_of_cells, smoothed, smoothed_ends, value_of
 from .damage import columns_of, nodes_of
 from .nodes import decode_old_nodes
 from .queries import Reading, Series, series_of, tree_of

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..levels import SUM_SCALE
 from ..points import Float64s, Int64s
+from ..series.levels import SUM_SCALE
 
 BIG = (1 << 63) - 1
 MOMENTS = """s.nan, s.finite, s.total, s.attempt, s.first_step, s.first_seq, s.first_arrival, s.first_value,

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from ..grid import SHIFT_MAX
-from ..levels import EMPTY, FIELDS, NODE, Nodes, concatenated
 from ..points import Int64s
+from ..series.grid import SHIFT_MAX
+from ..series.levels import EMPTY, FIELDS, NODE, Nodes, concatenated
 from .chunks import is_sound, with_crc
 from .columns import narrowed
 

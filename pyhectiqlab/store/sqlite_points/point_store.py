@@ -27,7 +27,6 @@ from typing import Any, Literal
 from ...base import crashpoints
 from ...errors import StoreError
 from .. import space
-from ..batches import Rebuilding
 from ..points import (
     AppendResult,
     Axis,
@@ -41,7 +40,8 @@ from ..points import (
     Summary,
     WorkLeft,
 )
-from ..smoothed_ends import SmoothedEnds
+from ..series.batches import Rebuilding
+from ..series.smoothed_ends import SmoothedEnds
 from . import lines, rebuilt
 from . import queries as read
 from .append import Appender

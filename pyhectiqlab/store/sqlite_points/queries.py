@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...protocol.limits import STEP_MAX
-from ..extents import Extent, pooled
-from ..grid import parse_cursor
 from ..pauses import may_pause
 from ..points import Axis, Column, Int64s, Points, SeriesInfo
+from ..series.extents import Extent, pooled
+from ..series.grid import parse_cursor
 from .damage import columns_of
 from .moments import Moments, moments_of
 from .moments import pooled as pooled_moments

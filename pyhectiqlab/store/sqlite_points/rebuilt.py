@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..batches import POINT, POINTS_AT_ONCE, Place, Rebuilding
 from ..pauses import may_pause
 from ..points import PointBatch
+from ..series.batches import POINT, POINTS_AT_ONCE, Place, Rebuilding
 from . import queries
 from .damage import columns_of
 from .queries import Reading

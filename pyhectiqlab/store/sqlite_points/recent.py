@@ -18,8 +18,8 @@ from itertools import islice
 
 import numpy as np
 
-from ..extents import Extent, extent_of, pooled
 from ..points import Column, Int64s
+from ..series.extents import Extent, extent_of, pooled
 from .arrivals import Arrival
 from .chunks import PointColumns
 from .moments import Moments, moments_of

@@ -16,9 +16,9 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from ..extents import Extent, pooled
-from ..levels import SUM_SCALE
 from ..points import PointBatch, Summary
+from ..series.extents import Extent, pooled
+from ..series.levels import SUM_SCALE
 from . import moments
 from .moments import MOMENTS, Moments, moments_of_row
 from .queries import EXTENT, Reading, extent_of_row, stored_moments

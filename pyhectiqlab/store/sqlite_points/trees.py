@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import levels
-from ..grid import SHIFT_MAX, shift_for
 from ..points import Axis, Int64s
+from ..series import levels
+from ..series.grid import SHIFT_MAX, shift_for
 from .chunks import ALL, PACKED, PointColumns, concatenate, encode
 from .damage import DamagedSeriesError, columns_of
 from .nodes import encode_nodes

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .points import Float64s, Int64s, SeriesInfo
+from ..points import Float64s, Int64s, SeriesInfo
 
 
 class Extent(NamedTuple):

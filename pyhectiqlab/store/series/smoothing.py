@@ -29,10 +29,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..protocol.limits import STEP_MAX, STEP_MIN
+from ...protocol.limits import STEP_MAX, STEP_MIN
+from ..points import Float64s, Int64s, Smoothing
 from .grid import Window, shift_for
 from .levels import SUM_SCALE
-from .points import Float64s, Int64s, Smoothing
 
 POINTS_MAX = 1_000_000
 CELLS = 1 << 18

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from ..errors import SlowSearchError
-from .points import Axis, Smoothing, Summary
+from ...errors import SlowSearchError
+from ..points import Axis, Smoothing, Summary
 
 _NONE: tuple[int, None] = (0, None)
 ENTRIES_MAX = 500_000  # values, summed over all metrics and smoothings: some 60 MB

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .points import Column, PointBatch
+from ..points import Column, PointBatch
 
 POINT = np.dtype(
     [

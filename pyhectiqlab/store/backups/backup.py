@@ -21,17 +21,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._version import __version__
-from ..errors import StoreError
+from ..._version import __version__
+from ...errors import StoreError
+from ..copying import failing_as_store_error, reading, sync_folder, write_durably
+from ..embedded import FileFilesLock
+from ..meta import MetaTransaction, MetaView
+from ..sqlite_files import damage
+from ..sqlite_files.errors import SQLITE_ERRORS, sentence_of
+from ..sqlite_points import check as points_check
+from ..upgrading import DATABASES
 from . import parts
-from .copying import failing_as_store_error, reading, sync_folder, write_durably
-from .embedded import FileFilesLock
 from .frozen import as_of_now
-from .meta import MetaTransaction, MetaView
-from .sqlite_files import damage
-from .sqlite_files.errors import SQLITE_ERRORS, sentence_of
-from .sqlite_points import check as points_check
-from .upgrading import DATABASES
 
 LAST = "backup"  # key of the lab's value
 DESCRIPTION = "backup.json"  # the file that says what a snapshot holds; it is written last, so without it none is whole

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .points import Buckets, Float64s, Int64s, Selector
+from ..points import Buckets, Float64s, Int64s, Selector
 
 # Sums add value × 2^-64. The product is exact and the sum cannot overflow, so that values near 1.8e308 have a mean,
 # too.

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..base import crashpoints
+from ...base import crashpoints
 
 PART_BYTES = 64 << 10  # at least; if a page has changed, so much is copied
 PARTS_MAX = 65_536  # about so many parts of a database at most, as each is a file

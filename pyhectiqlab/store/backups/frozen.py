@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import StoreError
-from .sqlite_files.checkpoints import Checkpoints
-from .sqlite_files.errors import SQLITE_ERRORS
+from ...errors import StoreError
+from ..sqlite_files.checkpoints import Checkpoints
+from ..sqlite_files.errors import SQLITE_ERRORS
 
 BUSY_TIMEOUT_S = 30.0
 FREEZE_S = 10.0  # readers of an earlier state have so long to end

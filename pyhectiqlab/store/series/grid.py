@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar
 
-from ..protocol.limits import STEP_MAX, STEP_MIN
-from .points import RANKS_MAX, Axis, Column, PointBatch, Selector, SeriesInfo
+from ...protocol.limits import STEP_MAX, STEP_MIN
+from ..points import RANKS_MAX, Axis, Column, PointBatch, Selector, SeriesInfo
 
 T = TypeVar("T")
 

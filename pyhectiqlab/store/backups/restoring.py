@@ -8,8 +8,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import NewerSchemaError, StoreError
-from . import upgrading
+from ...errors import NewerSchemaError, StoreError
+from .. import upgrading
+from ..catching_up import catch_up_by_points
+from ..copying import failing_as_store_error, mute_notices, reading, renew_generation, sync_folder
+from ..sql.meta_store import SqlMetaStore
+from ..sqlite_points import check as points_check
+from ..sqlite_points.point_store import SqlitePointStore
+from ..upgrading import DATABASES
 from .backup import (
     DESCRIPTION,
     NAMED,
@@ -23,12 +29,6 @@ from .backup import (
     described_by,
     take_database,
 )
-from .catching_up import catch_up_by_points
-from .copying import failing_as_store_error, mute_notices, reading, renew_generation, sync_folder
-from .sql.meta_store import SqlMetaStore
-from .sqlite_points import check as points_check
-from .sqlite_points.point_store import SqlitePointStore
-from .upgrading import DATABASES
 
 
 def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, despite_damage: bool = False) -> Snapshot:

@@ -1,0 +1,1 @@
+"""Backups of a lab in a folder: snapshots, and making a lab of one."""

@@ -1,0 +1,1 @@
+"""What every PointStore computes of a series: buckets, summaries, smoothed lines."""

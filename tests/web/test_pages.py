@@ -366,7 +366,7 @@ def test_keys_are_made_shown_once_and_revoked(page: Page, lab: RealLab) -> None:
     assert requests.get(f"{lab.url}/api/v1/me", headers=headers, timeout=5).status_code == 200
     row = page.locator("tr", has_text="cluster")
     row.get_by_role("button", name="Revoke").click()
-    row.get_by_role("button", name="Revoke:").click()
+    row.get_by_role("group").get_by_role("button", name="Revoke").click()
     row.wait_for(state="detached")
     assert requests.get(f"{lab.url}/api/v1/me", headers=headers, timeout=5).status_code == 401
 

@@ -2,52 +2,33 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
-import { ApiError } from '../api/http';
 import { isAdmin } from '../base/roles';
-import { ROOT } from '../base/root';
+import { KeyTable, MadeKey } from '../parts/keytable';
 import { useAttempt } from '../state/attempt';
-import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { enter, logOut, user } from '../state/session';
 import { useStore } from '../state/store';
-import { Moment, Snippet, Waiting } from '../widgets/basics';
+import { Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
 
 export function AccountPage() {
   const who = useStore(user);
-  const now = useNow(true);
   const { data, error, refresh } = useLoad((signal) => api.apiKeys(signal), [], 0);
   const { data: lab } = useLoad(() => api.healthy(), [], 0);
   const [made, setMade] = useState<{ name: string; key: string; may: 'all' | 'metrics' } | null>(null);
-  const [problem, setProblem] = useState('');
-  const [revoking, setRevoking] = useState<string | null>(null);
+  const { problem, attempt } = useAttempt(refresh);
   const name = useRef<HTMLInputElement>(null);
   const days = useRef<HTMLSelectElement>(null);
   const scope = useRef<HTMLSelectElement>(null);
 
-  async function attempt(task: () => Promise<void>): Promise<void> {
-    setProblem('');
-    try {
-      await task();
-      refresh();
-    } catch (e) {
-      setProblem(e instanceof ApiError ? e.message : 'The lab does not answer. Try again in a moment.');
-    }
-  }
-
   const create = (event: Event) => {
     event.preventDefault();
-    void attempt(async () => {
+    attempt(async () => {
       const { name: called, key, scope: may } = await api.createApiKey(name.current!.value.trim() || 'web', Number(days.current!.value) || null, scope.current?.value === 'metrics' ? 'metrics' : 'all');
       setMade({ name: called, key, may });
       name.current!.value = '';
     });
   };
-  const revoke = (id: string) =>
-    void attempt(async () => {
-      await api.deleteApiKey(id);
-      setRevoking(null);
-    });
 
   return (
     <Shell crumbs={[{ text: 'Account' }]} title="Account">
@@ -75,45 +56,10 @@ export function AccountPage() {
           <button class="button primary">Create key</button>
         </form>
         {problem && <p class="problem" role="alert">{problem}</p>}
-        {made && (
-          <Snippet
-            label={`${made.name}: shown now and never again`}
-            text={made.may === 'metrics' ? made.key : `export HECTIQLAB_URL=${location.origin}${ROOT}\nexport HECTIQLAB_API_KEY=${made.key}`}
-          />
-        )}
+        {made && <MadeKey name={made.name} secret={made.key} scope={made.may} />}
         {error && <p class="problem" role="alert">{error.message}</p>}
         {!data && !error && <Waiting />}
-        {data && (
-          <div class="table-scroll" tabIndex={0} role="region" aria-label="API keys">
-            <table>
-              <thead>
-                <tr><th>Name</th><th>ID</th><th>Created</th><th>Last used</th><th>Expires</th><th>May</th><th><span class="sr">Actions</span></th></tr>
-              </thead>
-              <tbody>
-                {data.items.map((k) => (
-                  <tr key={k.id}>
-                    <td>{k.name}</td>
-                    <td><code>{k.id}</code></td>
-                    <td><Moment time={k.created} now={now} /></td>
-                    <td>{k.last_used ? <Moment time={k.last_used} now={now} /> : 'not yet'}</td>
-                    <td>{k.expires ? new Date(k.expires * 1000).toLocaleDateString() : 'never'}</td>
-                    <td>{k.scope === 'metrics' ? 'metrics only' : 'all'}</td>
-                    <td>
-                      {revoking === k.id ? (
-                        <>
-                          <button class="link danger" onClick={() => revoke(k.id)}>Revoke: scripts with it stop reaching the lab</button>{' '}
-                          <button class="link" onClick={() => setRevoking(null)}>Keep</button>
-                        </>
-                      ) : (
-                        <button class="link" onClick={() => setRevoking(k.id)}>Revoke</button>
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        )}
+        {data && <KeyTable keys={data.items} label="API keys" onRevoke={(id) => attempt(() => api.deleteApiKey(id))} />}
       </section>
       {lab && <p class="dim">This lab runs version {lab.version}.</p>}
     </Shell>

@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-# What is loaded later is to be found from any folder: `python app.pyz` has a relative entry in sys.path.
+# Modules that are loaded later must be found from any folder, but `python app.pyz` has a relative entry in sys.path.
 __path__[:] = [os.path.abspath(path) for path in __path__]
 
 from ._version import __version__  # noqa: E402
@@ -18,7 +18,7 @@ __all__ = ["AuthProvider", "Config", "Run", "__version__", "search_runs"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "search_runs":  # a training reads nothing back: it need not load what does
+    if name == "search_runs":  # loaded when it is used: a training reads nothing back
         from .read.search import search_runs
 
         return search_runs

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Config", "plain"]
 
-LINE = 100  # a longer repr is broken into lines
-Plain = dict[str, Any]  # by another name: Config.dict hides the builtin from annotations in the class
+LINE = 100  # a longer repr is split over lines
+Plain = dict[str, Any]  # needed because Config.dict hides the builtin from annotations in the class
 _C = TypeVar("_C", bound="Config")
 
 
 class TakesMeta(Protocol):
-    """A Run, as far as a Config knows one."""
+    """The part of a Run that a Config uses."""
 
     def add_meta(self, key: str, value: Any) -> None: ...
 
@@ -56,12 +56,12 @@ class Config(MutableMapping[str, Any]):
         super().__init_subclass__(**options)
         own = {k: v for k, v in vars(cls).items() if not k.startswith("_") and not _is_behaviour(v)}
         for name in own:
-            delattr(cls, name)  # or it would hide the value of the same name
+            delattr(cls, name)  # otherwise it would hide the value of the same name
         inherited = {k: v for base in reversed(cls.__mro__[1:]) for k, v in getattr(base, "_defaults", {}).items()}
         cls._defaults = {**inherited, **own}
 
     def __new__(cls, /, *args: Any, **values: Any) -> Any:
-        # Not in __init__: that of a subclass may begin with self.x = …
+        # Not in __init__, because that of a subclass may begin with self.x = …
         self = super().__new__(cls)
         object.__setattr__(self, "_values", {})
         for key, value in copy.deepcopy(cls._defaults).items():
@@ -96,7 +96,7 @@ class Config(MutableMapping[str, Any]):
 
     @property
     def dict(self) -> Plain:
-        """A plain dict of the config, nested ones included. Raises ValueError for a config that contains itself."""
+        """The config as a plain dict, nested ones included. Raises ValueError for a config that contains itself."""
         return _dict_of(self, set())
 
     # Files ------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class Config(MutableMapping[str, Any]):
             raise AttributeError(self._unknown(name))
 
     def _unknown(self, key: object) -> str:
-        import difflib  # only for those who mistyped
+        import difflib  # imported only after a typing mistake
 
         near = difflib.get_close_matches(str(key), map(str, self._values), n=3)
         return f"no parameter {key!r} in this config" + (
@@ -260,5 +260,5 @@ def _flat(values: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _is_behaviour(value: object) -> bool:
-    """Return what in a class's body is no default: methods, properties, nested classes."""
+    """Return whether something in a class's body is no default of a parameter: a method, a property, a nested class."""
     return callable(value) or hasattr(type(value), "__get__")

@@ -79,7 +79,7 @@ class NotALabError(LabRequestError):
 
 
 class AnotherLabError(NotALabError):
-    """A lab answered, but another one than the one that is meant: it has another id. It gets neither key nor data."""
+    """A lab answered, but its id shows that it is not the one that is meant. It gets neither key nor data."""
 
 
 class AuthenticationError(LabRequestError):
@@ -106,7 +106,7 @@ class InvalidRequestError(LabRequestError):
     """Any other 4xx: the lab does not accept the request."""
 
 
-# What a lab answers about one thing alone: others may be taken.
+# Answers of a lab that concern one thing alone: it may accept others.
 REFUSALS = (PermissionDeniedError, NotFoundError, ConflictError, GoneError, InvalidRequestError)
 
 
@@ -119,7 +119,7 @@ class DataDirectoryInUseError(StoreError):
 
 
 class EngineAwayError(StoreError):
-    """A server that has data of the lab does not answer now. It may later."""
+    """A server that has data of the lab does not answer now. It may answer later."""
 
 
 class OlderSchemaError(StoreError):
@@ -127,7 +127,7 @@ class OlderSchemaError(StoreError):
 
 
 class SlowSearchError(StoreError):
-    """An answer takes longer than a search may. What was done for it is kept: asking again goes on from there."""
+    """A search takes longer than it may. What was computed for it is kept, so asking again continues from there."""
 
 
 class NewerSchemaError(StoreError):

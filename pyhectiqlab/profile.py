@@ -1,4 +1,4 @@
-"""The credentials file: one table per profile, and the choice of the profile that a script or a command uses.
+"""Read and write the credentials file, and choose the profile that a script or a command uses.
 
     [local]
     url = "http://127.0.0.1:8080"
@@ -8,7 +8,8 @@
     lab_id = "…"              # by which the lab is known again at another address
     project = "vision"        # optional: the project of a Run that names none
 
-A file that is not understood is never overwritten: the keys in it were shown once and cannot be shown again.
+The file has one table per profile. A file that is not understood is never overwritten: the keys in it were shown once
+and cannot be shown again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _warned: set[Path] = set()
 
 
 class UnknownAddressError(ConfigurationError):
-    """HECTIQLAB_URL is no address of a profile. Whether it is the lab of one, can only the lab there tell."""
+    """HECTIQLAB_URL is no address of a profile. Only the lab at that address can say whether it is the lab of one."""
 
     def __init__(self, message: str, url: str) -> None:
         super().__init__(message)
@@ -41,7 +42,7 @@ class UnknownAddressError(ConfigurationError):
 
 @dataclass(frozen=True)
 class Profile:
-    """Who talks to which lab.
+    """A user's access to a lab: its address, and the key to use.
 
     Attributes:
         name: name of its table in the credentials file; "environment" if no profile is used.
@@ -80,14 +81,14 @@ def _place(url: str) -> tuple[str, str, int | None, str]:
 
 
 def key_mark(key: str) -> str:
-    """Return a mark by which a key can be recognised without keeping the key; "" for no key."""
+    """Return a mark by which a key can be recognised although it is not kept; "" for no key."""
     import hashlib
 
     return hashlib.sha256(f"hectiqlab key {key}".encode()).hexdigest()[:12] if key else ""
 
 
 def load_profiles(path: Path | None = None) -> dict[str, Profile]:
-    """Return the profiles of the credentials file, in the order of the file; none if there is no file.
+    """Return the profiles of the credentials file, in their order; none if there is no file.
 
     Warns on stderr, once, about a file that others can read. Raises ConfigurationError if it is corrupt, with the line.
     """
@@ -121,7 +122,7 @@ def resolve(profile: str | None = None) -> Profile:
         return _complete(replace(named, url=address(named.url)))
     url, key = settings.get("url"), settings.get("api_key")
     url = address(url) if url else url
-    if url and key:  # a broken credentials file does not matter to somebody who does not use it
+    if url and key:  # the credentials file is not used, so it does not matter if it is broken
         return Profile(FROM_ENVIRONMENT, url, secret_api_key=key)
     name, profiles = settings.get("profile"), load_profiles()
     if name is not None:
@@ -138,7 +139,7 @@ def resolve(profile: str | None = None) -> Profile:
             secret_api_key=key or chosen.secret_api_key,
             api_key_uuid="" if key else chosen.api_key_uuid,
             project=chosen.project,
-            lab_id=chosen.lab_id,  # also at another address: whoever connects asks the lab there who it is
+            lab_id=chosen.lab_id,  # kept at another address, too: the code that connects asks the lab there for its id
         )
     )
 
@@ -192,7 +193,8 @@ def remove_profile(name: str, *, path: Path | None = None) -> Path:
 
 
 class AuthProvider:
-    """Whether this machine is logged in, and as whom. Reads the credentials when asked; never talks to the lab.
+    """Says whether this machine is logged in, and as which user. Reads the credentials when asked; never talks to the
+    lab.
 
     Args:
         profile: name of a profile. None: the one that `resolve` chooses.
@@ -251,7 +253,7 @@ def _of_lab(url: str, profiles: dict[str, Profile]) -> Profile:
 
 
 def only(profiles: dict[str, Profile]) -> Profile:
-    """The one to use where nothing names one. Raises ConfigurationError where that cannot be told."""
+    """Return the profile to use if nothing names one. Raises ConfigurationError if there is no way to choose."""
     if len(profiles) == 1:
         return next(iter(profiles.values()))
     for name in ("default", "local"):

@@ -1,4 +1,4 @@
-"""Run: what a training script holds. One short method per verb; each builds an event and hands it to the outbox."""
+"""Run: the object that a training script logs to. Each verb is a short method that hands an event to the outbox."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Run(
         dry: drop everything that is logged.
         rank: of this process in a distributed job. None: what the launcher (torchrun, Slurm, MPI) says, else 0.
         world_size: number of ranks. None: what the launcher says, else 1.
-        restart: how often the launcher restarted the job. A new count starts a new attempt.
-        group: as of `set_group`. None: the group that it is in, if any.
+        restart: how often the launcher has restarted the job. A new count starts a new attempt.
+        group: the group to put it into, see `set_group`. None: it stays in the group that it is in, if any.
         fork_of: begin with the curves of another run: a Run, or the name (in this run's project), id or link of one.
             The lab copies its points; what this run logs for the same steps counts instead of them.
         at_step: the last step of `fork_of` that is this run's, too. None: all of its points.
@@ -108,7 +108,7 @@ class Run(
         here = _place(rank, world_size, restart)
         new = False
         if name is None and (name := settings.get("run")) is not None:
-            project = settings.get("project") or project  # where `hectiqlab run` made it
+            project = settings.get("project") or project  # the project in which `hectiqlab run` made the run
         if name is None:
             from .client.naming import name_for
 
@@ -195,8 +195,8 @@ class Run(
 
     @property
     def dry_mode(self) -> bool:
-        """True if nothing is pushed. Everything is kept for `hectiqlab sync` if `mode` is "kept", dropped if it is
-        "dry".
+        """True if nothing is sent to the lab. Everything is kept for `hectiqlab sync` if `mode` is "kept", dropped if
+        it is "dry".
         """
         return self.mode in (KEPT, DRY)
 
@@ -225,7 +225,7 @@ class Run(
     if not TYPE_CHECKING:  # a type checker reports missing names by itself
 
         def __getattr__(self, name: str) -> NoReturn:
-            """Raise AttributeError with advice; only names that a Run does not have come here."""
+            """Raise AttributeError with advice. Python calls this only for names that a Run does not have."""
             from .client.hints import hint
 
             advice = "" if name.startswith("_") else hint(name)
@@ -275,7 +275,7 @@ class Run(
 
     @opaque
     def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until the lab has everything that this process has logged so far. Offline: until it is in the journal.
+        """Wait until the lab has everything that this process has logged so far; offline, until it is in the journal.
 
         Blocks at most `timeout` seconds.
 
@@ -303,7 +303,8 @@ class Run(
         if self._closed:
             return True
         self._closed = True
-        if sys.is_finalizing():  # by a destructor: the process has said its end, and Python is being taken down
+        # Called by a destructor: the end of the process was reported, and Python is shutting down.
+        if sys.is_finalizing():
             return False
         outbox = self._outbox
         for hook in outbox.at_end:
@@ -349,7 +350,7 @@ class Run(
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle into other processes of this machine, which log to the same run by a queue of their own."""
+        """Pickle the run for other processes of this machine, which log to it through a queue of their own."""
         outbox = self._outbox
         if isinstance(outbox, QueueOutbox):
             return _joined, (self.name, str(outbox.session.dir.path), outbox.binding, self._opened.place, self.mode)
@@ -371,7 +372,7 @@ def _dropped(name: str, mode: str, place: Place, answer: dict[str, Any] | None) 
 
 
 def _place(rank: int | None, world_size: int | None, restart: int | str | None) -> Place:
-    """Return the place that was given, else the one that the launcher says."""
+    """Return the place that the arguments give; what they leave out, the launcher says."""
     launched = place()
     if rank is None and world_size is None and restart is None:
         return launched

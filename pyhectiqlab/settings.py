@@ -1,9 +1,9 @@
 """Every setting, with its variable, unit, default and meaning, as one table. `hectiqlab settings` prints it.
 
-Nothing else in the package reads an environment variable of ours, except for the options `--oidc-…` of
-`hectiqlab server`. Values are read when asked for, so that a script may
-set `os.environ` before it creates its first Run. A value that cannot be understood raises ConfigurationError, naming
-the variable and what it accepts.
+Nothing else in the package reads an environment variable of ours, except for the command `hectiqlab server`, whose
+options `--oidc-…` have variables, too. Values are read when asked for, so that a script may set `os.environ` before it
+creates its first Run. A value that cannot be understood raises ConfigurationError with the variable and what it
+accepts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _anchored: dict[str, Path] = {}  # a relative path, as it was given → the path
 
 
 def _path(raw: str) -> Path:
-    """Return the path as a whole path. A relative path is taken from the folder that the process was in when it first
-    saw it, even if it changes its folder later or an uploader works in another one.
+    """Return an absolute path. A relative path starts from the working folder in which the process first saw it, even
+    if the process changes its folder later or an uploader works in another one.
     """
     if raw in _anchored:
         return _anchored[raw]
@@ -62,7 +62,7 @@ def _seconds(raw: str) -> float:
 
 
 def _bytes(raw: str) -> int:
-    """Plain bytes, or with a suffix: 512M, 4GiB."""
+    """Return a number of bytes, which may be written with a suffix: 512M, 4GiB."""
     word = raw.strip().lower().removesuffix("b").removesuffix("i")
     factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}.get(word[-1:], 1)
     value = int(float(word.rstrip("kmgt")) * factor)
@@ -90,10 +90,10 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 class Setting:
-    """One of them.
+    """A setting.
 
     Attributes:
-        default: as it would be written in the environment; None: unset.
+        default: as it would be written in the environment. None: the setting is unset.
     """
 
     __slots__ = ("default", "meaning", "name", "parse", "unit", "variable")
@@ -232,9 +232,8 @@ TABLE: dict[str, Setting] = {s.name: s for s in _TABLE}
 
 
 def _written(setting: Setting) -> str:
-    """Return what the environment says; "" where that is nothing. A line break at the end comes from `$(cat file)`
-    without its quotes, from secrets of containers and from files of variables; so do spaces, which only paths may end
-    in.
+    """Return the value in the environment without spaces and line breaks around it; "" if there is none. They come from
+    secrets of containers, files of variables and `$(cat file)`. A path keeps its spaces: it may end in one.
     """
     raw = os.environ.get(setting.variable, "")
     return raw.strip("\r\n") if setting.parse is _path else raw.strip()
@@ -286,18 +285,18 @@ def credentials_path() -> Path:
 
 
 # Bounds of our own machinery: constants, not variables. Seconds and bytes in the name.
-QUEUE_BYTES = 4 << 20  # one process's ring for one run
+QUEUE_BYTES = 4 << 20  # the ring of one process for one run
 QUEUE_BYTES_MIN = 1 << 16
 SHM_SHARE = 8  # a ring takes at most 1/8 of what /dev/shm has free
-PUT_WAIT_S = 0.001  # how long a put that was turned away waits before it spills
+PUT_WAIT_S = 0.001  # how long a put waits for room in the ring before it spills
 CUT_INTERVAL_S = 1.0  # a batch is cut at least this often while there are events
 CUT_INTERVAL_AWAY_S = 10.0  # … while the lab is away: many small batches would fill the uploader's memory
 POLL_INTERVAL_S = 0.02  # how often the uploader looks at the queues
 IDLE_POLL_INTERVAL_S = 0.1
 HEARTBEAT_INTERVAL_S = 5.0  # uploader → lab
 ALIVE_INTERVAL_S = 0.5  # uploader → queue header
-LOOK_AFTER_S = 3.0  # an uploader silent for this long is looked for: one that is gone is replaced at once
-STUCK_AFTER_S = 15.0  # an uploader silent for this long is replaced though it is there
+LOOK_AFTER_S = 3.0  # an uploader silent for this long is looked for; one that has ended is replaced at once
+STUCK_AFTER_S = 15.0  # an uploader silent for this long is replaced even if its process is alive
 LEASE_RENEW_S = 5.0
 LEASE_STALE_S = 60.0  # a lease that another machine did not renew for this long is free
 UPLOADER_RESTARTS_MAX = 20
@@ -309,21 +308,21 @@ RETRY_DELAY_MAX_S = 30.0
 JOURNAL_SEGMENT_BYTES = 32 << 20
 JOURNAL_KEEP_S = 86_400.0  # acked segments are kept this long …
 JOURNAL_KEEP_BYTES = 256 << 20  # … up to so many bytes of them
-QUARANTINE_BYTES_MAX = 1 << 30  # of what a lab does not take any more; beyond it, it is only counted
+QUARANTINE_BYTES_MAX = 1 << 30  # of what a lab does not take any more; what is beyond is only counted
 FSYNC_INTERVAL_S = 1.0
 EXIT_JOURNAL_TIMEOUT_S = 5.0
 LINGER_MAX_S = 14 * 86_400.0  # an uploader that cannot deliver gives up for this time, leaving the spool
 LOST_AFTER_S = 60.0  # the lab calls a run lost after this long without a heartbeat
 
-# What the lab lets one user, one address and all together take, so that nobody takes it from the others. Who is over a
-# bound is told 429 with Retry-After, or gives way.
+# How much one user, one address and all together may take of the lab, so that nobody takes it from the others. A caller
+# beyond a bound is answered 429 with Retry-After, or gives way.
 LAB_CONNECTIONS_MAX = 4096  # … and as many fewer as `ulimit -n` has fewer descriptors than LAB_DESCRIPTORS_KEPT more
 LAB_DESCRIPTORS_KEPT = 160  # for databases and files
 LAB_CONNECTIONS_SHARE = 0.5  # of those, which one address may have; a proxy named by --behind-proxy may have all
-LAB_CONNECTIONS_OF_STRANGERS = 512  # of one address, over which nobody has proved yet who they are
+LAB_CONNECTIONS_OF_STRANGERS = 512  # of one address, while nobody has logged in over them
 LAB_HEAD_BYTES_MAX = 32 << 10  # of a request's line and headers, and whatever else of it is not its body
 LAB_HEADERS_MAX = 128
-LAB_QUERY_FIELDS_MAX = 512  # of the query of an address, which are parsed whoever asks
+LAB_QUERY_FIELDS_MAX = 512  # of the query of an address, which are parsed for everybody
 LAB_PIPELINED_MAX = 16  # requests that wait behind another on their connection
 LAB_HEAD_S = 15.0  # for the head of a request to arrive, from the connection or from its first byte
 LAB_BODY_SILENT_S = 30.0  # without a byte of a body
@@ -339,7 +338,7 @@ LAB_JSON_VALUES_MAX = 1 << 16  # about, of one body of JSON: parsing makes all a
 LAB_READS_AT_ONCE = 8  # requests that are answered at once; the others wait, and callers take turns
 LAB_READS_OF_USER = 4
 LAB_READS_OF_HEAVY = 4  # … of all users together who work in pieces
-LAB_READ_SMALL_S = 0.01  # of a processor that a small request takes to be answered, at most
+LAB_READ_SMALL_S = 0.01  # a request is small if its answer takes at most so much of a processor
 LAB_READ_SMALL_SHARE = 0.5  # of a processor that a user may have for small ones …
 LAB_READ_LONG_SHARE = 0.05  # … and beyond these; who takes more works in pieces while others are at work, see pace.py
 LAB_READ_PIECE_S = 0.002  # of a processor, about
@@ -379,8 +378,9 @@ LAB_STRANGERS_PER_S = 200.0  # requests of one address by nobody whom the lab kn
 LAB_STRANGERS_AT_ONCE = 2000
 LAB_COST_SHARE = 0.5  # of the lab's time that one user may take while it is short and others want some of it
 LAB_COST_OVER_S = 5.0  # … over about this long
-LAB_REFUSED_PAUSE_S = 3.0  # at most, before a request that is too many is refused: else it were sent again at once
-LAB_REFUSED_WAITING_MAX = 1024  # who waits for that; further ones are refused at once
+# At most, before a request beyond a bound is refused: otherwise it would be sent again at once.
+LAB_REFUSED_PAUSE_S = 3.0
+LAB_REFUSED_WAITING_MAX = 1024  # requests that wait for that; further ones are refused at once
 LAB_INGESTS_AT_ONCE = 2048  # requests of ingest from their decoding to their answer
 LAB_INGESTS_OF_USER = 512
 LAB_DECODES_AT_ONCE = 2  # bodies of ingest that are decoded in threads; small ones are decoded at once
@@ -389,12 +389,12 @@ LAB_DECODED_OF_USER = 64 << 20  # … those of one user that are not committed y
 LAB_DECODED_BYTES_ALL = 128 << 20  # … and of all
 LAB_STREAMS_MAX = 1024  # pages that follow live
 LAB_STREAMS_OF_USER = 64
-LAB_RENEW_S = 1.0  # how often the right to what takes long is looked up again: streams, downloads, exports, uploads
-LAB_RENEW_UNKNOWN_S = 10.0  # while the database cannot say, what was true counts this long
+LAB_RENEW_S = 1.0  # how often the right to long requests is looked up again: streams, downloads, exports, uploads
+LAB_RENEW_UNKNOWN_S = 10.0  # while the database cannot answer, the last known right counts for this long
 
 
 def _root() -> str:
-    """Return the folder, or zip file, that this package was imported from; "" where it is neither."""
+    """Return the folder or zip file from which this package was imported; "" if it is neither."""
     try:
         return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     except (NameError, FileNotFoundError):  # no files at all (PyOxidizer); a relative path, and no working folder
@@ -402,7 +402,8 @@ def _root() -> str:
 
 
 ROOT = _root()
-for _setting in _TABLE:  # before the script goes elsewhere: what a shell was given is meant from where it was given
+# At import, before the script changes its folder: relative paths start from where the shell set them.
+for _setting in _TABLE:
     if _setting.parse is _path and os.environ.get(_setting.variable):
         with contextlib.suppress(ValueError):
             _path(_written(_setting))

@@ -13,7 +13,7 @@ __all__ = ["LabCallback"]
 class LabCallback(HectiqlabCallback):
     """Log a training with Keras to a run: `model.fit(x, y, callbacks=[LabCallback(run)])`.
 
-    Otherwise as `pyhectiqlab.integrations.keras.HectiqlabCallback`, which makes a run where none is given.
+    Otherwise as `pyhectiqlab.integrations.keras.HectiqlabCallback`, which makes a run if none is given.
     """
 
     def __init__(self, run: Run | None = None, **options: Any) -> None:

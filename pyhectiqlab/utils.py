@@ -1,4 +1,4 @@
-"""Short cuts that scripts import from here. All of them wait for the network, within the bounds of `LabClient`."""
+"""Shortcuts for scripts. All of them block on the network, within the bounds of `transport.http.LabClient`."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ function decodeOne(row: Record<string, unknown>): Buckets {
   const n = min.length;
   const ints = (name: string): Float64Array => int64Column(column(row, name), n);
   const lastX = ints('last_x');
-  // null: as `min`, and never changed.
+  // null: the same as `min`, and never changed.
   const floats = (name: string): Float64Array => (row[name] === null ? min : float64s(column(row, name)));
   const b: Buckets = {
     run: String(row['run']),

@@ -1,4 +1,4 @@
-// One door to the lab: every request of the page goes through `request`, and what answers JSON through `call`, whose
+// All requests of a page to the lab go through `request`, and those that are answered with JSON through `call`, whose
 // routes, bodies, query parameters and answers are those of the lab's own schema.
 
 import { parseExact } from '../base/exact';
@@ -61,7 +61,7 @@ export async function request(path: string, options: RequestOptions = {}): Promi
     return await ask(path, options);
   } catch (e) {
     if (!(e instanceof ApiError) || !(e.code === 'csrf' || (e.status === 401 && !options.anonymous))) throw e;
-    // Another tab may have logged in anew: this request came with the cookie or the token of the session before that.
+    // Another tab may have logged in again: then this request had the cookie or the token of the session before.
     await askWhoIsThere();
     return ask(path, options);
   }

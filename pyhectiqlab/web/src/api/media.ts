@@ -1,4 +1,4 @@
-// Media of a run: the names, the steps of one, and what is there.
+// Media of a run: their names, the steps of one name, and the items themselves.
 
 import type { MediaGroupAnswer, MediaItemAnswer } from '../schema/lab';
 import { call, request, type CallOptions } from './http';

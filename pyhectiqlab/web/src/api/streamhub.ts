@@ -73,7 +73,7 @@ export class StreamHub<Tab> {
       this.sources = [];
       return;
     }
-    // The new ones are open before the old ones end: in between nothing is missed.
+    // The new streams are open before the old ones end, so nothing is missed in between.
     const mine = parts(names).map((part) => this.connect(`${part.join('&')}&known=true`));
     let waiting = mine.length;
     this.opening = mine;

@@ -1,4 +1,4 @@
-// Runs of several projects over each other. Where they are all of one project, its workspace shows them.
+// Runs of several projects in the same charts. If all are of one project, its workspace shows them instead.
 
 import { useEffect } from 'preact/hooks';
 import { plural } from '../base/format';

@@ -1,4 +1,4 @@
-// Name and password, or single sign-on; afterwards back to the page that was asked for.
+// The login by name and password, or by single sign-on. It leads back to the page that was asked for.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

@@ -113,7 +113,8 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const chosen = chosenColumns(route);
   const listed = listedRuns(route, objective);
   const { filter, sort: sorts } = listed;
-  // Which columns there are is asked only where nobody chose some, once there are rows: the lab takes a while to tell.
+  // The lab takes a while to list the columns. So it is asked only once there are rows, and only if nobody chose
+  // columns.
   const [begun, setBegun] = useState(false);
   const known = useLoad(async (signal) => (chosen || !begun ? null : api.tableColumns({ project: ref }, signal)), [ref, !chosen && begun], COLUMNS_REFRESH_MS);
   const columns = (chosen ?? firstColumns(known.data, objective)).filter((name) => parseColumn(name));

@@ -1,4 +1,4 @@
-// What the admins and the owner of a project do with it: rename, archive, move, delete.
+// The settings with which the admins and the owner of a project rename, archive, move and delete it.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

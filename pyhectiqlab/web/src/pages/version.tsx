@@ -32,7 +32,7 @@ export function VersionPage({ route }: { route: NamedRoute }) {
   const { data, error, refresh } = useLoad((signal) => versions.one(project, kind, name, version, signal), [project, kind, name, version], 200);
   const all = useLoad((signal) => versions.all(project, kind, name, signal), [project, kind, name], 200);
   const changed = () => {
-    // An alias in the address may mean another version by now, or none.
+    // An alias in the address may point to another version by now, or to none.
     if (data && version !== 'latest' && version !== data.version) navigate({ ...route, version: data.version }, true);
     else refresh();
     all.refresh();

@@ -1,4 +1,4 @@
-// Files: those of a run, and those that the runs of a project share. One row a name, with its steps and versions.
+// Files: those of a run, and those that the runs of a project share. Each name is a row, with its steps and versions.
 
 import { useEffect, useState } from 'preact/hooks';
 import { loadArtifacts, type Holder } from '../api/artifacts';

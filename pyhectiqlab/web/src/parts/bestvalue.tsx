@@ -1,4 +1,4 @@
-// The best value of a run, where its project has an objective: how good, at which step.
+// The best value of a run, and at which step it was, if the project has an objective.
 
 import { api } from '../api/calls';
 import { formatInteger, formatValue } from '../base/format';

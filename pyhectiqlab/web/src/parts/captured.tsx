@@ -1,4 +1,5 @@
-// What a run's scripts told of their surroundings: versions, machine, git. Its fields are what a client sent, so nothing of them is taken for granted.
+// What a run's scripts reported of their surroundings: versions, machine, git. A client sent these fields, so the code
+// takes none of them for granted.
 
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';

@@ -21,7 +21,7 @@ export function ConfigOrMeta({ run, what, empty }: { run: RunDetailAnswer; what:
   const newest = attempts[attempts.length - 1];
   const shown = !several || chosen === ALL ? null : chosen === NEWEST ? newest! : Number(chosen);
   const load = what === 'config' ? api.attemptConfig : api.attemptMeta;
-  // What all attempts told changes with each of them: then this attempt's is asked for again.
+  // The merged config may change with each attempt's, so it is asked for again when that of this attempt changes.
   const its = useLoad(
     async (signal) => (shown === null ? null : { of: shown, value: await load(run.id, shown, signal) }),
     [run.id, what, shown, stringifyExact(run[what])],

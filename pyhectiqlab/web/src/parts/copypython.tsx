@@ -1,4 +1,4 @@
-// The Python that gives the rows of a table, copied. What writes it is loaded when it is asked for.
+// A button that copies the Python code for the rows of a table. The code that writes it is loaded at the first click.
 
 import { useState } from 'preact/hooks';
 import { copy } from '../widgets/basics';

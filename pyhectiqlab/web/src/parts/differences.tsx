@@ -1,4 +1,5 @@
-// In what the drawn runs differ from a baseline, which stays beside the names: config, packages, environment, git, metrics.
+// A table of what differs between the drawn runs and a baseline, whose column stays beside the names: config, packages,
+// environment, git, metrics.
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';

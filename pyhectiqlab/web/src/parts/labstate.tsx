@@ -1,4 +1,4 @@
-// How the lab is, for its admins: what to see to, what takes the disk, who is at work, what waits.
+// The state of the lab, for its admins: what needs attention, what fills the disk, who is at work, what waits.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';

@@ -22,7 +22,7 @@ export function LitConfig({ runs }: { runs: readonly string[] }) {
   const drawn = runs.join();
   const columns = useLoad(async (signal) => (drawn ? (await api.tableColumns({ filter: [`id=${drawn}`] }, signal)).config : []), [drawn], REFRESH_MS);
   const differ = columns.data?.filter((column) => column.differs) ?? [];
-  // Where none differ, as of a single run: some of them.
+  // If none differ, as for a single run, it shows some of them.
   const paths = (differ.length ? differ : (columns.data ?? [])).slice(0, VALUES_MAX).map((column) => column.path);
   const column = paths.map((path) => columnName({ kind: 'config', path }));
   const of = async (ids: string, n: number, signal: AbortSignal) => (ids && column.length ? (await firstRows({ filter: [`id=${ids}`], sort: [], column }, n, signal)).rows : []);

@@ -17,7 +17,8 @@ const HEARTBEATS_MS = 5000;
 export function Overview({ run, onNews }: { run: RunDetailAnswer; onNews: () => void }) {
   const now = useNow(true);
   useLive({ runs: [run.id] }, { points: onNews, state: onNews, run: onNews, missed: onNews });
-  // Heartbeats are no news of the run's: what its uploaders say to have would be as old as the last point.
+  // Heartbeats are not published as news of a run, so without asking again, what uploaders report would be as old as
+  // the last point.
   const live = run.sessions.some((s) => s.ended === null && !s.lost);
   useEffect(() => {
     if (!live) return;

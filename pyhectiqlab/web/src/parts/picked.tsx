@@ -77,7 +77,7 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
   useEffect(() => {
     if (!one) return;
     const stop = new AbortController();
-    // A list has the beginning of a note only.
+    // A list has only the beginning of a note.
     api.run(one, stop.signal).then(
       (run) => setText((typed) => typed || run.note),
       () => {}, // then it is written anew

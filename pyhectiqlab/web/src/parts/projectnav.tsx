@@ -1,4 +1,4 @@
-// The way between the pages of a project.
+// Links between the pages of a project.
 
 import type { Kind } from '../base/kinds';
 import { projectUrl, registryUrl } from '../base/links';

@@ -60,7 +60,7 @@ export function RunRow(props: Props) {
   const picked = props.picked.has(run.id);
   const latest = useRef(props);
   latest.current = props;
-  // A row that stays as it is costs nothing while others are scrolled in.
+  // An unchanged row is not drawn again while others are scrolled in.
   return useMemo(() => <Row run={run} index={index} columns={columns} picked={picked} look={look} solo={solo} now={now} latest={latest} />, [run, index, columns, picked, look, solo, now]);
 }
 
@@ -125,7 +125,7 @@ function Cell({ run, shown, value, color, now, onEdit }: { run: TableRow; shown:
   }
   if (value === undefined) return <td class="number value dim">…</td>;
   if (value === null) return <td class="number value dim">–</td>;
-  // A metric's NaN comes as text, as JSON has none.
+  // JSON has no NaN, so a metric's NaN comes as a text.
   const number = column.kind === 'metric' ? Number(value) : value;
   if (typeof number === 'string') return <td class="value words" title={number}>{number}</td>;
   return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)} style={heat ? shaded(shadeOf(number, heat), lowBest) : {}}>{curve && <Spark run={run.id} metric={curve} points={run.points} color={color} />}{format(number)}</td>;

@@ -1,4 +1,4 @@
-// A metric's course in one run, as a small picture in a row of a table.
+// A small picture of a metric's curve in one run, for a row of a table.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { Buckets } from '../base/buckets';

@@ -1,4 +1,5 @@
-// Who somebody is at the provider of single sign-on, for admins of a lab that has one: linked and unlinked.
+// Links a user to a person at the provider of single sign-on, and unlinks them. For admins of a lab that has a
+// provider.
 
 import { useRef } from 'preact/hooks';
 import { api } from '../api/calls';

@@ -1,4 +1,4 @@
-// Heads of a table of runs: a click sorts by the column, with Shift further.
+// Heads of a table of runs. A click sorts by the column; a click with Shift adds the column to those that sort.
 
 import type { ComponentChildren, TargetedKeyboardEvent, TargetedToggleEvent } from 'preact';
 import { useRef } from 'preact/hooks';

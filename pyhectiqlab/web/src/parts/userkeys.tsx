@@ -1,4 +1,5 @@
-// The API keys of somebody, for admins of the lab: anybody's are listed and revoked, a service account's are made here.
+// The API keys of a user, for admins of the lab: they list and revoke anybody's keys, and make those of service
+// accounts.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

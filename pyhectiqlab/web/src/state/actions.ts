@@ -1,4 +1,5 @@
-// What is done to several runs at once (tags, notes, moves, the archive, deletion), and taking the last of it back for ten seconds.
+// Changes of several runs at once (tags, notes, moves, the archive, deletion). For ten seconds, the last one can be
+// undone.
 
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';

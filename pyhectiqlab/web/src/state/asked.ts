@@ -1,4 +1,4 @@
-// What the page of a project asks the lab for, as its link says; and asking for it before the page itself is there.
+// Which requests the page of a project sends for its link; and sending them before the page itself is loaded.
 
 import { call, type CallOptions } from '../api/http';
 import { allViewsQuery, askedRows, BLOCK, type TableQuery } from '../api/rows';
@@ -58,7 +58,7 @@ export function remember(project: string, opened: Opened): void {
     if (opened.objective || opened.view) localStorage.setItem(keyOf(project), JSON.stringify(opened));
     else localStorage.removeItem(keyOf(project));
   } catch {
-    // No storage in this browser: the next guess may be wrong.
+    // This browser has no storage: the next guess may be wrong.
   }
 }
 

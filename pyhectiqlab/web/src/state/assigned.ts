@@ -1,4 +1,5 @@
-// What the lines of runs are told apart by: the values that colours, dashes and charts are assigned to, and the looks that follow.
+// How the lines of runs are told apart: the values to which colours, dashes and charts are assigned, and the looks that
+// follow.
 
 import { useMemo } from 'preact/hooks';
 import { assignedLooks, runNames, takenAssign, type Assign, type Key, type RunValues } from '../base/assign';

@@ -1,4 +1,4 @@
-// Something that a form asks of the lab: what went wrong is shown, what went well is followed by a look at the new state.
+// A request of a form to the lab. If it fails, the problem is shown; if it succeeds, `after` loads the new state.
 
 import { useState } from 'preact/hooks';
 import { ApiError } from '../api/http';

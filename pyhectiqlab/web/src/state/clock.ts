@@ -1,4 +1,4 @@
-// The time, ticking only while somebody shows it.
+// The time, which ticks only while a component shows it.
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
 

@@ -63,7 +63,7 @@ export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[], 
     const byId = new Map(all.map((group) => [group.id, group]));
     return async (selectors, query, signal) => {
       const groups = [...new Set(selectors.map(({ run }) => run))].flatMap((id) => byId.get(id) ?? []);
-      // The machine's metrics are measured in seconds, which are no steps of a training.
+      // The steps of system metrics are seconds, and no steps of a training.
       const keys = [...new Set(selectors.map(({ key }) => key))].filter((key) => query.axis !== 'step' || !key.startsWith('system/'));
       return fetchGroupLines(groups, keys, query, { lines: lines === 'runs' ? 'mean' : lines, band }, signal);
     };

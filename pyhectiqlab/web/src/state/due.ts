@@ -1,4 +1,4 @@
-// Things of a page that come after what matters more, or after some time at the latest.
+// Delays less important parts of a page until the important ones are there, or for some time at the most.
 
 import { useEffect, useState } from 'preact/hooks';
 

@@ -26,7 +26,7 @@ function onKeyDown(event: KeyboardEvent): void {
   const target = event.target as Element;
   const hotkey = hotkeyOf(event, { typing: isTyping(target), rows: rows().length > 0, row: rowOf(target) !== null });
   if (!hotkey) return;
-  // A dialog has keys of its own, and what is below it is not to move.
+  // A dialog has keys of its own, and the page below it must not move.
   if (document.querySelector('dialog[open], .panel-pop, .column-menu:popover-open') && hotkey.action !== 'palette') return;
   // The space bar presses the button or ticks the box that has the focus.
   if (event.key === ' ' && target.closest('button, input, select, summary, [role="separator"]')) return;
@@ -63,7 +63,7 @@ function rowOf(element: Element): Element | null {
 
 function move(row: Element | null, by: number): void {
   const all = rows();
-  // Where the focus was elsewhere meanwhile, it comes back to the row that had it.
+  // If the focus was elsewhere meanwhile, it returns to the row that had it.
   focusRow(row ? all[all.indexOf(row) + by] : (all.find((one) => indexOf(one) === lastRow) ?? all[0]));
 }
 

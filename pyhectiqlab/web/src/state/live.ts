@@ -1,4 +1,4 @@
-// Live news of runs or of a project, for as long as a component shows them.
+// Live news of runs or of a project, as long as a component shows them.
 
 import { useEffect, useRef } from 'preact/hooks';
 import { openStream, type News } from '../api/stream';

@@ -1,4 +1,4 @@
-// Loading something for a page: the newest answer counts, the old one stays on the screen until then.
+// Loads something for a page. The newest answer counts; until it comes, the old one stays on the screen.
 
 import { useCallback, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, UnreachableError } from '../api/http';

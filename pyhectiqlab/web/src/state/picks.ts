@@ -1,4 +1,5 @@
-// Which runs of a project are picked, to do something with them. Not in the link: what is picked is nothing to be shown.
+// Which runs of a project are picked, to do something with them. The link does not have them: it says only what is
+// shown.
 
 import { Store, useStore } from './store';
 

@@ -1,4 +1,4 @@
-// In which states the runs of a project are that were heard of lately: what the title of the tab says.
+// The states of those runs of a project that were heard of lately. The title of the tab shows them.
 
 import { api } from '../api/calls';
 import type { States } from '../base/tabmark';

@@ -1,4 +1,4 @@
-// Whether the page lies still: nobody scrolls, points or types.
+// Says whether the page is still: nobody scrolls, points or types.
 
 const AFTER_MS = 500;
 const TOUCHED = ['scroll', 'wheel', 'pointermove', 'pointerdown', 'touchmove', 'keydown'];

@@ -1,4 +1,4 @@
-// A value that components follow. All the shared state there is: who is logged in, is the lab there, what time it is.
+// A value that components follow. All shared state is kept so: who is logged in, whether the lab answers, the time.
 
 import { useLayoutEffect, useState } from 'preact/hooks';
 

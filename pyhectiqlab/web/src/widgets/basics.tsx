@@ -41,7 +41,7 @@ export function SearchBox(props: { value: string; onChange: (text: string) => vo
   const [text, setText] = useState(props.value);
   const sent = useRef(props.value);
   useEffect(() => {
-    // The URL changed by other means (Back): follow it.
+    // The URL changed in another way, such as Back: follow it.
     if (props.value !== sent.current) setText(props.value);
     sent.current = props.value;
   }, [props.value]);

@@ -1,4 +1,4 @@
-// Parts of a page that few readers need: each is loaded when it is there first.
+// Parts of a page that few readers need: each is loaded when it is first shown.
 
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';

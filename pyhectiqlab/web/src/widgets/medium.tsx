@@ -1,4 +1,4 @@
-// What there is at one step: a picture, a plotly figure, a table, a text, a histogram.
+// One medium at one step: a picture, a plotly figure, a table, a text or a histogram.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { loadText } from '../api/media';

@@ -1,7 +1,7 @@
 """A ClickHouse for the tests: one server for each session of tests, and a database for each test.
 
-Where a program `clickhouse` is installed, that is the server; else the stand-in of tests/clickhouse_server.py, in a
-process of its own, over the real engine.
+If a program `clickhouse` is installed, that is the server. Otherwise it is the stand-in of tests/clickhouse_server.py,
+which runs the real engine in a process of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _numbers = count()
 
 
 def needs_clickhouse() -> None:
-    """Skip the test where there is no ClickHouse; under CI that is a failure."""
+    """Skip the test if there is no ClickHouse; in CI, fail it."""
     if shutil.which("clickhouse") or find_spec("chdb"):
         return
     why = "no ClickHouse on this machine: nothing shows that the store keeps its promises there (pip install chdb)"
@@ -40,7 +40,7 @@ def needs_clickhouse() -> None:
 
 
 class Server:
-    """Runs until `kill`. Its files are gone with the process that made it."""
+    """A ClickHouse that runs until `kill`. Its files are removed when the process that made it ends."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hlch"))
@@ -91,7 +91,7 @@ class Server:
         return f"clickhouse://{user}@127.0.0.1:{self.port}/{database}"
 
     def ask(self, statement: str, database: str = "default") -> str:
-        """What it answers, as tab-separated text."""
+        """Return its answer as tab-separated text."""
         where = f"http://127.0.0.1:{self.port}/?database={database}"
         with urllib.request.urlopen(where, data=statement.encode(), timeout=60) as answer:
             return str(answer.read().decode())
@@ -113,5 +113,5 @@ def _free_port() -> int:
 
 @cache
 def server() -> Server:
-    """The one of this session of tests."""
+    """Return the server of this session of tests."""
     return Server()

@@ -1,6 +1,6 @@
 """A PgBouncer in transaction mode for the tests, before their PostgreSQL.
 
-Where none is installed, its tests are skipped.
+If none is installed, its tests are skipped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def needs_pgbouncer() -> None:
 
 
 class PgBouncer:
-    """Any database of the session's cluster, by its name. Ends with the tests.
+    """A PgBouncer that serves every database of the session's cluster under its name. It ends with the tests.
 
     Args:
         pool: connections to each database.
@@ -77,7 +77,7 @@ class PgBouncer:
 
 @cache
 def pgbouncer(pool: int = 20) -> PgBouncer:
-    """The one of this session of tests. Call `needs_pgbouncer` before."""
+    """Return the PgBouncer of this session of tests. Call `needs_pgbouncer` first."""
     return PgBouncer(pool)
 
 

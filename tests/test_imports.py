@@ -27,14 +27,14 @@ TOP = {
 
 
 def stated() -> dict[str, set[str]]:
-    """Part → the parts that it may import."""
+    """Return {part: the parts that it may import}, as ARCHITECTURE.md states it."""
     section = PAGE.read_text().split("### Which way imports go\n")[1].split("\n## ")[0]
     lines = re.findall(r"^    (\S.*?) +→ (.*)$", section, re.MULTILINE)
     return {part: set(names.split(", ")) for parts, names in lines for part in parts.split(", ")}
 
 
 def part_of(module: tuple[str, ...]) -> str:
-    """`uploader` of pyhectiqlab.uploader.main, "" of the package itself."""
+    """Return the part that a module belongs to: `uploader` for pyhectiqlab.uploader.main, "" for the package itself."""
     return module[1] if len(module) > 1 else ""
 
 
@@ -44,7 +44,9 @@ def exists(module: tuple[str, ...]) -> bool:
 
 
 def imported(tree: ast.AST, package: tuple[str, ...], *, types: bool) -> Iterator[tuple[str, ...]]:
-    """The modules of ours that a module imports, at once or later. `types`: those for the type checker alone, too."""
+    """Yield the modules of ours that a module imports, at once or later. `types`: also those for the type checker
+    alone.
+    """
     left = [tree]
     while left:
         node = left.pop()
@@ -64,7 +66,7 @@ def imported(tree: ast.AST, package: tuple[str, ...], *, types: bool) -> Iterato
 
 @cache
 def modules() -> dict[tuple[str, ...], ast.Module]:
-    """All of the package, by name; a package's own module is called `__init__`."""
+    """Return all modules of the package, by name; a package's own module is called `__init__`."""
     paths = (path for path in PACKAGE.rglob("*.py") if "node_modules" not in path.parts)
     return {
         (PACKAGE.name, *path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text()) for path in paths
@@ -73,7 +75,7 @@ def modules() -> dict[tuple[str, ...], ast.Module]:
 
 @cache
 def actual() -> dict[tuple[str, str], str]:
-    """(part, part that it imports) → a module that does."""
+    """Return {(part, part that it imports): a module that does so}."""
     found = {}
     for module, tree in modules().items():
         for other in imported(tree, module[:-1], types=False):
@@ -82,7 +84,7 @@ def actual() -> dict[tuple[str, str], str]:
 
 
 def circles(arrows: dict[str, set[str]]) -> set[frozenset[str]]:
-    """Groups of nodes from each of which arrows lead to every other one."""
+    """Return the groups of nodes in which arrows lead from each node to every other one."""
     reached = {start: reachable(arrows, start) for start in arrows}
     groups = (frozenset(b for b in reached[a] if a in reached.get(b, ())) for a in arrows)
     return {group for group in groups if len(group) > 1}
@@ -118,7 +120,7 @@ def test_every_stated_import_is_there() -> None:
 
 
 def test_no_imports_of_modules_lead_in_a_circle() -> None:
-    """Neither those of the moment, nor those of a function, nor those for the type checker."""
+    """This holds for imports at the top of a module, in functions, and for the type checker."""
     arrows = {}
     for module, tree in modules().items():
         own = ".".join(module[1:])

@@ -27,7 +27,9 @@ def free_port() -> int:
 def nginx_before(
     lab_url: str, folder: Path, chain: Path, key: Path, *, root_path: str = "", strips: bool = False
 ) -> Iterator[str]:
-    """The address that people know. `lab_url`: without the root path; `strips`: nginx takes the root path off."""
+    """Start nginx and yield the address that people use. `lab_url`: without the root path; `strips`: nginx removes the
+    root path.
+    """
     port = free_port()
     server = SHIPPED.read_text()
     for shipped, here in {

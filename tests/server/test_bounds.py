@@ -1,4 +1,4 @@
-"""What one run, project or answer may have: what is over it is told, wedges nobody, and costs no memory."""
+"""Bounds of a run, a project or an answer: whatever exceeds them is reported, blocks nobody, and costs no memory."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_a_call_beyond_a_bound_is_told_so(own_lab: ForkedLab) -> None:
 
 
 class Pages:
-    """All pages of a list."""
+    """Reads all pages of a list."""
 
     def __init__(self, api: Api, path: str, **params: Any) -> None:
         self.items: list[dict[str, Any]] = []

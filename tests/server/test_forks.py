@@ -32,7 +32,9 @@ def copied(api: Api, run: str) -> None:
 
 
 def several(api: Api, name: str, n: int = 60) -> str:
-    """A run of two attempts and two ranks, with NaN, repeated and shuffled steps. The second attempt begins at 40."""
+    """Make a run of two attempts and two ranks, with NaN, repeated and shuffled steps. The second attempt begins at
+    step 40.
+    """
     run = str(api.attach(name)["run"]["id"])
     rng = np.random.default_rng(5)
     for rank in (0, 1):
@@ -47,7 +49,7 @@ def several(api: Api, name: str, n: int = 60) -> str:
 
 
 def shown(all_rows: list[Row], last: int) -> list[tuple[Any, ...]]:
-    """What a fork at that step has of the parent's points: those that no newer attempt hides."""
+    """Return the points of the parent that a fork at that step has: those that no newer attempt hides."""
     first = {
         (rank, attempt): min(r[0] for r in all_rows if r[3:] == (rank, attempt)) for _, _, _, rank, attempt in all_rows
     }
@@ -61,7 +63,7 @@ def shown(all_rows: list[Row], last: int) -> list[tuple[Any, ...]]:
 def test_a_fork_has_the_points_that_its_parent_shows_up_to_the_step(api: Api) -> None:
     parent = several(api, "parent")
     child = fork(api, "child", parent, 50)
-    api.ingest(batch(child, new_id(), 1, 5, attempt=1))  # steps 1 to 5, told anew
+    api.ingest(batch(child, new_id(), 1, 5, attempt=1))  # steps 1 to 5, logged again
     copied(api, child)
     wanted = shown(rows(api, parent), 50)
     theirs = [row for row in rows(api, child) if row[4] == 0]

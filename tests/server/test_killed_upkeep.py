@@ -30,7 +30,7 @@ POINTS = 40_000  # more than a head holds
 
 
 def killed_at(lab: RealLab, point: str, nth: int, marker: Path) -> None:
-    """Starts the lab and waits until it died at the point."""
+    """Start the lab, and wait until it has died at the point."""
     lab.env["HECTIQLAB_CRASH_AT"] = f"{point}:{nth}:{marker}"
     try:
         lab.start()

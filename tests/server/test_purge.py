@@ -165,7 +165,7 @@ def test_a_lab_killed_in_a_purge_that_was_asked_for_ends_it_later(lab_of: Any, t
 
 
 def run_ask(lab: RealLab, run: Made) -> bool:
-    """What the command writes first, before it is killed."""
+    """Write what the command writes first, before it is killed."""
     from pyhectiqlab.store.opening import open_beside
 
     storage = open_beside(lab.data_dir)

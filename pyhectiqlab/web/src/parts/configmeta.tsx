@@ -21,7 +21,8 @@ export function ConfigOrMeta({ run, what, empty }: { run: RunDetailAnswer; what:
   const newest = attempts[attempts.length - 1];
   const shown = !several || chosen === ALL ? null : chosen === NEWEST ? newest! : Number(chosen);
   const load = what === 'config' ? api.attemptConfig : api.attemptMeta;
-  // The merged config may change with each attempt's, so it is asked for again when that of this attempt changes.
+  // The merged config changes whenever that of an attempt does: then the config of the chosen attempt is asked for
+  // again.
   const its = useLoad(
     async (signal) => (shown === null ? null : { of: shown, value: await load(run.id, shown, signal) }),
     [run.id, what, shown, stringifyExact(run[what])],

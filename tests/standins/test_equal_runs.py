@@ -122,3 +122,49 @@ def test_the_mirror_keeps_what_the_stand_in_keeps(site: Site, tmp_path: Path) ->
     one, other = kept(site, "instead-renamed"), kept(site, "beside-renamed")
     for what in one:
         assert one[what] == other[what], what
+
+
+LINKED = """
+import sys, wandb
+from pathlib import Path
+from wandb.errors import CommError
+
+def none_there(*args, **kwargs):  # what W&B's service answers to a name that is new
+    raise CommError("not there")
+
+answers = {"_artifact": none_there, "_set_artifact_save_handle": lambda *ignored: None}
+wandb.Run._public_api = lambda run: type("Api", (), answers)()
+wandb.Run._assert_can_log_artifact = lambda run, artifact: None
+wandb.Artifact.link = lambda artifact, target_path, aliases=None: artifact
+run = wandb.init(project="linked", name="linked", dir=sys.argv[1], entity="us")
+run._settings.mode = "online"  # W&B refuses these calls offline
+path = Path(sys.argv[1], "net.pt")
+path.write_text("weights")
+run.link_model(str(path), "Net", name="net", aliases=["prod"])
+artifact = wandb.Artifact("table", type="dataset")
+artifact.add_file(str(path))
+run.link_artifact(artifact, "wandb-registry-dataset/Table")
+logged = wandb.Artifact("other", type="dataset")
+logged.add_file(str(path))
+run.log_artifact(logged, aliases=["first"])
+run.link_artifact(logged, "wandb-registry-dataset/Table", aliases=["gold"])
+run._settings.mode = "offline"
+run.finish()
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed: pip install wandb")
+def test_what_is_linked_beside_the_real_one_is_linked_in_the_lab(site: Site, tmp_path: Path) -> None:
+    """beside: link_model and link_artifact, the answers of W&B's service made up: versions under both names."""
+    said = beside(site, "wandb", LINKED, str(tmp_path), WANDB_MODE="offline")
+    assert "is not mirrored" not in said, said
+    project = site.ended("linked")["project"]["id"]
+
+    def versions(kind: str, name: str) -> list[list[str]]:
+        with site.client() as client:
+            its = client.pages(f"/projects/{project}/{kind}/{name}/versions", {})
+            return sorted(version["aliases"] for version in its)
+
+    assert versions("models", "net") == [[]] and versions("models", "Net") == [["prod"]]
+    assert versions("datasets", "table") == [[]] and versions("datasets", "other") == [["first"]]
+    assert versions("datasets", "Table") == [[], ["gold"]]

@@ -194,6 +194,52 @@ def test_media_tables_files_and_artifacts_are_kept(site: Site, tmp_path: Path) -
     assert version["aliases"] == ["epoch_3"] or "epoch_3" in str(version)
 
 
+LINKED = """
+import sys, wandb
+from pathlib import Path
+path = Path(sys.argv[1], "net.pt")
+path.write_text("weights")
+run = wandb.init(project="linking", name="linking")
+run.link_model(str(path), registered_model_name="Alone", aliases=["prod"])
+linked = run.link_model(str(path), registered_model_name="Net", name="net", aliases=["prod"])
+assert linked.name == "net"
+run.link_model(str(path), registered_model_name="Same", name="Same", aliases="prod")
+artifact = wandb.Artifact("table", type="dataset")
+artifact.add_file(str(path))
+run.link_artifact(artifact, "wandb-registry-dataset/Our Table", aliases=["gold"])  # logs it, too
+artifact.wait().link("team/wandb-registry-dataset/Third:v0")
+run.link_artifact(artifact, "table", aliases=["own"])
+scores = wandb.Artifact("scores", type="evaluation")
+scores.add_file(str(path))
+run.link_artifact(scores, "wandb-registry-model/Scores")
+run.link_artifact(scores, "wandb-registry-evaluations/Scores")
+run.finish()
+print(Path(wandb.init(project="linking", name="user").use_model("wandb-registry-model/Net:prod")).read_text())
+wandb.finish()
+"""
+
+
+def test_models_and_datasets_are_linked_to_collections(site: Site, tmp_path: Path) -> None:
+    """link_model, link_artifact, Artifact.link, use_model: versions under the names of collections, also those that
+    differ from the artifact's in case alone.
+    """
+    said = instead(site, "wandb", LINKED, str(tmp_path), cwd=tmp_path)
+    assert "weights" in said and said.count("does nothing here") == 1 and "link_artifact() of the type" in said, said
+    project = site.find("linking")["project"]["id"]
+    versions = {}
+    with site.client() as client:
+        for kind in ("models", "datasets"):
+            for row in client.pages(f"/projects/{project}/{kind}", {}):
+                its = list(client.pages(f"/projects/{project}/{kind}/{row['name']}/versions", {}))
+                versions[kind, row["name"]] = [version["aliases"] for version in its]
+    linked = {
+        ("models", "Alone"): [["prod"]], ("models", "net"): [[]], ("models", "Net"): [["prod"]],
+        ("models", "Same"): [["prod"]], ("models", "Scores"): [[]], ("datasets", "table"): [["own"]],
+        ("datasets", "Our-Table"): [["gold"]], ("datasets", "Third"): [[]],
+    }  # fmt: skip
+    assert {name: versions.get(name) for name in linked} == linked
+
+
 def test_runs_are_continued_by_id_and_read_back(site: Site) -> None:
     """init(id=, resume=), reinit, names that repeat, Api().run, runs, scan_history, history, files."""
     script = """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ..quiet import cannot
+from ..quiet import cannot, harmless
 
 WAIT_S = 600.0
 
@@ -35,6 +35,7 @@ class Artifact:
         self._folder: str | None = None
         self._references: list[str] = []
         self._answer: Callable[[float], dict[str, Any] | None] | None = None  # waits for what the lab says of it
+        self._link: Callable[[Artifact, str, list[str]], None] | None = None  # by the run that logged it
 
     # What is in it ----------------------------------------------------------------------------------------------
 
@@ -153,6 +154,14 @@ class Artifact:
     def save(self, project: str | None = None, settings: Any = None) -> None:
         cannot("wandb", "Artifact.save()", "log it with run.log_artifact")
 
+    def link(self, target_path: str, aliases: Any = None) -> Artifact:
+        """Register an artifact that was logged under another name, too: that of a collection."""
+        if self._link is None:
+            cannot("wandb", "Artifact.link() of what was not logged", "call run.link_artifact")
+        else:
+            harmless(self._link)(self, target_path, texts(aliases))
+        return self
+
     def is_draft(self) -> bool:
         return self.version is None
 
@@ -176,6 +185,11 @@ def _take(source: Any, place: Path) -> None:
     """Copy a file. What had its name, and is perhaps linked in the spool, stays as it was."""
     place.unlink(missing_ok=True)
     shutil.copyfile(source, place)
+
+
+def texts(given: Any) -> list[str]:
+    """Return a list of what is one text, several or none."""
+    return [given] if isinstance(given, str) else list(given or ())
 
 
 def registered_name(name: str) -> str:

@@ -24,6 +24,7 @@ ALIKE = (
     "alert",
     "log_code",
     "log_model",
+    "link_model",
     "watch",
     "unwatch",
     "mark_preempting",
@@ -42,6 +43,7 @@ OF_WANDB = {
     "wandb-summary.json",
 }
 _mirrors: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
+_logged: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()  # W&B's artifacts → what their copies knew
 
 
 def attach(wandb: Any) -> None:
@@ -53,6 +55,7 @@ def attach(wandb: Any) -> None:
         "_config_callback": _config,
         "_summary_update_callback": _summary,
         "log_artifact": _log_artifact,
+        "link_artifact": _link_artifact,
         "finish": _finish,
         "__exit__": _exit,
     }
@@ -138,6 +141,19 @@ def _log_artifact(
     if isinstance(artifact, str | os.PathLike):
         _mirrors[run].log_artifact(artifact, name, type, aliases)
         return
+    its = _copy_of(artifact)  # its files are gone when it is
+    _mirrors[run].log_artifact(its, aliases=aliases)
+    _logged[artifact] = {"_link": its._link, "_answer": its._answer, "version": its.version}
+
+
+def _link_artifact(result: Any, run: Any, artifact: Any, target_path: str, aliases: Any = None) -> None:
+    if run in _mirrors:
+        its = _copy_of(artifact)
+        vars(its).update(_logged.get(artifact, {}))
+        _mirrors[run].link_artifact(its, target_path, aliases)
+
+
+def _copy_of(artifact: Any) -> Artifact:
     mirrored = Artifact(
         artifact.name.partition(":")[0], artifact.type, artifact.description, dict(artifact.metadata or {})
     )
@@ -146,7 +162,7 @@ def _log_artifact(
             mirrored.add_file(entry.local_path, below)
         elif entry.ref:
             mirrored.add_reference(entry.ref)
-    _mirrors[run].log_artifact(mirrored, aliases=aliases)
+    return mirrored
 
 
 @harmless

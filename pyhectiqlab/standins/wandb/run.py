@@ -19,7 +19,7 @@ from ...run import Run as LabRun
 from ..quiet import cannot, harmless
 from ..values import PLAIN, flattened
 from . import _state
-from .artifacts import Artifact
+from .artifacts import Artifact, registered_name, texts
 from .config import Config
 from .errors import UsageError
 from .rows import Definition, Rows
@@ -283,7 +283,7 @@ class Run:
             path = Path(artifact)
             artifact = Artifact(name or f"run-{self.id}-{path.name}", type or "unspecified")
             (artifact.add_dir if path.is_dir() else artifact.add_file)(path)
-        harmless(self._uploads.log)(artifact, [aliases] if isinstance(aliases, str) else list(aliases or ()))
+        harmless(self._uploads.log)(artifact, texts(aliases))
         return artifact
 
     upsert_artifact = finish_artifact = log_artifact
@@ -305,11 +305,17 @@ class Run:
         files = [path for path in folder.iterdir() if path.name != ".hectiqlab.json"]
         return str(files[0] if len(files) == 1 else folder)
 
-    def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> None:
-        cannot("wandb", "link_artifact()", "models and datasets are in the registry of their project")
+    def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> Any:
+        """Keep a model or dataset under the name of a collection, too."""
+        harmless(self._uploads.link)(artifact, target_path, texts(aliases))
+        return artifact
 
-    def link_model(self, path: Any, registered_model_name: str, name: Any = None, aliases: Any = None) -> None:
-        self.log_artifact(path, registered_model_name, "model", aliases)
+    def link_model(self, path: Any, registered_model_name: str, name: Any = None, aliases: Any = None) -> Any:
+        """Log a model under the name of a registered one, and under `name`, if that is another."""
+        registered = registered_model_name.rpartition("/")[2]
+        if name is None or registered_name(name) == registered_name(registered):
+            return self.log_artifact(path, registered, "model", aliases)
+        return self.link_artifact(self.log_artifact(path, name, "model"), registered, aliases)
 
     # The end ----------------------------------------------------------------------------------------------------
 

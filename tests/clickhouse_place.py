@@ -51,7 +51,7 @@ class ClickHousePlace:
         return ClickHousePointStore(self.url, self.facts_url, sizes)
 
     def ask(self, statement: str) -> str:
-        """What ClickHouse answers."""
+        """Return what ClickHouse answers."""
         return server().ask(statement, self.database)
 
     def remove(self) -> None:

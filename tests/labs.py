@@ -49,7 +49,7 @@ IMPORTED = (
 
 @functools.cache
 def nursery() -> Nursery:
-    """Of labs: one for all tests of this process."""
+    """Return the nursery of labs: one for all tests of this process."""
     shared = Nursery(__name__)
     atexit.register(shared.close)
     return shared

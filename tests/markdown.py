@@ -14,7 +14,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def section(text: str, heading: str) -> str:
-    """What stands under a heading, such as "## Settings", until the next one. ValueError without it."""
+    """Return what stands under a heading, such as "## Settings", until the next one. ValueError without it."""
     lines = text.splitlines()
     return "\n".join(takewhile(lambda line: not line.startswith("#"), lines[lines.index(heading) + 1 :]))
 
@@ -33,5 +33,5 @@ def cells(row: str) -> Row:
 
 
 def code(cell: str) -> list[str]:
-    """What stands between backticks."""
+    """Return what stands between backticks."""
     return re.findall(r"`([^`]+)`", cell)

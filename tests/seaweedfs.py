@@ -115,7 +115,7 @@ class SeaweedFs:
             time.sleep(0.05)  # it tells nobody when it is ready
 
     def _answers(self) -> bool:
-        """Whether it takes and gives back bytes: its parts find each other some time after they listen."""
+        """Return whether it takes and gives back bytes: its parts find each other some time after they listen."""
         try:
             return requests.get(f"{self.url}/status", timeout=5).ok and self._can_store()
         except requests.RequestException:
@@ -157,7 +157,7 @@ class SeaweedFs:
         return S3Client(self.settings()).s3
 
     def keys(self, store: S3BlobStore) -> list[str]:
-        """What is in the store's prefix, without it."""
+        """Return what is in the store's prefix, without it."""
         prefix = store.settings.prefix + "/"
         return sorted(item["Key"].removeprefix(prefix) for item in store.bucket.listed(""))
 

@@ -28,7 +28,7 @@ class ShardedPlace:
 
     @property
     def places(self) -> list[tuple[str, str]]:
-        """As a ShardedPointStore takes them."""
+        """Return the places in the form that a ShardedPointStore takes."""
         return [(its.url(name), "") for its, name in zip(self.servers, self.databases, strict=True)]
 
     def open(self, sizes: Sizes = TINY, aside: bool = False) -> ShardedPointStore:

@@ -31,7 +31,7 @@ def of_kind(kind: str) -> dict[str, Any]:
 
 
 def known(options: list[str]) -> bool:
-    """Whether `hectiqlab server` takes these words."""
+    """Return whether `hectiqlab server` takes these words."""
     command.make_context("server", list(options), resilient_parsing=False)
     return True
 

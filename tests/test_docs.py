@@ -34,14 +34,14 @@ PAGES = sorted(
 
 
 def commands() -> dict[str, click.Command]:
-    """Those that the help shows, by name."""
+    """Return the commands that the help shows, by name."""
     ctx = click.Context(cli.main)
     made = {name: cli.main.get_command(ctx, name) for name in cli.main.list_commands(ctx)}
     return {name: command for name, command in made.items() if command and not command.hidden}
 
 
 def options(command: click.Command) -> set[str]:
-    """Of a command and those below it."""
+    """Return the options of a command and of those below it."""
     below = command.commands.values() if isinstance(command, click.Group) else ()
     return {option for param in command.params for option in param.opts}.union(*map(options, below))
 

@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(home: Path) -> dict[str, str]:
-    """What the command sees: nothing of ours but HECTIQLAB_HOME."""
+    """Return what the command sees: nothing of ours but HECTIQLAB_HOME."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HECTIQLAB_")}
     return {**kept, "HECTIQLAB_HOME": str(home)}
 

@@ -134,7 +134,7 @@ def test_mistakes_are_told_in_a_line(hectiqlab: Hectiqlab, project: dict[str, An
 
 
 def in_terminal(arguments: tuple[str, ...], environment: dict[str, str], place: Path, question: bytes = b"") -> bytes:
-    """What a terminal of 100 columns showed until the command ended; answers 1 to `question`."""
+    """Return what a terminal of 100 columns showed until the command ended; answers 1 to `question`."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     process = subprocess.Popen(

@@ -28,7 +28,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
 
 
 def completed(hectiqlab: Hectiqlab, *words: str, **variables: str) -> list[str]:
-    """What bash is told for the last of the words."""
+    """Return what bash is told for the last of the words."""
     line = " ".join(("hectiqlab", *words))
     done = hectiqlab(_HECTIQLAB_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words)), **variables)
     assert (done.returncode, done.stderr) == (0, ""), done

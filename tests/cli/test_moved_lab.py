@@ -101,7 +101,7 @@ def script(environment: dict[str, str], code: str = OFFLINE, **variables: str) -
 
 
 def steps(lab: ForkedLab, run: str) -> list[int]:
-    """What the lab has of it."""
+    """Return the steps that the lab has of the run."""
     with LabClient(lab.url, lab.api_key) as client:
         (item,) = [it for it in client.pages("/runs", {"q": run}) if it["name"] == run]
         return [int(step) for points in client.points(item["id"], "loss") for step in points.step]

@@ -34,7 +34,7 @@ def environment(environment: dict[str, str], lab: RealLab) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def project(lab: RealLab, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """With versions 1.0.0 and 1.1.0 of `net`, a model and a dataset."""
+    """Make a project with versions 1.0.0 and 1.1.0 of `net`, a model and a dataset."""
     top = tmp_path_factory.mktemp("tree")
     (top / "sub").mkdir()
     (top / "sub" / "weights.bin").write_bytes(DATA)

@@ -78,7 +78,7 @@ def lab(old: Path, tmp_path: Path) -> Iterator[ForkedLab]:
 
 
 def content(folder: Path) -> list[str]:
-    """All that the databases hold, but for what a restore notes: another generation, and muted notices."""
+    """Return all that the databases hold, but for what a restore notes: another generation, and muted notices."""
     lines = []
     for name in ("lab.db", "points.db"):
         with closing(sqlite3.connect(folder / name)) as db:

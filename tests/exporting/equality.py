@@ -16,7 +16,7 @@ DERIVED = ("writers", "duration", "session_count")
 
 
 def without_own(value: Any, own: Set[str] = OWN) -> Any:
-    """What does not depend on which lab it is in."""
+    """Return what does not depend on which lab it is in."""
     if isinstance(value, dict):
         return {name: without_own(inner, own) for name, inner in value.items() if name not in own}
     return [without_own(inner, own) for inner in value] if isinstance(value, list) else value

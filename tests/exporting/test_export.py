@@ -146,6 +146,6 @@ def test_values_come_back_as_they_were(value: Any, tmp_path: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files but the index, which has the time when it was made."""
+    """Return all files but the index, which has the time when it was made."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != layout.INDEX]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

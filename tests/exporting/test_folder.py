@@ -49,7 +49,7 @@ def test_an_import_that_is_killed_goes_on(source: Site, target: Site, tmp_path: 
 
 
 def there(lab: Any) -> tuple[int, int]:
-    """How many runs and points a lab has."""
+    """Return how many runs and points a lab has."""
     runs = list(lab.pages("/runs"))
     return len(runs), sum(run["points"] for run in runs)
 

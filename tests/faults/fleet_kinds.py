@@ -81,7 +81,7 @@ def postgres_restarted(world: FleetWorld, rng: random.Random) -> bool:
 
 
 def postgres_connections_ended(world: FleetWorld, rng: random.Random) -> bool:
-    """As a failover does, or an administrator."""
+    """End the connections as a failover or an administrator does."""
     ended = world.ask(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
         "pg_backend_pid()"

@@ -60,7 +60,7 @@ NEED_MOUNTS = {"shm_tiny", "shm_full", "home_full", "home_read_only"}
 
 
 def flavours() -> list[str]:
-    """Those that this machine allows."""
+    """Return the flavours that this machine allows."""
     allowed = set(FLAVOURS)
     if not can_mount():
         allowed -= NEED_MOUNTS

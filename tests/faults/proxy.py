@@ -280,7 +280,7 @@ def _reply(status: str, body: bytes, kind: str = "application/json", *more: str)
 
 
 def _answers(rng: random.Random) -> dict[str, bytes]:
-    """What is answered in the lab's place."""
+    """Return what is answered in the lab's place."""
     busy = json.dumps({"error": {"code": "busy", "message": "Too much at once.", "status": 429}}).encode()
     return {
         "too_many": _reply("429 Too Many Requests", busy, "application/json", "Retry-After: 1"),

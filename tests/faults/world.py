@@ -39,7 +39,7 @@ LOST_AFTER_S = 15  # three heartbeats
 
 
 def patience() -> float:
-    """How many times longer things may take here and now: the machine does other work besides."""
+    """Return how many times longer things may take here and now: the machine does other work besides."""
     return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), PATIENCE_MAX)
 
 
@@ -99,7 +99,7 @@ class Trainer:
         return None
 
     def is_done(self) -> bool:
-        """Whether the spool says that everything is at the lab."""
+        """Return whether the spool says that everything is at the lab."""
         if "uid" in self.order:
             files = [path for session in self.sessions() for path in session.writers_dir.glob("*.json")]
             return all(json.loads(path.read_bytes()).get("done") for path in files)
@@ -281,7 +281,9 @@ class World:
         return bool(victims)
 
     def sync(self, trainer: Trainer, *, crash: bool = False) -> str:
-        """What `hectiqlab sync --all` said, run in this trainer's home. `crash`: it comes by its crash point too."""
+        """Return what `hectiqlab sync --all` said, run in this trainer's home. `crash`: it comes by its crash point
+        too.
+        """
         self._started += 1
         output = trainer.folder / f"sync{self._started}"
         order = trainer.order if crash else {**trainer.order, "crash": ""}
@@ -339,7 +341,7 @@ class World:
 
 
 def start_nurseries() -> tuple[Nursery, Nursery]:
-    """Of trainers and of labs. Close them when no world needs them any more."""
+    """Start nurseries of trainers and of labs. Close them when no world needs them any more."""
     return Nursery("tests.faults.trainer"), Nursery("tests.labs")
 
 
@@ -359,7 +361,7 @@ _MAKING = threading.Lock()
 
 
 def can_mount() -> bool:
-    """Whether this process may mount a file system."""
+    """Return whether this process may mount a file system."""
     return (
         os.geteuid() == 0
         and subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0

@@ -30,7 +30,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def left_out(site: Site, *arguments: str) -> list[str]:
-    """What an import that brings a part says on stderr."""
+    """Return what an import that brings a part says on stderr."""
     done = site.cli("import", *arguments)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done
     lines = done.stderr.splitlines()

@@ -48,7 +48,7 @@ def framed(data: bytes) -> bytes:
 
 
 def tensor_event(tag: str, plugin: str, **tensor: Any) -> bytes:
-    """As TensorFlow 2 writes a scalar."""
+    """Make an event as TensorFlow 2 writes a scalar."""
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboardX.proto.tensor_pb2 import TensorProto

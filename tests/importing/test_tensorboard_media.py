@@ -49,12 +49,12 @@ def test_a_lab_has_what_tensorboard_reads_back(site: Site, sample: str) -> None:
 
 
 def micros(seconds: float) -> float:
-    """As exact as a lab keeps times."""
+    """Return the time as exactly as a lab keeps it."""
     return round(seconds * 1e6) / 1e6
 
 
 def shown(plugin: str, row: list[Any]) -> tuple[Any, ...]:
-    """What TensorBoard tells of a value, as `media_of` tells it."""
+    """Return what TensorBoard tells of a value, as `media_of` tells it."""
     time, step, value = row
     if plugin == "images":
         value = value[2:]  # behind width and height

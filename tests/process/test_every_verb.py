@@ -84,7 +84,7 @@ SCRIPT += "print(json.dumps([run.mode, told, [str(run), repr(run), run._repr_htm
 
 
 def public_methods() -> list[str]:
-    """Of a run: not those of the class alone, such as `Run.existing`."""
+    """Return the public methods of a run, not those of the class alone, such as `Run.existing`."""
     found = (name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_"))
     return [name for name in found if inspect.isfunction(inspect.getattr_static(Run, name))]
 
@@ -121,7 +121,7 @@ def called(site: Site, name: str, folder: Path, mode: str, **env: str) -> tuple[
 
 @pytest.fixture(scope="module")
 def online(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each returns where everything is as it should be."""
+    """Return what each method returns if everything is as it should be."""
     folder = tree(tmp_path_factory.mktemp("online"))
     told, _ = called(Site(lab, tmp_path_factory.mktemp("home")), unique("online"), folder, "online")
     return told

@@ -133,7 +133,7 @@ class Jupyter:
             return json.loads(answer.read() or b"null")
 
     def run(self, cell: str) -> str:
-        """What the cell printed."""
+        """Return what the cell printed."""
         printed = []
         answer = self.client.execute_interactive(
             cell, timeout=60, output_hook=lambda m: printed.append(m["content"].get("text", ""))

@@ -54,7 +54,7 @@ class Node:
         assert self.stdout.readline() == "journaled\n"
 
     def end(self) -> int:
-        """Its script ends, and its uploader behind it."""
+        """End its script, and then its uploader."""
         self.process.communicate("0\n", timeout=30)
         return self.process.returncode
 

@@ -62,7 +62,7 @@ def told_on(stream: IO[str]) -> dict[str, Any]:
 
 
 def queues(site: Site) -> list[Path]:
-    """Of the runs' writers that are not done."""
+    """Return the queues of the runs' writers that are not done."""
     told = [json.loads(p.read_text()) for s in site.sessions() for p in (s / "writers").glob("*.json")]
     return [Path(w["queue"]) for w in told if Path(w["queue"]).exists()]
 

@@ -60,7 +60,7 @@ def fill(store: PointStore, rng: random.Random) -> list[Writer]:
 
 
 def seen(store: PointStore) -> dict[object, object]:
-    """What everybody sees."""
+    """Return what everybody sees."""
     shown: dict[object, object] = {}
     for run in RUNS:
         shown[run] = store.origins(run)

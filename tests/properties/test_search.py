@@ -337,7 +337,7 @@ def test_a_search_finds_what_the_model_finds(world: World, search: str, sort: st
 
 @pytest.fixture(params=["few runs", "many runs"])
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether runs, series and recent points are so many that they are asked for in another way."""
+    """Say whether runs, series and recent points are so many that they are asked for in another way."""
     if request.param == "many runs":
         monkeypatch.setattr(facts_series, "NAMED_MAX", 2)
         monkeypatch.setattr(reading, "LISTED_MAX", 2)

@@ -70,7 +70,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[World]]:
 
 
 def value(fact: Fact, field: Field) -> Any:
-    """What the model knows of a run; None: it has no such value."""
+    """Return what the model knows of a run; None: it has no such value."""
     if field.kind == "metric":
         its = of_metric(fact, field.name, field.stat)
         return its if its is not None or field.stat.endswith("_step") or not fact.metrics.get(field.name) else math.nan

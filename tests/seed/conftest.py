@@ -149,7 +149,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
 
 @pytest.fixture(scope="session")
 def home(lab: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of somebody who has logged in."""
+    """Make the home of somebody who has logged in."""
     home = tmp_path_factory.mktemp("user")
     log_in(lab, home, "hectiqlab add-profile")
     return home

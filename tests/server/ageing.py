@@ -90,6 +90,6 @@ class World:
             return [artifact.version for artifact in view.artifacts(query)]
 
     def told(self) -> list[Change]:
-        """What retention noted in the audit log, the oldest first."""
+        """Return what retention noted in the audit log, the oldest first."""
         with self.meta.reading() as view:
             return [change for change in reversed(view.changes_told(100_000)) if change.who == "retention"]

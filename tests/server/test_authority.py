@@ -140,7 +140,7 @@ def test_a_new_key_of_somebody_else_hangs_up_nobody(lab: RealLab, api: Api) -> N
 
 
 def cuts(lab: RealLab) -> int:
-    """How many answers the lab's server saw unfinished."""
+    """Return how many answers the lab's server saw unfinished."""
     return lab.log().count("without completing")
 
 

@@ -24,7 +24,7 @@ def world(meta: MetaStore) -> World:
 
 @pytest.fixture
 def idle_lab(tmp_path: Path) -> Iterator[Lab]:
-    """All of a lab but its watch, which goes by the clock on the wall."""
+    """Start all parts of a lab but its watch, which goes by the clock on the wall."""
     (tmp_path / "data").mkdir()
     new_store(tmp_path / "data").close()
     lab = Lab(open_storage(tmp_path / "data"))
@@ -48,7 +48,7 @@ def test_a_clock_that_leapt_is_believed_after_a_day() -> None:
 
 def test_the_lab_remembers_where_it_saw_its_clock(world: World) -> None:
     def seen(*days: float) -> bool:
-        """Whether a lab that starts, and looks then and then, believes its clock in the end."""
+        """Return whether a lab that starts, and looks then and then, believes its clock in the end."""
         clock = Clock(world.meta, world.write)
         for at in days:
             steady = clock.look(NOW + at * DAY_S)
@@ -75,7 +75,7 @@ def test_a_lab_removes_nothing_by_a_clock_that_leapt(idle_lab: Lab) -> None:
     world.set(runs_days=30)
 
     def turn(days: float) -> tuple[bool, bool]:
-        """Whether the one is deleted then, and the other gone for good."""
+        """Return whether the one is deleted then, and the other gone for good."""
         now = NOW + days * DAY_S
         idle_lab.watch_once(now, now, idle_lab.clock.look(now))
         with world.meta.reading() as view:

@@ -54,7 +54,7 @@ def sockets() -> Iterator[Callable[..., socket.socket]]:
 
 
 def closed(s: socket.socket, timeout_s: float = 10) -> bytes:
-    """What came until the lab closed it."""
+    """Return what came until the lab closed the connection."""
     s.settimeout(timeout_s)
     told = b""
     with contextlib.suppress(ConnectionError):

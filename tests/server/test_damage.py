@@ -35,7 +35,9 @@ SIZES = Sizes(chunk_points=256, chunk_nodes=32, node_points=64, head_points=512,
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a stopped lab with a bit of everything: points in batches, in a head, in chunks with nodes; events; files."""
+    """Make the data of a stopped lab with a bit of everything: points in batches, in a head, in chunks with nodes;
+    events; files.
+    """
     folder = tmp_path_factory.mktemp("lab")
     lab = ForkedLab(folder / "data", folder / "home").start()
     api = Api.of(lab)
@@ -77,7 +79,7 @@ def points_of(first: int, n: int, rng: np.random.Generator) -> PointBatch:
 
 
 def everything(folder: Path) -> dict[str, Any]:
-    """All that the folder holds, as whoever opens it would read it. A place that cannot be read has its error."""
+    """Return all that the folder holds, as whoever opens it would read it. A place that cannot be read has its error."""
     found: dict[str, Any] = {}
     for name in DATABASES:
         with closing(sqlite3.connect(f"{(folder / name).as_uri()}?mode=ro", uri=True)) as db:
@@ -95,7 +97,7 @@ def everything(folder: Path) -> dict[str, Any]:
 
 
 def flip(path: Path, at: int, bit: int) -> None:
-    """As a disk does it: the file keeps its time."""
+    """Flip a bit as a disk does it: the file keeps its time."""
     path.chmod(0o600)
     before = path.stat()
     with path.open("r+b") as file:
@@ -234,7 +236,7 @@ def test_a_bit_that_flips_anywhere_in_a_snapshot_changes_nothing_or_is_told(
 
 
 def restored(snapshot: Path, tmp_path: Path) -> dict[str, Any]:
-    """All that it holds, but for what each restoration makes anew."""
+    """Return all that it holds, but for what each restoration makes anew."""
     folder = tmp_path / "again"
     restore(snapshot, folder)
     found = everything(folder)

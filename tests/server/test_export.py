@@ -133,7 +133,7 @@ def test_a_lab_without_pyarrow_says_what_to_install(points: PointStore, monkeypa
 
 @pytest.fixture(scope="module")
 def long_run(api: Api) -> str:
-    """Its id: LONG points of one series."""
+    """Make a run with LONG points of one series, and return its id."""
     run: str = api.attach()["run"]["id"]
     writer, n = new_id(), LONG // 4
     for first in range(1, LONG, n):

@@ -40,7 +40,7 @@ def tell(api: Api, *told: Told, run: str | None = None, **where: Any) -> str:
 
 
 def items(api: Api, run: str, kind: str, name: str, **params: Any) -> list[dict[str, Any]]:
-    """Of all pages."""
+    """Return the items of all pages."""
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:

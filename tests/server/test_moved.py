@@ -23,7 +23,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedLab]:
 
 
 def location(lab: ForkedLab, host: str, path: str, method: str = "GET") -> str:
-    """Where the lab sends whoever asks it by that name; "" where it does not."""
+    """Return where the lab sends whoever asks it by that name; "" where it does not."""
     at = lab.url.removesuffix("/labs")
     answer = requests.request(method, at + path, headers={"Host": host}, allow_redirects=False, timeout=10)
     assert answer.status_code == 308 or "location" not in answer.headers

@@ -233,7 +233,9 @@ def refused(answer: requests.Response, route: str) -> int | None:
 
 
 def about(route: str) -> str:
-    """What a route is about: project, run, …; a lab or an account is no more private in one project than in another."""
+    """Return what a route is about: project, run, …; a lab or an account is no more private in one project than in
+    another.
+    """
     return listed()[route].partition(":")[0]
 
 

@@ -56,7 +56,7 @@ def viewer(lab: RealLab, api: Api) -> Api:
 
 
 def commits(api: Api) -> float:
-    """How many jobs the writer has done."""
+    """Return how many jobs the writer has done."""
     text = api.raw("GET", "/metrics").text
     return sum(
         float(line.split()[1]) for line in text.splitlines() if line.startswith("hectiqlab_commit_seconds_count")

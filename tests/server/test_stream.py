@@ -105,7 +105,7 @@ def test_open_streams_do_not_hold_up_a_stop(own_lab: RealLab) -> None:
 
 
 def heard(*published: list[Message], watchers: int = 1) -> list[list[bytes]]:
-    """What each of these watchers of the project p hears of these commits."""
+    """Return what each of these watchers of the project p hears of these commits."""
 
     async def scenario() -> list[list[bytes]]:
         hub = Hub()

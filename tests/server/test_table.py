@@ -352,7 +352,7 @@ def test_csv_of_a_column_that_cannot_be_is_refused(api: Api, project: str) -> No
 
 
 def suggested(api: Api, text: str, **asked: Any) -> list[str]:
-    """What may stand at the end of `text`."""
+    """Return what may stand at the end of `text`."""
     its = api.get("/table/suggest", text=text, caret=len(text), **asked)
     return [item["text"] for item in its["items"]]
 

@@ -51,7 +51,7 @@ class Reader:
         return cls(mapping.open_existing(folder / "q"), folder / "spill")
 
     def read(self, bytes_max: int = 1 << 20, *, final: bool = False) -> list[Item]:
-        """What one `take` gives."""
+        """Return what one `take` gives."""
         taken = self.consumer.take(bytes_max, final=final)
         if taken is None:
             return []

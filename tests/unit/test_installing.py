@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def advice(folder: Path, call: str) -> str:
-    """What a copy that is installed in `folder` says."""
+    """Return what a copy that is installed in `folder` says."""
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n"
          f"from pyhectiqlab.base.installing import *; print({call})"],

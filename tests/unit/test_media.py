@@ -40,7 +40,7 @@ def quiet(_: str) -> None:
 
 
 def without_numpy(script: str) -> str:
-    """What a script prints that must not have loaded numpy."""
+    """Return what a script prints that must not have loaded numpy."""
     script = textwrap.dedent(script) + "\nimport sys; assert 'numpy' not in sys.modules and 'PIL' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from pyhectiqlab.store.peers import PAYLOAD_BYTES_MAX
 
 
 def heard(news: News) -> News:
-    """What another lab hears of it, in however many pieces."""
+    """Return what another lab hears of it, in however many pieces."""
     whole = News()
     for payload in news.payloads():
         assert payload.isascii() and len(payload) <= PAYLOAD_BYTES_MAX

@@ -46,7 +46,7 @@ class Database:
 
 
 def known(path: Path) -> int:
-    """Of how many pages the sum is known."""
+    """Return for how many pages the sum is known."""
     with closing(Sums(path)) as sums, sums.held() as held:
         pages = held.some_from(1)
         return len(pages) - len(held.without_sum(pages))

@@ -37,7 +37,7 @@ def points(*steps: int) -> bytes:
 
 
 def put_back(home: Path, session: SessionDir) -> list[tuple[Writer, Stream]]:
-    """What an uploader finds after it."""
+    """Return what an uploader finds after it."""
     (aside,) = quarantine.contents(home)
     restore.restore(settings.spool_dir(), aside)
     known = recover.read_journal(Journal(session.path / "journal"), lambda line: None)

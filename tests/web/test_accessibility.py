@@ -30,7 +30,7 @@ RUN = """async (only) => {
 
 
 def serious(page: Page, only: dict[str, Any]) -> list[str]:
-    """What axe has against the page as it is shown now."""
+    """Return what axe has against the page as it is shown now."""
     problems: list[str] = page.evaluate(RUN, only)
     return problems
 

@@ -43,7 +43,7 @@ class Training:
     points: dict[str, Points]
 
     def summary(self, key: str) -> dict[str, float]:
-        """What a table says of the key, over all ranks and attempts."""
+        """Return what a table says of the key, over all ranks and attempts."""
         (its,) = self.store.summaries(key, [self.id]).values()
         return {stat: getattr(its, "points" if stat == "count" else stat) for stat in STATS}
 

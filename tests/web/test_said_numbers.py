@@ -56,7 +56,7 @@ def raw_line(run: Training, key: str, view: View) -> Buckets:
 
 
 def says(text: str, true: float) -> bool:
-    """Whether the page writes this number, in five digits."""
+    """Return whether the page writes this number, in five digits."""
     shown = number(text.replace("∞", "inf"))
     return math.isclose(shown, true, rel_tol=6e-5, abs_tol=1e-6) or (math.isnan(shown) and math.isnan(true))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,12 +22,14 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Statistics:
-    """Statistics of the numbers of one column in one group. Without a finite number, all but the counts are NaN.
+    """Statistics of one column in one group. Without a finite number, the mean, std, min and max are NaN.
 
     Attributes:
         n: finite numbers.
         nan: values that are NaN or infinite.
         std: of the sample (n - 1); 0 for n = 1.
+        texts: different texts.
+        text: the most frequent of them.
     """
 
     n: int
@@ -35,6 +38,8 @@ class Statistics:
     std: float
     min: float
     max: float
+    texts: int
+    text: str | None
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ def grouped(
     """Return groups, the largest first, at most GROUPS_MAX; how many groups there are; and how many runs.
 
     A run with several tags is in a group for each of them where `by` has tags; so is one with several hosts, or ranks.
-    Statistics are over the numbers among a column's values; texts are left out. Those of a metric are over all ranks
-    of each run, but in groups of one rank over the points of that rank alone.
+    Statistics are over the numbers among a column's values; texts are counted. Those of a metric are over all ranks of
+    each run, but in groups of one rank over the points of that rank alone.
     """
     ids = sorted(find_ids(view, points, query, now))
     row, keys = _keys(view, points, query, by, ids, now)
@@ -134,7 +139,18 @@ def _statistics(its_values: Sequence[Value | None], code: Int64s, shown: Int64s)
     np.maximum.at(high, its, x)
     none = n == 0
     low[none] = high[none] = mean[none] = NAN
+    texts = _texts(its_values, code)
+
     return [
-        Statistics(int(a), int(b), float(c), float(d), float(e), float(f))
-        for a, b, c, d, e, f in zip(*(array[shown] for array in (n, nan, mean, std, low, high)), strict=True)
+        Statistics(int(a), int(b), float(c), float(d), float(e), float(f), *texts.get(g, (0, None)))
+        for g, a, b, c, d, e, f in zip(shown, *(array[shown] for array in (n, nan, mean, std, low, high)), strict=True)
     ]
+
+
+def _texts(its_values: Sequence[Value | None], code: Int64s) -> dict[int, tuple[int, str]]:
+    """Return, by the number of the group, how many different texts it has, and the most frequent of them."""
+    counts: dict[int, Counter[str]] = {}
+    for value, group in zip(its_values, code.tolist(), strict=True):
+        if isinstance(value, str):
+            counts.setdefault(group, Counter())[value] += 1
+    return {group: (len(its), min(its, key=lambda text: (-its[text], text))) for group, its in counts.items()}

@@ -32,6 +32,8 @@ class StatisticsAnswer(BaseModel):
     std: Number = Field(description="Of the sample (n - 1); 0 for one number.")
     min: Number
     max: Number
+    texts: int = Field(description="Different texts.")
+    text: str | None = Field(description="The most frequent of them.")
 
 
 class GroupAnswer(BaseModel):

@@ -79,7 +79,7 @@ def points_of(first: int, n: int, rng: np.random.Generator) -> PointBatch:
 
 
 def everything(folder: Path) -> dict[str, Any]:
-    """Return all that the folder holds, as whoever opens it would read it. A place that cannot be read has its error."""
+    """Return all that the folder holds, as whoever opens it reads it. A place that cannot be read has its error."""
     found: dict[str, Any] = {}
     for name in DATABASES:
         with closing(sqlite3.connect(f"{(folder / name).as_uri()}?mode=ro", uri=True)) as db:

@@ -157,6 +157,11 @@ def test_groups_have_statistics_of_columns(api: Api, project: str) -> None:
     assert (top["mean"], top["std"]) == (2.0, 2.0)
     few = api.get("/table/groups", project=project, by="state", filter="tag=odd", column="config.model.name")
     assert [(g["values"], g["size"], g["columns"][0]["n"]) for g in few["groups"]] == [(["failed"], 3, 0)]
+    (texts,) = few["groups"][0]["columns"]
+    assert (texts["texts"], texts["text"], texts["mean"]) == (1, "m1", "NaN")
+    (both,) = api.get("/table/groups", project=project, filter="name!=run-0", column="config.model.name")["groups"]
+    assert (both["columns"][0]["texts"], both["columns"][0]["text"]) == (2, "m1"), "the most frequent"
+    assert (last["texts"], last["text"]) == (0, None)
     (every,) = api.get("/table/groups", project=project, column="metric.valid/loss")["groups"]
     assert (every["values"], every["size"]) == ([], 6)
 

@@ -84,7 +84,7 @@ def points(*values: float) -> bytes:
 
 
 def sent(of: Stream, first: int, data: bytes, after: int = 0) -> tuple[ingest.Batch, dict[str, Any]]:
-    """Return what the lab's own reader makes of the batch; that it takes it shows that every number is accounted for."""
+    """Return what the lab's own reader makes of the batch. That it takes it shows that each number is accounted for."""
     _, count = records.measure(data)
     encoded = encode.encoded(of, Batch(first, first + count - 1, len(data), data=data), after)
     of.heed(encoded.end, encoded.settings)

@@ -149,8 +149,10 @@ def test_runs_are_grouped_with_statistics_of_each_column_and_opened(page: Page, 
         for i, loss in enumerate(its):
             run = feeder.run(f"lr-{lr}-{i}", project=project)
             run.points({"loss": ([0, 1], [9.0, loss])})
-            run.event("config", values={"seed": i} if lr is None else {"seed": i, "lr": lr})
-    page.goto(f'{feeder.url}/projects/{project}?col=state&col=metric."loss".last&col=config."seed"&sort=name')
+            hidden = {"hidden": [64, 64] if i < 2 else [128, 64]}
+            run.event("config", values={"seed": i, **hidden} if lr is None else {"seed": i, "lr": lr, **hidden})
+    columns = "&".join(f"col={name}" for name in ("state", 'metric."loss".last', 'config."seed"', 'config."hidden"'))
+    page.goto(f"{feeder.url}/projects/{project}?{columns}&sort=name")
     page.get_by_role("button", name="Group by").click()
     page.get_by_role("dialog", name="Group by").get_by_label("lr").check()
     page.keyboard.press("Escape")
@@ -160,6 +162,7 @@ def test_runs_are_grouped_with_statistics_of_each_column_and_opened(page: Page, 
     expect(groups.nth(0).locator("td.spread").nth(0)).to_have_text(f"{expected[0]:g} ± {expected[1]:.4g}1 … 6")
     expect(groups.nth(1).locator("td.spread").nth(0)).to_have_text("0.5 ± 00.5 … 0.5 · 1 NaN")
     expect(groups.nth(2).locator("td.spread").nth(0)).to_have_text("4 ± 04 … 4")
+    expect(groups.locator("td.words")).to_have_text(["[64, 64] +1", "[64, 64]", "[64, 64]"])
     page.get_by_role("button", name="loss", exact=True).click()
     expect(groups.locator(".group-name")).to_have_text(["lr 0.012 runs", "lr 0.13 runs", "lr –1 run"])
     groups.nth(1).locator(".group-name").click()

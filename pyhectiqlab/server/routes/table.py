@@ -132,8 +132,9 @@ def get_groups(
     column: Annotated[list[Search] | None, Query(description=f"{COLUMN}. Several.")] = None,
 ) -> Response:
     """Runs that have the same values in common, and the mean, standard deviation, minimum and maximum of columns over
-    each group. A run with several tags, hosts or ranks (the lowest 32) is in a group of each. Columns of metrics
-    are over all ranks of a run, but in groups of one rank over the points of that rank alone.
+    each group, with how many different texts they have. A run with several tags, hosts or ranks (the lowest 32) is in
+    a group of each. Columns of metrics are over all ranks of a run, but in groups of one rank over the points of that
+    rank alone.
     """
     fields = _parsed(search.parse_column, by, BY_MAX, "values to group by")
     columns = _parsed(search.parse_column, column, COLUMNS_MAX, "columns")

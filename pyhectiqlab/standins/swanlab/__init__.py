@@ -82,7 +82,7 @@ def init(
     )
     step = max((info.step_max for info in view.key_infos()), default=-1) + 1 if view is not None else 0
     facts = {"name": name, "project": project, "group": group, "id": id}
-    begun = SwanLabRun(run, facts, Settings(), resumed=view is not None, step=step)
+    begun = SwanLabRun(run, facts, Settings(), resumed=view is not None, step=step, drops_late=False)
     begun.config.update(as_dict(config), allow_val_change=True)
     object.__setattr__(its, "_items", begun.config._items)
     object.__setattr__(its, "_store", begun.config._store)

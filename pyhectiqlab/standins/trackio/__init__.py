@@ -89,9 +89,8 @@ def init(
         facts={"group": group, "space_id": space_id},
     )
     step = max((info.step_max for info in view.key_infos()), default=-1) + 1 if view is not None else 0
-    begun = Run(
-        run, {"name": name, "project": project, "group": group}, Settings(), resumed=view is not None, step=step
-    )
+    facts = {"name": name, "project": project, "group": group}
+    begun = Run(run, facts, Settings(), resumed=view is not None, step=step, drops_late=False)
     begun.config.update(as_dict(config), allow_val_change=True)
     object.__setattr__(global_config, "_items", begun.config._items)
     object.__setattr__(global_config, "_store", begun.config._store)

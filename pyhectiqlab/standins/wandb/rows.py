@@ -32,11 +32,17 @@ class Definition:
 
 
 class Rows:
-    """The history of one run. `step`: of the row that the next call belongs to."""
+    """The history of one run.
 
-    def __init__(self, run: Run, step: int = 0) -> None:
+    Args:
+        step: of the row that the next call belongs to.
+        drops_late: whether the tracker drops a step below the newest one.
+    """
+
+    def __init__(self, run: Run, step: int = 0, drops_late: bool = True) -> None:
         self._run = run
         self.step = step
+        self._drops_late = drops_late
         self.last: dict[str, Any] = {}  # the newest number of each key
         self._definitions: dict[str, Definition] = {}
         self._step_metrics: dict[str, str | None] = {}  # looked up already
@@ -64,10 +70,10 @@ class Rows:
             if at > self.step:
                 self.commit()
                 self.step = at
-            elif at < self.step:
+            elif at < self.step and self._drops_late:
                 say_once(
-                    f"wandb: a step {at} after a step {self.step}, which W&B would drop, is kept. To log by another "
-                    "axis than W&B's step, see define_metric."
+                    "wandb: steps that come after a later one, which W&B would drop, are kept. To log by another axis "
+                    "than W&B's step, see define_metric."
                 )
         if self._definitions:
             self._put_defined(values, at)

@@ -37,13 +37,21 @@ class Run:
         run: where everything goes.
         facts: what W&B was told of the run: entity, project, group, job_type and the like.
         step: of its first row; later than 0 where a run is continued.
+        drops_late: whether the tracker that this stands in for drops a step below the newest one.
     """
 
     def __init__(
-        self, run: LabRun, facts: Mapping[str, Any], settings: Settings, *, resumed: bool = False, step: int = 0
+        self,
+        run: LabRun,
+        facts: Mapping[str, Any],
+        settings: Settings,
+        *,
+        resumed: bool = False,
+        step: int = 0,
+        drops_late: bool = True,
     ):
         self._run, self._facts, self._settings = run, dict(facts), settings
-        self._rows = Rows(run, step)
+        self._rows = Rows(run, step, drops_late)
         self._uploads = Uploads(run)
         self._watches = Watches(self)
         self.config = Config(run.add_config)

@@ -135,18 +135,24 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
   );
 }
 
-/** undefined: the column has no numbers. */
+/** undefined: the column is none that has statistics. */
 function StatisticsCell({ its }: { its: StatisticsAnswer | undefined }) {
   if (!its) return <td />;
   const odd = its.nan ? `, ${formatInteger(its.nan)} of them not finite` : '';
+  const others = its.texts > 1 ? <small> +{formatInteger(its.texts - 1)}</small> : null;
+  if (!its.n && !its.nan && its.text !== null) return <td class="value words" title={textsOf(its)}>{its.text}{others}</td>;
   if (!its.n) return <td class="number value dim">{its.nan ? <span class="not-finite">{formatInteger(its.nan)} NaN</span> : '–'}</td>;
   const [mean, std, min, max] = [its.mean, its.std, its.min, its.max].map((value) => formatValue(Number(value), 4));
   return (
-    <td class="number value spread" title={`Mean ${its.mean}, standard deviation ${its.std}, from ${its.min} to ${its.max}; of ${plural(its.n + its.nan, 'value')}${odd}`}>
+    <td class="number value spread" title={`Mean ${its.mean}, standard deviation ${its.std}, from ${its.min} to ${its.max}; of ${plural(its.n + its.nan, 'value')}${odd}${its.texts ? `; ${textsOf(its)}` : ''}`}>
       <b>{mean}</b> ± {std}
       <small>{min} … {max}{its.nan > 0 && <span class="not-finite"> · {formatInteger(its.nan)} NaN</span>}</small>
     </td>
   );
+}
+
+function textsOf(its: StatisticsAnswer): string {
+  return its.texts === 1 ? String(its.text) : `${formatInteger(its.texts)} different texts, the most frequent ${its.text}`;
 }
 
 interface GroupRunsProps {

@@ -25,9 +25,23 @@ Compute = Callable[[str, Smoothing, Axis, Sequence[str]], Iterator[tuple[N, floa
 
 
 class _Known(Generic[N]):
+    """Values of the lines of one metric, smoothed in one way. `size`: how many there are."""
+
     def __init__(self) -> None:
         self.computing = threading.Lock()
-        self.values: dict[N, tuple[int, float]] = {}  # by line: how many points it had, and the value
+        self.size = 0
+        self._of_runs: dict[str, dict[N, tuple[int, float]]] = {}  # by line: how many points it had, and the value
+
+    def get(self, run: str, name: N) -> tuple[int, float] | tuple[int, None]:
+        return self._of_runs.get(run, {}).get(name, _NONE)
+
+    def put(self, run: str, name: N, points: int, value: float) -> None:
+        its = self._of_runs.setdefault(run, {})
+        self.size += name not in its
+        its[name] = points, value
+
+    def forget(self, run: str) -> None:
+        self.size -= len(self._of_runs.pop(run, {}))
 
 
 class SmoothedEnds(Generic[N]):
@@ -49,9 +63,8 @@ class SmoothedEnds(Generic[N]):
     ) -> None:
         self._summaries, self._compute, self._run_of, self.seconds_max = summaries, compute, run_of, seconds_max
         self._lock = threading.Lock()  # never taken while waiting for anything else
-        self._known: OrderedDict[tuple[str, Smoothing, Axis], _Known[N]] = (
-            OrderedDict()
-        )  # the least recently used first
+        # The least recently used first. What changes them holds the lock.
+        self._known: OrderedDict[tuple[str, Smoothing, Axis], _Known[N]] = OrderedDict()
 
     def of(self, key: str, smoothing: Smoothing, axis: Axis, runs: Sequence[str]) -> dict[N, float]:
         """See PointStore.smoothed. Raises SlowSearchError after `seconds_max`. It keeps what it has computed, so the
@@ -63,19 +76,19 @@ class SmoothedEnds(Generic[N]):
             self._known.move_to_end(place)
         with known.computing:
             summaries = self._summaries(key, runs)
-            missing = [name for name, s in summaries.items() if known.values.get(name, _NONE)[0] != s.points]
+            missing = [name for name, s in summaries.items() if known.get(self._run_of(name), name)[0] != s.points]
             try:
                 self._add(known, place, missing, summaries)
             finally:
                 self._shrink()
-            return {name: value for name in summaries if (value := known.values.get(name, _NONE)[1]) is not None}
+            values = ((name, known.get(self._run_of(name), name)[1]) for name in summaries)
+            return {name: value for name, value in values if value is not None}
 
     def forget(self, run: str) -> None:
         """Forget the values of a run that was deleted, because it may get other points."""
         with self._lock:
             for known in self._known.values():
-                for name in [name for name in known.values if self._run_of(name) == run]:
-                    del known.values[name]
+                known.forget(run)
 
     def _add(
         self,
@@ -92,7 +105,8 @@ class SmoothedEnds(Generic[N]):
             for name, value in self._compute(*place, some):
                 if name not in summaries:
                     continue  # a rank that has come since
-                known.values[name] = summaries[name].points, value
+                with self._lock:
+                    known.put(self._run_of(name), name, summaries[name].points, value)
                 left.discard(name)
                 if left and time.monotonic() > until:
                     its = {self._run_of(name) for name in left}
@@ -103,7 +117,7 @@ class SmoothedEnds(Generic[N]):
 
     def _shrink(self) -> None:
         with self._lock:
-            entries = sum(len(known.values) for known in self._known.values())
+            entries = sum(known.size for known in self._known.values())
             while entries > ENTRIES_MAX and len(self._known) > 1:
                 _, dropped = self._known.popitem(last=False)
-                entries -= len(dropped.values)
+                entries -= dropped.size

@@ -78,7 +78,8 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
   };
 
   const whole = useRef<XRange | null>(null); // of x, when it was last in sight
-  if (!range && series.length) whole.current = extentOf(series);
+  const extent = useMemo(() => extentOf(series), [series]);
+  if (!range && series.length) whole.current = extent;
   const zoom = (to: XRange) => {
     const all = whole.current && to[0] <= whole.current[0] && to[1] >= whole.current[1];
     onRange?.(all ? null : to);

@@ -144,7 +144,7 @@ def _clickhouse(address: str, at: Addresses, facts: list[str], wrong: list[str])
                 facts.append("no tables yet")
                 return
             facts.append(f"schema {SCHEMA_VERSION}")
-            wrong += [finding.what for finding in checking.work(clickhouse, its_facts) if not finding.fine]
+            wrong += checking.troubles(clickhouse, its_facts)
         size = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
         parts = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase()"
         facts.append(f"{size_text(int(clickhouse.text(size)))} in {clickhouse.text(parts)} parts")

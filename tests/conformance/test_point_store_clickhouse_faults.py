@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import ConfigurationError, NewerSchemaError, StoreError
-from pyhectiqlab.store.clickhouse import client, facts, facts_series, schema
+from pyhectiqlab.store.clickhouse import checking, client, facts, facts_series, schema
 from pyhectiqlab.store.clickhouse.appending import ARRIVED
-from pyhectiqlab.store.clickhouse.checking import check, try_rights
+from pyhectiqlab.store.clickhouse.checking import troubles, try_rights
 from pyhectiqlab.store.clickhouse.client import ClickHouse
+from pyhectiqlab.store.clickhouse.facts import Facts
 from pyhectiqlab.store.clickhouse.levels_of_builds import Sizes
 from pyhectiqlab.store.clickhouse.point_store import ClickHousePointStore
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, PointStore, Selector, Smoothing, iter_points
@@ -319,17 +320,17 @@ def test_what_is_no_place_for_points_says_so_in_one_line(
     cluster().drop_database(another)
 
 
-def test_the_check_says_of_each_engine_what_is_and_what_to_do(place: ClickHousePlace, store: PointStore) -> None:
+def test_what_is_stuck_is_said_with_what_to_do(
+    place: ClickHousePlace, store: PointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.append(batches(1))
-    said = check(place.url, place.facts_url)
-    assert all(finding.fine for finding in said[:3])
-    for word in ("is reached, version ", "has the rights", "(schema 1)", "ClickHouse answers in", "PostgreSQL answers"):
-        assert sum(word in finding.what for finding in said) == 1, said
-    assert "hectiqlab_check" not in place.ask("SHOW TABLES")
-    assert [finding.fine for finding in check(server().url("nope"), place.facts_url)] == [False]
-    port = server().port
-    *_, last = check(f"clickhouse://reader:secret@127.0.0.1:{port}/{place.database}", place.facts_url)
-    assert not last.fine and "needs SELECT, INSERT, CREATE" in last.what
+    with closing(ClickHouse(place.url)) as door, closing(Facts(place.facts_url)) as its_facts:
+        assert troubles(door, its_facts) == []
+        cluster().ask("UPDATE points_blocks SET changed = now() - interval '1 hour'", database=place.facts)
+        monkeypatch.setattr(checking, "PARTS_MANY", 0)
+        parts, waiting = troubles(door, its_facts)
+    assert "cannot keep up, give it CPU" in parts
+    assert "Points have waited for 360" in waiting and "see the log of the labs" in waiting
 
 
 def test_labs_that_try_their_rights_at_once_do_not_disturb_each_other(place: ClickHousePlace) -> None:

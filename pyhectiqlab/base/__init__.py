@@ -1,1 +1,1 @@
-"""What client, uploader, lab and command all use, and that knows nothing of runs: descriptors, threads, texts, bars."""
+"""What client, uploader, lab and command all use, and what knows nothing of runs: threads, files, texts, bars."""

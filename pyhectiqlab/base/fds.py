@@ -1,4 +1,4 @@
-"""Numbers of descriptors: 0, 1 and 2 are the terminal's, whatever is open there.
+"""Descriptors: their numbers, their locks. 0, 1 and 2 are the terminal's, whatever is open there.
 
 A program that was started without them (`<&- >&- 2>&-`, some daemons), or that closed them, gets these numbers for what
 it opens next. Whatever is printed is then written into that.
@@ -24,6 +24,21 @@ def lifted(fd: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(fd)
+
+
+def lock_alone(fd: int) -> bool:
+    """Lock an open file or folder for this process, until it is closed. Return False if another process has it locked.
+    Where the file system has no locks, nothing is locked, and the answer is True. Never waits.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
 
 
 def fill_standard() -> None:

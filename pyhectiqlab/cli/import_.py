@@ -95,6 +95,13 @@ def _runs(command: _Command) -> _Command:
     return project(user(as_json(click.pass_obj(command))))
 
 
+def _artifacts(when: str) -> Callable[[_Command], _Command]:
+    """Return the option that names folders with the files of artifacts. `when`: who needs it."""
+    folder = click.Path(path_type=Path, exists=True, file_okay=False)
+    help_text = f"Where the files of artifacts are, {when}."
+    return click.option("--artifacts", multiple=True, metavar="DIR", type=folder, help=help_text)
+
+
 @command.command("wandb", short_help="Runs of Weights & Biases: its .wandb files.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path, readable=False))
 @_runs
@@ -115,13 +122,7 @@ def wandb(
 
 @command.command("mlflow", short_help="Runs of MLflow: mlruns, or its database.")
 @click.argument("source", metavar="SOURCE")
-@click.option(
-    "--artifacts",
-    multiple=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Where the files of artifacts are, if not beside SOURCE: the server's --artifacts-destination.",
-)
+@_artifacts("if not beside SOURCE: the server's --artifacts-destination")
 @_runs
 def mlflow(
     profile: str | None,
@@ -194,13 +195,7 @@ def neptune(
 
 @command.command("aim", short_help="Runs of Aim: its repository.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
-@click.option(
-    "--artifacts",
-    multiple=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Where the files of artifacts are, if not below DIR.",
-)
+@_artifacts("if not below DIR")
 @_runs
 def aim(
     profile: str | None,

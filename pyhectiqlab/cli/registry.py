@@ -26,6 +26,32 @@ def _project(named: str | None, profile: Any) -> str:
     return str(project)
 
 
+def _version_options(noun: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the options that name one version: project, name, version."""
+    project = click.option(
+        "-p", "--project", metavar="PROJECT", shell_complete=projects, help="Name or id; default: that of the profile."
+    )
+    name = click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}.")
+    version = click.option(
+        "-v", "--version", metavar="VERSION", help="major.minor.micro, or an alias; default: the latest."
+    )
+    return lambda command: project(name(version(command)))
+
+
+def _check(name: str, version: str | None, alias: str | None = None) -> None:
+    """Raise UsageError for a name, a version or an alias that no model or dataset can have."""
+    from ..protocol.registry import alias_name, registry_name, version_or_alias
+
+    try:
+        registry_name(name)
+        if alias is not None:
+            alias_name(alias)
+        if version is not None:
+            version_or_alias(version)
+    except ValueError as e:
+        raise click.UsageError(f"{e}.") from None
+
+
 def _list(kind: str) -> click.Command:
     @click.command(kind, short_help=f"List the {kind} of a project.")
     @click.argument("project", required=False, shell_complete=projects)
@@ -75,49 +101,25 @@ def _list(kind: str) -> click.Command:
 def _download(kind: str, command_name: str) -> click.Command:
     noun = NOUNS[kind]
 
-    def decorated(function: Callable[..., None]) -> click.Command:
-        options = (
-            click.option(
-                "-p",
-                "--project",
-                metavar="PROJECT",
-                shell_complete=projects,
-                help="Name or id; default: that of the profile.",
-            ),
-            click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}."),
-            click.option(
-                "-v", "--version", metavar="VERSION", help="major.minor.micro, or an alias; default: the latest."
-            ),
-            click.option(
-                "-s",
-                "--save-path",
-                type=click.Path(path_type=Path),
-                default=Path(),
-                help="Folder in which NAME-VERSION is made; default: here.",
-            ),
-            click.option("-o", "--overwrite", is_flag=True, help="Replace what is at that place."),
-        )
-        for option in reversed(options):
-            function = option(function)
-        made: click.Command = click.command(command_name, short_help=f"Download a {noun}.")(function)
-        return made
-
-    @decorated
+    @click.command(command_name, short_help=f"Download a {noun}.")
+    @_version_options(noun)
+    @click.option(
+        "-s",
+        "--save-path",
+        type=click.Path(path_type=Path),
+        default=Path(),
+        help="Folder in which NAME-VERSION is made; default: here.",
+    )
+    @click.option("-o", "--overwrite", is_flag=True, help="Replace what is at that place.")
     @click.pass_obj
     def command(
         profile: str | None, project: str | None, name: str, version: str | None, save_path: Path, overwrite: bool
     ) -> None:
-        from ..protocol.registry import registry_name, version_or_alias
         from ..transport.connecting import client_of, find_profile
         from ..transport.registry import find_version
         from ..transport.registry_download import download_version
 
-        try:
-            registry_name(name)
-            if version is not None:
-                version_or_alias(version)
-        except ValueError as e:
-            raise click.UsageError(f"{e}.") from None
+        _check(name, version)
         chosen = find_profile(profile)
         with client_of(chosen) as lab:
             lab.handshake()
@@ -139,29 +141,18 @@ def _alias(kind: str, command_name: str) -> click.Command:
 
     @click.command(command_name, short_help=f"Point an alias to a version of a {noun}.")
     @click.argument("alias")
-    @click.option(
-        "-p", "--project", metavar="PROJECT", shell_complete=projects, help="Name or id; default: that of the profile."
-    )
-    @click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}.")
-    @click.option("-v", "--version", metavar="VERSION", help="major.minor.micro, or an alias; default: the latest.")
+    @_version_options(noun)
     @click.option("--remove", is_flag=True, help="Take the alias away.")
     @click.pass_obj
     def command(
         profile: str | None, alias: str, project: str | None, name: str, version: str | None, remove: bool
     ) -> None:
-        from ..protocol.registry import alias_name, registry_name, version_or_alias
         from ..transport.connecting import client_of, find_profile
         from ..transport.registry import remove_alias, set_alias
 
         if remove and version is not None:
             raise click.UsageError("Give --version or --remove, not both.")
-        try:
-            registry_name(name)
-            alias_name(alias)
-            if version is not None:
-                version_or_alias(version)
-        except ValueError as e:
-            raise click.UsageError(f"{e}.") from None
+        _check(name, version, alias)
         chosen = find_profile(profile)
         with client_of(chosen) as lab:
             lab.handshake()

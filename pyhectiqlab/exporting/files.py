@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..base.filedigest import digest_of_file
 from ..transport.file_download import receive
 from ..transport.http import LabClient, quoted
-from .layout import digest_of, file_of
+from .layout import file_of
 
 _FIELDS = ("uuid", "name", "step", "version", "kind", "meta", "digest", "bytes", "author", "created")
 
@@ -48,4 +49,4 @@ class Files:
 def is_whole(folder: Path, digest: str) -> bool:
     """Return whether the export has these very bytes. Blocks on the disk."""
     path = folder / file_of(digest)
-    return path.is_file() and digest_of(path) == digest
+    return path.is_file() and digest_of_file(path) == digest

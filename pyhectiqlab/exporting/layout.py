@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
-import hashlib
 import json
 import math
 import os
@@ -13,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..base.fds import lock_alone
 from ..errors import ConfigurationError
 
 FORMAT, VERSION = "hectiqlab-export", 1
@@ -20,7 +19,6 @@ INDEX = "hectiqlab-export.json"
 RUN, PROGRESS, PROJECT = "run.json", "progress.json", "project.json"
 EVENTS, POINTS = "events-{:06}.jsonl", "points-{:06}.parquet"
 COLUMNS = ("run", "key", "step", "value", "time", "rank", "attempt")
-_BLOCK = 1 << 20
 
 
 def open_index(folder: Path) -> dict[str, Any]:
@@ -85,12 +83,8 @@ def for_us(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(f"Another export writes to {folder}: wait for its end.") from None
-        except OSError:  # a file system without locks
-            pass
+        if not lock_alone(fd):
+            raise ConfigurationError(f"Another export writes to {folder}: wait for its end.")
         yield
     finally:
         os.close(fd)
@@ -99,15 +93,6 @@ def for_us(folder: Path) -> Iterator[None]:
 def file_of(digest: str) -> str:
     """Return where the bytes with this SHA-256 are, relative to the export."""
     return f"files/{digest[:2]}/{digest}"
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file, hex. Blocks on the disk."""
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(_BLOCK):
-            sha.update(data)
-    return sha.hexdigest()
 
 
 # Values. What JSON has is written as it is; the rest is a map with one name that begins with $: the bytes of a

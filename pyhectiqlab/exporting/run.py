@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..base.filedigest import digest_of_file
 from ..errors import ConfigurationError, LabRequestError
 from ..transport.http import LabClient, Points, quoted
 from . import layout
@@ -119,7 +120,7 @@ def _progress(folder: Path) -> dict[str, Any]:
 def _keep(folder: Path, progress: dict[str, Any], name: str, rows: int) -> None:
     """Note a part that is whole. Whoever goes on behind it writes the progress first."""
     path = folder / name
-    progress["files"][name] = {"digest": layout.digest_of(path), "bytes": path.stat().st_size, "rows": rows}
+    progress["files"][name] = {"digest": digest_of_file(path), "bytes": path.stat().st_size, "rows": rows}
 
 
 def _next_name(progress: dict[str, Any], pattern: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..base.filedigest import digest_of_file
 from ..errors import ConfigurationError
 from ..exporting import layout
 from ..exporting.files import is_whole
@@ -52,7 +53,7 @@ class Export:
         folder = self.folder / "runs" / run_id
         run = layout.read_json(folder / layout.RUN)
         for name, its in run["files"].items():
-            if layout.digest_of(folder / name) != its["digest"]:
+            if digest_of_file(folder / name) != its["digest"]:
                 raise ConfigurationError(
                     f"{folder / name} is damaged, so the run {run['name']!r} is left out: remove {folder} and export "
                     "again."
@@ -66,7 +67,7 @@ class Export:
             zeros[0] = None  # what a fork began with has no relative time
         return Incoming(
             self.origin(run_id),
-            layout.digest_of(folder / layout.RUN)[:32],
+            digest_of_file(folder / layout.RUN)[:32],
             (run["name"],),
             run["project"]["name"],
             {"events": lambda problems: _events(events), "points": lambda problems: _points(points, zeros)},

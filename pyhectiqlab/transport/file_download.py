@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import time
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..base.fds import lock_alone
 from ..errors import InvalidRequestError, LabRequestError, LabUnreachableError
 from ..protocol.names import artifact_name
 from .answers import not_a_lab
@@ -174,21 +174,19 @@ def _opened_part(part: Path) -> Iterator[int]:
     """Open the file that a download grows in, and lock it for this process."""
     fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _busy(part) from None
-        except OSError:  # a file system without locks: the digest at the end shows whether two downloads mixed
-            pass
-        if not part.exists() or part.stat().st_ino != os.fstat(fd).st_ino:
-            raise _busy(part)  # another process finished it between our two calls
+        claim(part, fd, "file")
         yield fd
     finally:
         os.close(fd)
 
 
-def _busy(part: Path) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, "another process downloads the same file there", str(part))
+def claim(part: Path, fd: int, what: str) -> None:
+    """Lock the open `part`, in which a download grows, for this process. Raises FileExistsError if another process
+    downloads the same `what` there. Without locks, the digests at the end show whether two downloads mixed.
+    """
+    # The name is gone, or another file's, if another process finished the download between our two calls.
+    if not (lock_alone(fd) and part.exists() and part.stat().st_ino == os.fstat(fd).st_ino):
+        raise FileExistsError(errno.EEXIST, f"another process downloads the same {what} there", str(part))
 
 
 def _name(part: Path, target: Path, overwrite: bool) -> None:

@@ -9,7 +9,6 @@ already, and compared with its digest. At last the folder gets its name, with a 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import secrets
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol.registry import MANIFEST, NOUNS, file_paths, registry_name, version_of
-from .file_download import receive
+from .file_download import claim, receive
 from .files import TRIES, Progress, no_progress
 from .http import LabClient, quoted
 from .registry import contents_of
@@ -127,21 +126,10 @@ def _for_us(part: Path) -> Iterator[None]:
     part.mkdir(exist_ok=True)
     fd = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _busy(part) from None
-        except OSError:  # a file system without locks: the digests are compared at the end
-            pass
-        if not part.exists() or part.stat().st_ino != os.fstat(fd).st_ino:
-            raise _busy(part)  # another process finished it between our two calls
+        claim(part, fd, "version")
         yield
     finally:
         os.close(fd)
-
-
-def _busy(part: Path) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, "another process downloads the same version there", str(part))
 
 
 def _keep_only(part: Path, version: dict[str, Any]) -> None:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pyhectiqlab.testing.lab import RealLab
+
 from ..commands import run_command
+from ..labs import ForkedLab
 
 Hectiqlab = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Start a lab, which the tests of a module share."""
+    folder = tmp_path_factory.mktemp("lab")
+    with ForkedLab(folder / "data", folder / "home") as real:
+        yield real
 
 
 @pytest.fixture
@@ -36,14 +47,14 @@ def hectiqlab(environment: dict[str, str]) -> Hectiqlab:
     return run
 
 
-def told(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
-    """The one line with which a command failed."""
+def error_line(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """Return the one line with which a command failed. It has printed nothing else."""
     assert (done.returncode, done.stdout) == (code, ""), done
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 
 
-def well(done: subprocess.CompletedProcess[str]) -> str:
-    """The output of a command that succeeded without a word on stderr."""
+def output(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the output of a command that succeeded. It has printed nothing on stderr."""
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout

@@ -9,7 +9,6 @@ import pty
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,9 @@ from pyhectiqlab.transport import LabClient
 from pyhectiqlab.transport.file_upload import register, upload_file
 
 from ..commands import command
-from ..labs import ForkedLab
-from .conftest import Hectiqlab, told, well
+from .conftest import Hectiqlab, error_line, output
 
 DATA = os.urandom(100_000)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with ForkedLab(folder / "data", folder / "home") as real:
-        yield real
 
 
 @pytest.fixture
@@ -63,36 +54,37 @@ def test_a_file_is_posted_in_every_form_and_comes_back(
         "options": ("post-artifact", "-p", ref, "-f", str(file)),
         "mixed": ("post-artifact", "-p", ref, str(file)),
     }[form]
-    assert well(hectiqlab(*arguments)).startswith("weights.bin version 1, 100 kB, ")
-    assert "weights.bin" in well(hectiqlab("artifacts", ref))
-    assert "weights.bin" in well(hectiqlab("artifacts", "-p", ref))
-    (item,) = json.loads(well(hectiqlab("artifacts", ref, "--json")))
+    assert output(hectiqlab(*arguments)).startswith("weights.bin version 1, 100 kB, ")
+    assert "weights.bin" in output(hectiqlab("artifacts", ref))
+    assert "weights.bin" in output(hectiqlab("artifacts", "-p", ref))
+    (item,) = json.loads(output(hectiqlab("artifacts", ref, "--json")))
     assert (item["name"], item["version"], item["bytes"], item["run"]) == ("weights.bin", 1, len(DATA), None)
     place = tmp_path / "place"
     place.mkdir()
-    assert well(hectiqlab("artifacts", ref, "--download", "weights.bin", "-o", str(place))) == f"{place}/weights.bin\n"
+    downloaded = output(hectiqlab("artifacts", ref, "--download", "weights.bin", "-o", str(place)))
+    assert downloaded == f"{place}/weights.bin\n"
     assert (place / "weights.bin").read_bytes() == DATA
 
 
 def test_another_file_is_not_replaced_unless_asked(
     hectiqlab: Hectiqlab, project: dict[str, Any], file: Path, tmp_path: Path
 ) -> None:
-    well(hectiqlab("post-artifact", project["id"], str(file)))
+    output(hectiqlab("post-artifact", project["id"], str(file)))
     mine = tmp_path / "mine"
     mine.write_text("mine")
     arguments = ("artifacts", project["id"], "--download", "weights.bin", "-o", str(mine))
-    assert "overwrite" in told(hectiqlab(*arguments)) and mine.read_text() == "mine"
-    well(hectiqlab(*arguments, "--overwrite"))
+    assert "overwrite" in error_line(hectiqlab(*arguments)) and mine.read_text() == "mine"
+    output(hectiqlab(*arguments, "--overwrite"))
     assert mine.read_bytes() == DATA
 
 
 def test_versions_are_listed_when_asked(hectiqlab: Hectiqlab, project: dict[str, Any], file: Path) -> None:
     for text in ("one", "two"):
         file.write_text(text)
-        artifact = json.loads(well(hectiqlab("post-artifact", project["id"], str(file), "--name", "n.txt", "--json")))
+        artifact = json.loads(output(hectiqlab("post-artifact", project["id"], str(file), "--name", "n.txt", "--json")))
     assert artifact["version"] == 2 and artifact["name"] == "n.txt"
-    assert len(json.loads(well(hectiqlab("artifacts", project["id"], "--json")))) == 1
-    assert len(json.loads(well(hectiqlab("artifacts", project["id"], "--versions", "--json")))) == 2
+    assert len(json.loads(output(hectiqlab("artifacts", project["id"], "--json")))) == 1
+    assert len(json.loads(output(hectiqlab("artifacts", project["id"], "--versions", "--json")))) == 2
 
 
 def test_those_of_a_run_are_found_by_its_name_and_the_highest_step_is_the_newest(
@@ -106,20 +98,20 @@ def test_those_of_a_run_are_found_by_its_name_and_the_highest_step_is_the_newest
             (tmp_path / "s").write_text(str(step))
             sent = upload_file(client, tmp_path / "s")
             register(client, {"name": "s.txt", "digest": sent.digest, "bytes": sent.bytes, "step": step}, run=run)
-    listed = well(hectiqlab("artifacts", "--run", name)).splitlines()
+    listed = output(hectiqlab("artifacts", "--run", name)).splitlines()
     assert [line.split()[2] for line in listed[1:]] == ["1", "3", "20"]
     out = tmp_path / "out"
-    well(hectiqlab("artifacts", "--run", run, "-d", "s.txt", "-o", str(out)))
+    output(hectiqlab("artifacts", "--run", run, "-d", "s.txt", "-o", str(out)))
     assert out.read_text() == "20"
-    well(hectiqlab("artifacts", "--run", run, "-d", "s.txt", "--step", "3", "-o", str(out), "--overwrite"))
+    output(hectiqlab("artifacts", "--run", run, "-d", "s.txt", "--step", "3", "-o", str(out), "--overwrite"))
     assert out.read_text() == "3"
-    assert "step 9" in told(hectiqlab("artifacts", "--run", run, "-d", "s.txt", "--step", "9"))
+    assert "step 9" in error_line(hectiqlab("artifacts", "--run", run, "-d", "s.txt", "--step", "9"))
 
 
 def test_mistakes_are_told_in_a_line(hectiqlab: Hectiqlab, project: dict[str, Any], file: Path, tmp_path: Path) -> None:
-    assert "hectiqlab projects" in told(hectiqlab("artifacts", "no-such-project"))
-    assert "hectiqlab projects" in told(hectiqlab("post-artifact", "no-such-project", str(file)))
-    assert "No artifact" in told(hectiqlab("artifacts", project["id"], "-d", "nothing"))
+    assert "hectiqlab projects" in error_line(hectiqlab("artifacts", "no-such-project"))
+    assert "hectiqlab projects" in error_line(hectiqlab("post-artifact", "no-such-project", str(file)))
+    assert "No artifact" in error_line(hectiqlab("artifacts", project["id"], "-d", "nothing"))
     for arguments, words in (
         (("artifacts",), "Name a PROJECT"),
         (("artifacts", "a", "-p", "b"), "once"),

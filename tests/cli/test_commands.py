@@ -19,15 +19,15 @@ from pyhectiqlab.cli import _COMMANDS, main
 from pyhectiqlab.store.upgrading import CURRENT
 
 from ..commands import command
-from .conftest import Hectiqlab, told, well
+from .conftest import Hectiqlab, error_line, output
 
 
 def test_version_is_printed_alone(hectiqlab: Hectiqlab) -> None:
-    assert well(hectiqlab("version")) == well(hectiqlab("--version")) == f"{__version__}\n"
+    assert output(hectiqlab("version")) == output(hectiqlab("--version")) == f"{__version__}\n"
 
 
 def test_the_version_is_told_with_what_it_needs(hectiqlab: Hectiqlab) -> None:
-    lines = well(hectiqlab("version", "-v")).splitlines()
+    lines = output(hectiqlab("version", "-v")).splitlines()
     assert lines[0] == __version__
     assert f"Schemas: {CURRENT.meta} of lab.db, {CURRENT.points} of points.db" in lines
     assert any(line.startswith("To upgrade: ") and "[server]'" in line for line in lines)
@@ -66,7 +66,7 @@ def _help(*names: str) -> str:
 
 
 def test_names_with_underscores_are_taken_too(hectiqlab: Hectiqlab) -> None:
-    assert "--password-stdin" in well(hectiqlab("add_profile", "--help"))
+    assert "--password-stdin" in output(hectiqlab("add_profile", "--help"))
 
 
 @pytest.mark.parametrize("args", [["nonsense"], ["metrics"], ["runs", "--state", "happy"], ["runs", "--limit", "0"]])
@@ -78,20 +78,20 @@ def test_a_wrong_call_exits_with_2_and_the_usage(hectiqlab: Hectiqlab, args: lis
 
 def test_without_a_lab_the_error_is_one_line_with_a_next_step(hectiqlab: Hectiqlab) -> None:
     for args in (["projects"], ["runs", "--json"], ["metrics", "r", "k"]):
-        assert "hectiqlab add-profile" in told(hectiqlab(*args))
+        assert "hectiqlab add-profile" in error_line(hectiqlab(*args))
 
 
 def test_a_lab_that_is_down_is_told_without_the_key(hectiqlab: Hectiqlab) -> None:
     done = hectiqlab("projects", HECTIQLAB_URL="http://127.0.0.1:9", HECTIQLAB_API_KEY="the-key")
-    assert "nothing listens there" in told(done) and "the-key" not in done.stderr
+    assert "nothing listens there" in error_line(done) and "the-key" not in done.stderr
 
 
 def test_a_corrupt_credentials_file_is_told_with_its_line(hectiqlab: Hectiqlab, home: Path) -> None:
     home.mkdir()
     (home / "credentials").write_text("[local]\nurl = \n")
     os.chmod(home / "credentials", 0o600)
-    assert "line 2" in told(hectiqlab("profiles"))
-    assert "line 2" in told(hectiqlab("runs"))
+    assert "line 2" in error_line(hectiqlab("profiles"))
+    assert "line 2" in error_line(hectiqlab("runs"))
 
 
 def credentials(home: Path, *names: str) -> None:
@@ -103,26 +103,26 @@ def credentials(home: Path, *names: str) -> None:
 
 def test_profiles_marks_the_one_in_use_and_hides_keys(hectiqlab: Hectiqlab, home: Path) -> None:
     credentials(home, "a", "default")
-    shown = well(hectiqlab("profiles"))
+    shown = output(hectiqlab("profiles"))
     assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["a", "http://a"], ["*", "default"]]
-    found = json.loads(well(hectiqlab("--profile", "a", "profiles", "--json")))
+    found = json.loads(output(hectiqlab("--profile", "a", "profiles", "--json")))
     assert [(p["name"], p["active"]) for p in found] == [("a", True), ("default", False)]
     assert "key-" not in shown + json.dumps(found)
 
 
 def test_profiles_says_when_none_can_be_chosen(hectiqlab: Hectiqlab, home: Path) -> None:
-    assert json.loads(well(hectiqlab("profiles", "--json"))) == []
+    assert json.loads(output(hectiqlab("profiles", "--json"))) == []
     credentials(home, "a", "b")
     done = hectiqlab("profiles")
     assert done.returncode == 0 and "HECTIQLAB_PROFILE" in done.stderr and "*" not in done.stdout
-    assert "it has a, b" in told(hectiqlab("--profile", "c", "projects"))
+    assert "it has a, b" in error_line(hectiqlab("--profile", "c", "projects"))
 
 
 def test_a_profile_is_removed(hectiqlab: Hectiqlab, home: Path) -> None:
     credentials(home, "a", "b")
-    assert "'a'" in well(hectiqlab("remove-profile", "a"))
-    assert [p["name"] for p in json.loads(well(hectiqlab("profiles", "--json")))] == ["b"]
-    assert "it has b" in told(hectiqlab("remove-profile", "a"))
+    assert "'a'" in output(hectiqlab("remove-profile", "a"))
+    assert [p["name"] for p in json.loads(output(hectiqlab("profiles", "--json")))] == ["b"]
+    assert "it has b" in error_line(hectiqlab("remove-profile", "a"))
 
 
 def test_add_profile_without_a_terminal_says_what_to_give(hectiqlab: Hectiqlab) -> None:
@@ -132,18 +132,18 @@ def test_add_profile_without_a_terminal_says_what_to_give(hectiqlab: Hectiqlab) 
 
 def test_add_profile_needs_a_lab_before_a_password(hectiqlab: Hectiqlab) -> None:
     given = ["add-profile", "--username", "ann", "--password-stdin", "--url"]
-    assert "nothing listens" in told(hectiqlab(*given, "http://127.0.0.1:9", input="secret\n"))
-    assert "not the address" in told(hectiqlab(*given, "lab", input="secret\n"))
+    assert "nothing listens" in error_line(hectiqlab(*given, "http://127.0.0.1:9", input="secret\n"))
+    assert "not the address" in error_line(hectiqlab(*given, "lab", input="secret\n"))
 
 
 def test_settings_shows_value_and_source_of_each(hectiqlab: Hectiqlab, home: Path) -> None:
-    shown = well(hectiqlab("settings", HECTIQLAB_EXIT_TIMEOUT="3", HECTIQLAB_API_KEY="the-key"))
+    shown = output(hectiqlab("settings", HECTIQLAB_EXIT_TIMEOUT="3", HECTIQLAB_API_KEY="the-key"))
     for setting in settings.TABLE.values():
         assert setting.variable in shown and setting.meaning in shown
     rows = {
         row["variable"]: row
         for row in json.loads(
-            well(hectiqlab("settings", "--json", HECTIQLAB_EXIT_TIMEOUT="3", HECTIQLAB_API_KEY="the-key"))
+            output(hectiqlab("settings", "--json", HECTIQLAB_EXIT_TIMEOUT="3", HECTIQLAB_API_KEY="the-key"))
         )
     }
     assert (rows["HECTIQLAB_EXIT_TIMEOUT"]["value"], rows["HECTIQLAB_EXIT_TIMEOUT"]["from"]) == (3.0, "environment")
@@ -199,15 +199,15 @@ def test_ctrl_c_exits_with_130(environment: dict[str, str]) -> None:
 def test_a_terminal_that_lacks_the_letters_is_no_error(hectiqlab: Hectiqlab, home: Path) -> None:
     credentials(home, "a")
     (home / "credentials").write_text((home / "credentials").read_text().replace("ann", "Ωnn\\u001b[31m"))
-    shown = well(hectiqlab("profiles", PYTHONIOENCODING="latin-1"))
+    shown = output(hectiqlab("profiles", PYTHONIOENCODING="latin-1"))
     assert "\\u03a9nn?[31m" in shown
 
 
 def test_with_nothing_left_here_sync_and_status_say_so(hectiqlab: Hectiqlab) -> None:
-    assert "Nothing waits" in well(hectiqlab("status"))
-    assert json.loads(well(hectiqlab("status", "--json"))) == []
-    assert well(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
-    assert "hectiqlab status" in told(hectiqlab("sync", "nosuch"))
+    assert "Nothing waits" in output(hectiqlab("status"))
+    assert json.loads(output(hectiqlab("status", "--json"))) == []
+    assert output(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
+    assert "hectiqlab status" in error_line(hectiqlab("sync", "nosuch"))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a disk that is always full")

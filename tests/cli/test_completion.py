@@ -14,7 +14,7 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 
 from ..labs import ForkedLab
-from .conftest import Hectiqlab, well
+from .conftest import Hectiqlab, output
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def completed(hectiqlab: Hectiqlab, *words: str, **variables: str) -> list[str]:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_is_printed_that_the_shell_takes(hectiqlab: Hectiqlab, shell: str) -> None:
-    script = well(hectiqlab("completion", shell))
+    script = output(hectiqlab("completion", shell))
     assert "_HECTIQLAB_COMPLETE" in script and "hectiqlab" in script
     if shutil.which(shell):
         done = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True)

@@ -28,7 +28,7 @@ from pyhectiqlab.transport import LabClient
 
 from ..commands import command
 from ..labs import ForkedLab
-from .conftest import Hectiqlab, told, well
+from .conftest import Hectiqlab, error_line, output
 
 VALUES = [0.1, math.nan, math.inf, -math.inf, 1e300, -0.0, 5e-324, 1 / 3]
 STEPS = [
@@ -127,34 +127,34 @@ def strict(text: str) -> Any:
 
 
 def test_projects_are_listed_with_their_ids(filled: Filled, at_lab: Hectiqlab) -> None:
-    lines = well(at_lab("projects")).splitlines()
+    lines = output(at_lab("projects")).splitlines()
     assert f"[{filled.digits['project']['id']}] vision" in lines
-    found = {p["name"]: p for p in strict(well(at_lab("projects", "--json")))}
+    found = {p["name"]: p for p in strict(output(at_lab("projects", "--json")))}
     assert found["vision"]["runs"] == 2 and found["sound"]["runs"] == 1
     assert {p.name: p.id for p in read.projects()} == {name: p["id"] for name, p in found.items()}
 
 
 def test_runs_are_listed_newest_first(filled: Filled, at_lab: Hectiqlab) -> None:
-    found = strict(well(at_lab("runs", "--json")))
+    found = strict(output(at_lab("runs", "--json")))
     assert [(r["name"], r["project"]) for r in found] == [("twice", "sound"), ("twice", "vision"), ("digits", "vision")]
     digits = found[-1]
     assert digits["id"] == filled.digits["id"] and digits["author"] and digits["points"] == len(STEPS) + 2501
     assert {"state", "started", "ended", "duration", "url", "last", "tags", "note"} <= set(digits)
     assert "profile" not in digits, "it has the API key"
-    assert well(at_lab("runs")).splitlines()[-1].split()[:3] == [digits["id"], "digits", "vision"]
+    assert output(at_lab("runs")).splitlines()[-1].split()[:3] == [digits["id"], "digits", "vision"]
 
 
 def test_runs_tell_how_they_came_to_their_state(filled: Filled, at_lab: Hectiqlab) -> None:
-    (digits,) = strict(well(at_lab("runs", "-f", "digits", "--json")))
+    (digits,) = strict(output(at_lab("runs", "-f", "digits", "--json")))
     assert digits["state_why"] and digits["state_rank"] is None
-    assert well(at_lab("runs", "-f", "digits", "--why")).splitlines()[-1].endswith(digits["state_why"])
+    assert output(at_lab("runs", "-f", "digits", "--why")).splitlines()[-1].endswith(digits["state_why"])
     history = read.run("digits").history
     assert (history[-1].state, history[-1].why, history[-1].rank) == (digits["state"], digits["state_why"], None)
 
 
 def test_runs_can_be_narrowed_down(filled: Filled, at_lab: Hectiqlab) -> None:
     def names(*args: str) -> list[str]:
-        return [run["name"] for run in strict(well(at_lab("runs", "--json", *args)))]
+        return [run["name"] for run in strict(output(at_lab("runs", "--json", *args)))]
 
     assert names("sound") == ["twice"]
     assert names(filled.digits["project"]["id"]) == ["twice", "digits"]
@@ -165,12 +165,12 @@ def test_runs_can_be_narrowed_down(filled: Filled, at_lab: Hectiqlab) -> None:
     assert [run.name for run in search_runs(text="digi")] == ["digits"]
     refused = at_lab("runs", "-f", "stat=failed")
     assert refused.returncode == 2 and "did you mean state" in refused.stderr
-    assert "nowhere" in told(at_lab("runs", "nowhere"))
+    assert "nowhere" in error_line(at_lab("runs", "nowhere"))
 
 
 @pytest.mark.parametrize("ref", ["id", "url", "name"])
 def test_every_raw_point_comes_back_exactly(filled: Filled, at_lab: Hectiqlab, ref: str) -> None:
-    lines = well(at_lab("metrics", filled.digits[ref], "train/loss", "--format", "jsonl")).splitlines()
+    lines = output(at_lab("metrics", filled.digits[ref], "train/loss", "--format", "jsonl")).splitlines()
     points = [strict(line) for line in lines]
     assert [list(p) for p in points] == [["key", "step", "value", "time", "rank", "attempt"]] * len(points)
     assert [p["step"] for p in points] == [*STEPS, 1]
@@ -181,7 +181,7 @@ def test_every_raw_point_comes_back_exactly(filled: Filled, at_lab: Hectiqlab, r
 
 
 def test_csv_holds_the_same_points(at_lab: Hectiqlab) -> None:
-    rows = list(csv.DictReader(io.StringIO(well(at_lab("metrics", "digits", "train/loss", "--format", "csv")))))
+    rows = list(csv.DictReader(io.StringIO(output(at_lab("metrics", "digits", "train/loss", "--format", "csv")))))
     assert list(rows[0]) == ["key", "step", "value", "time", "rank", "attempt"]
     assert [(int(r["step"]), exact(r["value"])) for r in rows] == [
         (s, exact(v)) for s, v in zip([*STEPS, 1], [*VALUES, 2.0], strict=True)
@@ -189,7 +189,7 @@ def test_csv_holds_the_same_points(at_lab: Hectiqlab) -> None:
 
 
 def test_the_table_holds_the_same_points(at_lab: Hectiqlab) -> None:
-    header, *lines = well(at_lab("metrics", "digits", "train/loss")).splitlines()
+    header, *lines = output(at_lab("metrics", "digits", "train/loss")).splitlines()
     assert header.split() == ["STEP", "VALUE", "TIME", "RANK", "ATTEMPT"]
     assert [(int(line.split()[0]), exact(line.split()[1])) for line in lines] == [
         (s, exact(v)) for s, v in zip([*STEPS, 1], [*VALUES, 2.0], strict=True)
@@ -198,7 +198,7 @@ def test_the_table_holds_the_same_points(at_lab: Hectiqlab) -> None:
 
 def test_points_of_one_rank_or_attempt(filled: Filled, at_lab: Hectiqlab) -> None:
     def steps(*args: str) -> list[int]:
-        text = well(at_lab("metrics", "digits", "train/loss", "--format", "jsonl", *args))
+        text = output(at_lab("metrics", "digits", "train/loss", "--format", "jsonl", *args))
         return [strict(line)["step"] for line in text.splitlines()]
 
     assert steps("--rank", "1") == [1]
@@ -207,41 +207,41 @@ def test_points_of_one_rank_or_attempt(filled: Filled, at_lab: Hectiqlab) -> Non
 
 
 def test_a_long_series_comes_whole(at_lab: Hectiqlab) -> None:
-    assert len(well(at_lab("metrics", "digits", "long", "--format", "csv")).splitlines()) == 2501
+    assert len(output(at_lab("metrics", "digits", "long", "--format", "csv")).splitlines()) == 2501
 
 
 def test_without_a_key_the_keys_are_listed(at_lab: Hectiqlab) -> None:
-    keys = strict(well(at_lab("metrics", "digits", "--json")))
+    keys = strict(output(at_lab("metrics", "digits", "--json")))
     assert [(k["key"], k["count"]) for k in keys] == [("long", 2500), ("train/loss", len(STEPS) + 1)]
     assert (keys[1]["step_min"], keys[1]["step_max"]) == (min(STEPS), max(STEPS))
     assert (keys[1]["min"], keys[1]["max"]) == (-0.0, 1e300)
-    assert "train/loss" in well(at_lab("metrics", "digits"))
+    assert "train/loss" in output(at_lab("metrics", "digits"))
 
 
 def test_all_keys_of_a_run_are_exported_to_a_file(at_lab: Hectiqlab, tmp_path: Path) -> None:
     target = tmp_path / "points.csv"
-    well(at_lab("metrics", "digits", "-o", str(target)))
+    output(at_lab("metrics", "digits", "-o", str(target)))
     rows = list(csv.DictReader(io.StringIO(target.read_text())))
     assert {row["key"] for row in rows} == {"long", "train/loss"} and len(rows) == 2501 + len(STEPS)
-    assert well(at_lab("metrics", "digits", "--format", "csv")) == target.read_text()
-    well(at_lab("metrics", "digits", "long", "-o", str(tmp_path / "points.parquet")))
+    assert output(at_lab("metrics", "digits", "--format", "csv")) == target.read_text()
+    output(at_lab("metrics", "digits", "long", "-o", str(tmp_path / "points.parquet")))
     assert (tmp_path / "points.parquet").read_bytes()[:4] == b"PAR1"
     refused = at_lab("metrics", "digits", "-o", str(tmp_path / "points.xls"))
     assert refused.returncode == 2 and "no format" in refused.stderr
-    assert "'none'" in told(at_lab("metrics", "digits", "none", "-o", str(tmp_path / "none.csv")))
+    assert "'none'" in error_line(at_lab("metrics", "digits", "none", "-o", str(tmp_path / "none.csv")))
     assert {path.name for path in tmp_path.iterdir()} == {"points.csv", "points.parquet"}
 
 
 def test_what_does_not_exist_is_told(at_lab: Hectiqlab) -> None:
-    assert "nosuch" in told(at_lab("metrics", "nosuch", "k"))
-    assert "'train/los'" in told(at_lab("metrics", "digits", "train/los"))
+    assert "nosuch" in error_line(at_lab("metrics", "nosuch", "k"))
+    assert "'train/los'" in error_line(at_lab("metrics", "digits", "train/los"))
     done = at_lab("metrics", "digits", "--rank", "1")
     assert done.returncode == 2 and "KEY" in done.stderr
 
 
 def test_a_name_of_several_runs_is_not_guessed(at_lab: Hectiqlab) -> None:
-    ids = [run["id"] for run in strict(well(at_lab("runs", "--json"))) if run["name"] == "twice"]
-    message = told(at_lab("metrics", "twice"))
+    ids = [run["id"] for run in strict(output(at_lab("runs", "--json"))) if run["name"] == "twice"]
+    message = error_line(at_lab("metrics", "twice"))
     assert all(run in message for run in ids)
     with pytest.raises(ConflictError):
         read.run("twice")
@@ -250,7 +250,7 @@ def test_a_name_of_several_runs_is_not_guessed(at_lab: Hectiqlab) -> None:
 
 def test_a_wrong_key_is_told_with_a_next_step(at_lab: Hectiqlab) -> None:
     done = at_lab("runs", HECTIQLAB_API_KEY="hl_wrong")
-    assert "add-profile" in told(done) and "hl_wrong" not in done.stderr
+    assert "add-profile" in error_line(done) and "hl_wrong" not in done.stderr
 
 
 def test_python_reads_the_same(filled: Filled, at_lab: Hectiqlab) -> None:
@@ -272,25 +272,25 @@ def test_python_reads_the_same(filled: Filled, at_lab: Hectiqlab) -> None:
 
 def test_add_profile_from_standard_input_logs_in(filled: Filled, hectiqlab: Hectiqlab, home: Path) -> None:
     given = ["--url", filled.lab.url + "/", "--username", filled.username, "--password-stdin"]
-    said = well(hectiqlab("add-profile", *given, input=PASSWORD + "\n"))
+    said = output(hectiqlab("add-profile", *given, input=PASSWORD + "\n"))
     assert filled.lab.url in said and PASSWORD not in said
     saved = load_profiles(home / "credentials")["default"]
     assert (saved.url, saved.username) == (filled.lab.url, filled.username) and saved.api_key_uuid
     assert stat.S_IMODE((home / "credentials").stat().st_mode) == 0o600
     assert saved.secret_api_key not in said
-    assert "vision" in well(hectiqlab("projects"))
+    assert "vision" in output(hectiqlab("projects"))
 
-    assert "'other'" in well(hectiqlab("add-profile", *given, "--name", "other", input=PASSWORD))
-    well(hectiqlab("remove-profile", "other", "--revoke"))
+    assert "'other'" in output(hectiqlab("add-profile", *given, "--name", "other", input=PASSWORD))
+    output(hectiqlab("remove-profile", "other", "--revoke"))
     assert list(load_profiles(home / "credentials")) == ["default"]
-    well(hectiqlab("remove-profile", "default", "--revoke"))
+    output(hectiqlab("remove-profile", "default", "--revoke"))
     with LabClient(filled.lab.url, saved.secret_api_key) as revoked, pytest.raises(AuthenticationError):
         revoked.get("/me")
 
 
 def test_a_wrong_password_is_told_and_nothing_saved(filled: Filled, hectiqlab: Hectiqlab, home: Path) -> None:
     given = ["--url", filled.lab.url, "--username", filled.username, "--password-stdin"]
-    assert "user name and password" in told(hectiqlab("add-profile", *given, input="not this one\n"))
+    assert "user name and password" in error_line(hectiqlab("add-profile", *given, input="not this one\n"))
     assert not home.exists()
 
 

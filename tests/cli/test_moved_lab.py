@@ -21,7 +21,7 @@ from pyhectiqlab.transport.http import LabClient
 from ..labs import ForkedLab
 from ..scripts import run_script, start_script
 from ..transport.scripted import ScriptedServer, as_json, read_request, scripted
-from .conftest import Hectiqlab, told, well
+from .conftest import Hectiqlab, error_line, output
 
 OFFLINE = """
 from pyhectiqlab import Run
@@ -160,12 +160,12 @@ def test_another_lab_at_the_old_address_gets_neither_data_nor_a_key(
 ) -> None:
     """It says of itself that it is a lab, with an id of its own, and would take all it can get."""
     key, seen = lab.api_key, []
-    told = {"lab": "hectiqlab", "version": "0.1.0", "protocol": {"min": 1, "max": 1}, "generation": "ab"}
+    description = {"lab": "hectiqlab", "version": "0.1.0", "protocol": {"min": 1, "max": 1}, "generation": "ab"}
 
     def script_of(connection: object, server: ScriptedServer) -> None:
         while request := read_request(connection, server):  # type: ignore[arg-type]
             seen.append(request)
-            connection.sendall(as_json({**told, "lab_id": "feedfeedfeedfeed"}))  # type: ignore[attr-defined]
+            connection.sendall(as_json({**description, "lab_id": "feedfeedfeedfeed"}))  # type: ignore[attr-defined]
 
     script(environment, HECTIQLAB_MODE="offline")
     with scripted(script_of) as there:
@@ -183,7 +183,7 @@ def test_another_lab_at_the_old_address_gets_neither_data_nor_a_key(
 
 
 def told_of(done: subprocess.CompletedProcess[str]) -> str:
-    return told(done)
+    return error_line(done)
 
 
 def test_a_run_is_opened_and_read_through_an_old_address_that_redirects(
@@ -195,12 +195,12 @@ def test_a_run_is_opened_and_read_through_an_old_address_that_redirects(
     assert steps(lab, "opened") == list(range(200))
     (session,) = SessionDir.all(home / "spool")
     assert {writer.url for writer in session.writers()} == {lab.url}
-    assert "opened" in well(hectiqlab("runs", "p"))
+    assert "opened" in output(hectiqlab("runs", "p"))
 
     followed = hectiqlab("profiles", "--follow")
     assert followed.returncode == 0 and f"moved from {old} to {lab.url}" in followed.stderr
     assert load_profiles(home / "credentials")["local"].url == lab.url
-    assert well(hectiqlab("profiles", "--follow"))  # nothing more to say
+    assert output(hectiqlab("profiles", "--follow"))  # nothing more to say
 
 
 def test_an_address_of_a_variable_lends_the_key_of_the_profile_of_its_lab(
@@ -209,8 +209,8 @@ def test_an_address_of_a_variable_lends_the_key_of_the_profile_of_its_lab(
     know(home, other, "default")
     move(lab)
     assert hectiqlab("projects", HECTIQLAB_URL=lab.url).returncode == 0
-    assert "No profile is for HECTIQLAB_URL" in told(hectiqlab("projects", HECTIQLAB_URL="http://127.0.0.1:9"))
-    assert "another one" in told(hectiqlab("projects", HECTIQLAB_URL=lab.url, HECTIQLAB_PROFILE="default"))
+    assert "No profile is for HECTIQLAB_URL" in error_line(hectiqlab("projects", HECTIQLAB_URL="http://127.0.0.1:9"))
+    assert "another one" in error_line(hectiqlab("projects", HECTIQLAB_URL=lab.url, HECTIQLAB_PROFILE="default"))
 
 
 def test_logging_in_at_the_new_address_renews_the_profile_of_that_lab(
@@ -220,9 +220,9 @@ def test_logging_in_at_the_new_address_renews_the_profile_of_that_lab(
     with LabClient(lab.url, lab.api_key) as client:
         client.post("/users", {"username": "bob", "password": password})
     log_in = ("add-profile", "--username", "bob", "--password-stdin", "--url")
-    well(hectiqlab(*log_in, lab.url, "--name", "work", input=f"{password}\n"))
+    output(hectiqlab(*log_in, lab.url, "--name", "work", input=f"{password}\n"))
     move(lab)
-    assert "'work'" in well(hectiqlab(*log_in, lab.url, input=f"{password}\n"))
+    assert "'work'" in output(hectiqlab(*log_in, lab.url, input=f"{password}\n"))
     known = load_profiles(home / "credentials")
     assert known["work"].url == lab.url and known.keys() == {"local", "work"}
 
@@ -232,7 +232,7 @@ def test_a_session_goes_to_another_lab_only_where_its_runs_are_to_be_made_anew(
 ) -> None:
     script(environment, HECTIQLAB_MODE="offline")
     know(home, other, "other")
-    (session,) = [r["session"] for r in json.loads(well(hectiqlab("status", "--json")))]
+    (session,) = [r["session"] for r in json.loads(output(hectiqlab("status", "--json")))]
     refused = hectiqlab("sync", session, "--to", "other")
     assert refused.returncode == 1 and refused.stdout == "Sent 0 events; 201 left.\n", refused
     assert "another one" in refused.stderr and "--to other --as-new-runs" in refused.stderr
@@ -259,7 +259,7 @@ def test_a_part_of_a_run_goes_to_no_other_lab(
         process.communicate("go on\n", timeout=60)
     finally:
         process.kill()
-    (report,) = json.loads(well(hectiqlab("status", "--json")))
+    (report,) = json.loads(output(hectiqlab("status", "--json")))
     os.kill(report["uploader_pid"], 9)
     know(home, other, "other")
     for anew in ([], ["--as-new-runs"]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,7 @@ from pyhectiqlab.errors import ConflictError, NotFoundError, PermissionDeniedErr
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 
-from ..labs import ForkedLab
-from .conftest import Hectiqlab, well
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with ForkedLab(folder / "data", folder / "home") as real:
-        yield real
+from .conftest import Hectiqlab, output
 
 
 @pytest.fixture
@@ -50,12 +41,12 @@ def test_a_project_is_renamed_and_found_by_the_name_that_it_had(
 ) -> None:
     old, new = project["name"], f"{project['name']} new"
     run = make(lab, "r", old)
-    assert well(hectiqlab("projects", "rename", old, new)) == f"{old} is {new} now.\n"
-    shown = json.loads(well(hectiqlab("projects", "rename", old, new, "--json")))
+    assert output(hectiqlab("projects", "rename", old, new)) == f"{old} is {new} now.\n"
+    shown = json.loads(output(hectiqlab("projects", "rename", old, new, "--json")))
     assert (shown["id"], shown["name"], shown["former_names"]) == (project["id"], new, [old])
     assert "profile" not in shown and lab.api_key not in json.dumps(shown)
-    assert f"[{project['id']}] {new}\n" in well(hectiqlab("projects"))
-    assert run in well(hectiqlab("runs", old)) and run in well(hectiqlab("runs", "-p", new))
+    assert f"[{project['id']}] {new}\n" in output(hectiqlab("projects"))
+    assert run in output(hectiqlab("runs", old)) and run in output(hectiqlab("runs", "-p", new))
     assert make(lab, "r", old) == run
     taken = hectiqlab("projects", "rename", make_project(lab), new)
     assert taken.returncode == 1 and "exists already" in taken.stderr
@@ -67,13 +58,14 @@ def make_project(lab: RealLab) -> str:
 
 
 def test_a_project_is_archived_and_back(lab: RealLab, hectiqlab: Hectiqlab, project: Any) -> None:
-    assert "unarchive" in well(hectiqlab("projects", "archive", project["name"]))
-    assert project["id"] not in well(hectiqlab("projects"))
-    (shown,) = (p for p in json.loads(well(hectiqlab("projects", "--archived", "--json"))) if p["id"] == project["id"])
+    assert "unarchive" in output(hectiqlab("projects", "archive", project["name"]))
+    assert project["id"] not in output(hectiqlab("projects"))
+    archived = json.loads(output(hectiqlab("projects", "--archived", "--json")))
+    (shown,) = (p for p in archived if p["id"] == project["id"])
     assert shown["archived"] is not None
     with pytest.raises(PermissionDeniedError, match="takes no new runs"):
         make(lab, "r", project["name"])
-    assert "takes runs again" in well(hectiqlab("projects", "unarchive", project["id"]))
+    assert "takes runs again" in output(hectiqlab("projects", "unarchive", project["id"]))
     assert make(lab, "r", project["name"])
 
 
@@ -82,10 +74,10 @@ def test_a_project_is_deleted_after_asking_and_restored(lab: RealLab, hectiqlab:
     make(lab, "r", name)
     asked = hectiqlab("projects", "delete", name, input="n\n")
     assert asked.returncode == 1 and f"Delete {name} with 1 run?" in asked.stderr
-    assert f"projects restore {ref}" in well(hectiqlab("projects", "delete", name, "-y"))
-    assert ref not in well(hectiqlab("projects")) and ref in well(hectiqlab("projects", "--deleted"))
-    assert well(hectiqlab("projects", "restore", name)) == f"Restored {name} with 1 run.\n"
-    assert ref in well(hectiqlab("projects"))
+    assert f"projects restore {ref}" in output(hectiqlab("projects", "delete", name, "-y"))
+    assert ref not in output(hectiqlab("projects")) and ref in output(hectiqlab("projects", "--deleted"))
+    assert output(hectiqlab("projects", "restore", name)) == f"Restored {name} with 1 run.\n"
+    assert ref in output(hectiqlab("projects"))
     wrong = hectiqlab("projects", "restore", "nothing")
     assert wrong.returncode == 1 and "can restore" in wrong.stderr
 
@@ -93,7 +85,7 @@ def test_a_project_is_deleted_after_asking_and_restored(lab: RealLab, hectiqlab:
 def test_a_project_is_given_to_somebody_else(lab: RealLab, hectiqlab: Hectiqlab, project: Any) -> None:
     with LabClient(lab.url, lab.api_key) as client:
         client.post("/users", {"username": "bob", "password": "correct horse 7"})
-    assert "belongs to bob" in well(hectiqlab("projects", "move", project["name"], "bob"))
+    assert "belongs to bob" in output(hectiqlab("projects", "move", project["name"], "bob"))
     wrong = hectiqlab("projects", "move", project["name"], "nobody")
     assert wrong.returncode == 1 and "No user is named 'nobody'" in wrong.stderr
 
@@ -136,9 +128,9 @@ def test_views_and_the_objective_of_a_project_are_kept(home: Path, hectiqlab: He
     with pytest.raises(NotFoundError):
         read.saved_view(name, "by loss")
 
-    assert well(hectiqlab("projects", "objective", name)) == "no objective\n"
-    assert well(hectiqlab("projects", "objective", name, "valid/loss", "min")) == "min valid/loss\n"
+    assert output(hectiqlab("projects", "objective", name)) == "no objective\n"
+    assert output(hectiqlab("projects", "objective", name, "valid/loss", "min")) == "min valid/loss\n"
     assert read.project(name).objective == read.Objective("valid/loss", "min")
-    shown = json.loads(well(hectiqlab("projects", "objective", name, "--none", "--json")))
+    shown = json.loads(output(hectiqlab("projects", "objective", name, "--none", "--json")))
     assert shown["objective"] is None and read.project(name).objective is None
     assert hectiqlab("projects", "objective", name, "valid/loss").returncode == 2

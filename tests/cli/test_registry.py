@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,9 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 from pyhectiqlab.transport.registry_upload import NewVersion, upload_version
 
-from ..labs import ForkedLab
-from .conftest import Hectiqlab, told, well
+from .conftest import Hectiqlab, error_line, output
 
 DATA = os.urandom(100_000)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with ForkedLab(folder / "data", folder / "home") as real:
-        yield real
 
 
 @pytest.fixture
@@ -49,33 +40,33 @@ def project(lab: RealLab, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("name", ["download-mlmodel", "download_mlmodel", "download-dataset", "download_dataset"])
 def test_a_version_is_downloaded(hectiqlab: Hectiqlab, project: str, tmp_path: Path, name: str) -> None:
     place = str(tmp_path / "place")
-    latest = well(hectiqlab(name, "-p", project, "-n", "net", "-s", place))
+    latest = output(hectiqlab(name, "-p", project, "-n", "net", "-s", place))
     assert latest == f"{place}/net-1.1.0\n"
     assert (tmp_path / "place" / "net-1.1.0" / "sub" / "weights.bin").read_bytes() == DATA
-    assert well(hectiqlab(name, "-p", "registry", "-n", "net", "-v", "1.0.0", "-s", place)) == f"{place}/net-1.0.0\n"
+    assert output(hectiqlab(name, "-p", "registry", "-n", "net", "-v", "1.0.0", "-s", place)) == f"{place}/net-1.0.0\n"
     weights = tmp_path / "place" / "net-1.0.0" / "sub" / "weights.bin"
     weights.write_text("changed")
     arguments = (name, "-n", "net", "-v", "1.0.0", "-s", place)
-    assert "overwrite" in told(hectiqlab(*arguments, HECTIQLAB_PROJECT=project))
-    well(hectiqlab(*arguments, "-o", HECTIQLAB_PROJECT=project))
+    assert "overwrite" in error_line(hectiqlab(*arguments, HECTIQLAB_PROJECT=project))
+    output(hectiqlab(*arguments, "-o", HECTIQLAB_PROJECT=project))
     assert weights.read_bytes() == DATA
 
 
 @pytest.mark.parametrize("kind", ["models", "datasets"])
 def test_lists(hectiqlab: Hectiqlab, project: str, kind: str) -> None:
-    (latest,) = json.loads(well(hectiqlab(kind, project, "--json")))
+    (latest,) = json.loads(output(hectiqlab(kind, project, "--json")))
     assert (latest["name"], latest["version"], latest["versions"]) == ("net", "1.1.0", 2)
-    shown = well(hectiqlab(kind, "registry"))
+    shown = output(hectiqlab(kind, "registry"))
     assert "net" in shown and "1.1.0" in shown and "short words" in shown and "1.0.0" not in shown
-    found = json.loads(well(hectiqlab(kind, project, "-n", "net", "--json")))
+    found = json.loads(output(hectiqlab(kind, project, "-n", "net", "--json")))
     assert [v["version"] for v in found] == ["1.1.0", "1.0.0"]
 
 
 def test_what_cannot_be_is_said(hectiqlab: Hectiqlab, project: str, tmp_path: Path) -> None:
     place = ("-s", str(tmp_path / "place"))
-    assert "no model 'none'" in told(hectiqlab("download-mlmodel", "-p", project, "-n", "none", *place))
-    assert "1.9.0" in told(hectiqlab("download-mlmodel", "-p", project, "-n", "net", "-v", "1.9.0", *place))
-    assert "No project" in told(hectiqlab("download-dataset", "-p", "none", "-n", "net", *place))
+    assert "no model 'none'" in error_line(hectiqlab("download-mlmodel", "-p", project, "-n", "none", *place))
+    assert "1.9.0" in error_line(hectiqlab("download-mlmodel", "-p", project, "-n", "net", "-v", "1.9.0", *place))
+    assert "No project" in error_line(hectiqlab("download-dataset", "-p", "none", "-n", "net", *place))
     assert not (tmp_path / "place").exists()
     for arguments in (("-n", "net", "-v", "1.0"), ("-n", "../net"), ()):
         assert hectiqlab("download-mlmodel", "-p", project, *arguments).returncode == 2
@@ -89,15 +80,15 @@ def test_an_alias_is_set_and_stands_for_a_version(
     hectiqlab: Hectiqlab, project: str, tmp_path: Path, command: str, download: str
 ) -> None:
     of = ("-p", project, "-n", "net")
-    assert well(hectiqlab(command, "production", *of, "-v", "1.0.0")) == "production is net 1.0.0\n"
-    assert well(hectiqlab(command, "best", *of)) == "best is net 1.1.0\n"
+    assert output(hectiqlab(command, "production", *of, "-v", "1.0.0")) == "production is net 1.0.0\n"
+    assert output(hectiqlab(command, "best", *of)) == "best is net 1.1.0\n"
     place = str(tmp_path)
-    assert well(hectiqlab(download, *of, "-v", "production", "-s", place)) == f"{place}/net-1.0.0\n"
-    assert well(hectiqlab(command, "production", *of, "-v", "best")) == "production is net 1.1.0\n"
-    assert well(hectiqlab(download, *of, "-v", "production", "-s", place)) == f"{place}/net-1.1.0\n"
-    listed = well(hectiqlab("models" if command == "alias-mlmodel" else "datasets", project))
+    assert output(hectiqlab(download, *of, "-v", "production", "-s", place)) == f"{place}/net-1.0.0\n"
+    assert output(hectiqlab(command, "production", *of, "-v", "best")) == "production is net 1.1.0\n"
+    assert output(hectiqlab(download, *of, "-v", "production", "-s", place)) == f"{place}/net-1.1.0\n"
+    listed = output(hectiqlab("models" if command == "alias-mlmodel" else "datasets", project))
     assert "best production" in listed
     for alias in ("best", "production"):
-        well(hectiqlab(command, alias, *of, "--remove"))
-    assert "no alias" in told(hectiqlab(command, "best", *of, "--remove"))
+        output(hectiqlab(command, alias, *of, "--remove"))
+    assert "no alias" in error_line(hectiqlab(command, "best", *of, "--remove"))
     assert hectiqlab(command, "latest", *of).returncode == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from pyhectiqlab.uploader.uploader import Uploader
 from ..labs import ForkedLab
 from ..scripts import run_script, start_script
 from ..waiting import eventually
-from .conftest import Hectiqlab, well
+from .conftest import Hectiqlab, output
 
 SCRIPT = """
 from pyhectiqlab import Run
@@ -32,20 +31,13 @@ for step in range(500):
 """
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with ForkedLab(folder / "data", folder / "home") as lab:
-        yield lab
-
-
 def script(environment: dict[str, str], **variables: str) -> None:
     done = run_script(SCRIPT, env={**environment, **variables})
     assert (done.returncode, done.stdout) == (0, ""), done
 
 
 def steps(hectiqlab: Hectiqlab) -> list[int]:
-    lines = well(hectiqlab("metrics", "kept", "loss", "--format", "jsonl")).splitlines()
+    lines = output(hectiqlab("metrics", "kept", "loss", "--format", "jsonl")).splitlines()
     return [json.loads(line)["step"] for line in lines]
 
 
@@ -54,9 +46,9 @@ def test_what_was_logged_offline_or_without_a_lab_is_shown_and_sent(
 ) -> None:
     environment |= {"HECTIQLAB_URL": lab.url, "HECTIQLAB_API_KEY": lab.api_key}
     script(environment, HECTIQLAB_MODE="offline")
-    reports = json.loads(well(hectiqlab("status", "--json")))
+    reports = json.loads(output(hectiqlab("status", "--json")))
     assert [(r["state"], r["runs"]) for r in reports] == [("waits", ["kept"])]
-    shown = well(hectiqlab("status"))
+    shown = output(hectiqlab("status"))
     assert reports[0]["session"] in shown and "hectiqlab sync" in shown
 
     lab.stop()
@@ -67,8 +59,8 @@ def test_what_was_logged_offline_or_without_a_lab_is_shown_and_sent(
     done = hectiqlab("sync")
     assert done.returncode == 0 and done.stdout.endswith("; 0 left.\n"), done
     assert steps(hectiqlab) == list(range(500))
-    assert "Nothing waits" in well(hectiqlab("status"))
-    assert well(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
+    assert "Nothing waits" in output(hectiqlab("status"))
+    assert output(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
 
 
 def test_what_a_lab_that_was_down_missed_is_sent_later(
@@ -78,7 +70,7 @@ def test_what_a_lab_that_was_down_missed_is_sent_later(
     before = len(steps(hectiqlab))
     lab.stop()
     script(environment)
-    assert [r["state"] for r in json.loads(well(hectiqlab("status", "--json")))] == ["waits"]
+    assert [r["state"] for r in json.loads(output(hectiqlab("status", "--json")))] == ["waits"]
     lab.start()
     assert hectiqlab("sync").returncode == 0
     assert len(steps(hectiqlab)) == before + 500
@@ -100,7 +92,7 @@ def test_what_the_lab_takes_between_a_turn_and_the_question_what_is_left_is_put_
     (session,) = (s for s in SessionDir.everywhere() if has_unsent(s))
     assert sync_one(session, PLAIN) == Outcome(501, 0)
     assert not has_unsent(session)
-    assert well(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
+    assert output(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
 
 
 def kept(environment: dict[str, str], name: str, project: str = "p", **variables: str) -> str:
@@ -118,7 +110,7 @@ print(run.mode, run.close(20))
 
 
 def runs(hectiqlab: Hectiqlab, project: str) -> set[str]:
-    return {run["name"] for run in json.loads(well(hectiqlab("runs", project, "--json")))}
+    return {run["name"] for run in json.loads(output(hectiqlab("runs", project, "--json")))}
 
 
 @pytest.fixture
@@ -139,17 +131,17 @@ def test_a_project_that_is_missing_is_not_the_last_word(
         refused = hectiqlab("sync")
         assert refused.returncode == 1 and refused.stdout == "Sent 0 events; 2 left.\n", refused
         assert "No project named 'playgruond'" in refused.stderr and "--create-project" in refused.stderr
-    assert [r["state"] for r in json.loads(well(hectiqlab("status", "--json")))] == ["waits"]
+    assert [r["state"] for r in json.loads(output(hectiqlab("status", "--json")))] == ["waits"]
     assert "no lab has it yet; 2 events wait" in hectiqlab("verify").stdout
     assert hectiqlab("sync", "--create-project").returncode == 0
     assert runs(hectiqlab, "playgruond") == {"early"}
 
     kept(environment, "unwanted", "no-such")
-    (waits,) = json.loads(well(hectiqlab("status", "--json")))
+    (waits,) = json.loads(output(hectiqlab("status", "--json")))
     assert hectiqlab("sync", "--drop").returncode == 2
     assert hectiqlab("sync", waits["session"], "--drop").returncode == 1, "nobody said yes"
-    assert "2 events" in well(hectiqlab("sync", waits["session"], "--drop", "--yes"))
-    assert json.loads(well(hectiqlab("status", "--json"))) == []
+    assert "2 events" in output(hectiqlab("sync", waits["session"], "--drop", "--yes"))
+    assert json.loads(output(hectiqlab("status", "--json"))) == []
 
     kept(environment, "astray", "playgroumd")
     assert hectiqlab("sync", "--project", "playgruond").returncode == 0
@@ -214,7 +206,8 @@ def test_where_several_labs_can_have_been_meant_it_is_asked_which(
         assert asked.returncode == 1 and "--to PROFILE" in asked.stderr, asked
         assert f"local ({known.url}), other (http://127.0.0.1:8)" in asked.stderr
         assert hectiqlab("sync", "--to", to).returncode == 0
-        assert name in {run["name"] for run in json.loads(well(hectiqlab("--profile", "local", "runs", "p", "--json")))}
+        arrived = json.loads(output(hectiqlab("--profile", "local", "runs", "p", "--json")))
+        assert name in {run["name"] for run in arrived}
 
 
 def test_what_was_meant_for_a_lab_that_may_be_down_goes_to_no_other_unasked(
@@ -253,7 +246,7 @@ def test_a_lab_is_known_at_another_port_and_another_lab_is_not_taken_for_it(
         (home / "credentials").write_bytes(there.credentials.read_bytes() + mine.replace("local", "old").encode())
         lab.start()  # which finds its own key in no `local`, and writes a profile of another name beside it
         assert hectiqlab("sync").returncode == 0
-        lines = well(hectiqlab("--profile", "old", "metrics", "kept", "loss", "--format", "jsonl"))
+        lines = output(hectiqlab("--profile", "old", "metrics", "kept", "loss", "--format", "jsonl"))
         assert lines.count("\n") == 1000
     finally:
         lab.kill()
@@ -282,7 +275,7 @@ run.add_metrics("loss", 1.0, 7)
         assert process.stdout is not None and process.stdout.readline() == "up\n"
         lab.stop()
         process.communicate("go\n", timeout=60)
-        (report,) = json.loads(well(hectiqlab("status", "--json")))
+        (report,) = json.loads(output(hectiqlab("status", "--json")))
         os.kill(report["uploader_pid"], signal.SIGKILL)
         other = ForkedLab(tmp_path / "other", tmp_path / "elsewhere")  # so that there is more than one to ask
         other.start()
@@ -295,11 +288,11 @@ run.add_metrics("loss", 1.0, 7)
         if older == "spool":
             (session,) = SessionDir.all(home / "spool")
             for path in session.writers_dir.iterdir():
-                told = json.loads(path.read_text())
-                path.write_text(json.dumps({k: v for k, v in told.items() if k not in ("lab_id", "key_mark")}))
+                description = json.loads(path.read_text())
+                path.write_text(json.dumps({k: v for k, v in description.items() if k not in ("lab_id", "key_mark")}))
         done = hectiqlab("sync")
         assert done.returncode == 0 and "; 0 left" in done.stdout, done
-        assert '"step": 7' in well(hectiqlab("--profile", "local", "metrics", "moved", "loss", "--format", "jsonl"))
+        assert '"step": 7' in output(hectiqlab("--profile", "local", "metrics", "moved", "loss", "--format", "jsonl"))
         other.stop()
     finally:
         process.kill()
@@ -340,7 +333,7 @@ sys.stdin.readline()
         there = hectiqlab("sync")
         assert there.returncode == 0 and there.stdout.endswith("; 0 left.\n"), there
         assert process.poll() is None
-        lines = well(hectiqlab("metrics", "alive", "loss", "--format", "jsonl")).splitlines()
+        lines = output(hectiqlab("metrics", "alive", "loss", "--format", "jsonl")).splitlines()
         assert [json.loads(line)["step"] for line in lines] == list(range(45)), "they are there when it says so"
     finally:
         process.communicate("end\n", timeout=60)
@@ -385,7 +378,7 @@ def test_a_run_of_somebody_else_is_sent_under_another_name(
     script(environment, HECTIQLAB_MODE="offline")
     refused = hectiqlab("sync")
     assert refused.returncode == 1 and "belongs to" in refused.stderr and "--name NAME" in refused.stderr
-    (session,) = [r["session"] for r in json.loads(well(hectiqlab("status", "--json")))]
+    (session,) = [r["session"] for r in json.loads(output(hectiqlab("status", "--json")))]
     assert hectiqlab("sync", "--name", "eves").returncode == 2
     assert hectiqlab("sync", session, "--name", "eves").returncode == 0
     assert "eves" in runs(hectiqlab, "p")

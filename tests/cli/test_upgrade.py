@@ -32,7 +32,7 @@ from pyhectiqlab.transport.http import LabClient
 from ..faults.test_lab_full import disk
 from ..faults.world import can_mount
 from ..labs import ForkedLab
-from .conftest import Hectiqlab, told, well
+from .conftest import Hectiqlab, error_line, output
 
 __all__ = ["disk"]
 OLD = Path(__file__).parents[1] / "compat" / "lab-17"
@@ -128,7 +128,7 @@ def test_a_start_upgrades_and_keeps_the_databases_as_they_were(lab: ForkedLab, o
 def test_a_command_upgrades_nothing_and_says_how(hectiqlab: Hectiqlab, old: Path, tmp_path: Path, command: str) -> None:
     before = files(old)
     arguments = command.format(elsewhere=tmp_path / "elsewhere").split()
-    refused = told(hectiqlab(*arguments, "--data", str(old)))
+    refused = error_line(hectiqlab(*arguments, "--data", str(old)))
     assert "schemas 17 of lab.db and 2 of points.db" in refused
     assert f"hectiqlab admin upgrade --data {old}" in refused and "hectiqlab server" in refused
     assert files(old) == before
@@ -136,7 +136,7 @@ def test_a_command_upgrades_nothing_and_says_how(hectiqlab: Hectiqlab, old: Path
 
 def test_a_check_upgrades_nothing_and_says_how(hectiqlab: Hectiqlab, old: Path) -> None:
     before = files(old)
-    assert "hectiqlab admin upgrade" in told(hectiqlab("admin", "check", str(old)))
+    assert "hectiqlab admin upgrade" in error_line(hectiqlab("admin", "check", str(old)))
     assert files(old) == before
 
 
@@ -146,12 +146,12 @@ def test_a_command_upgrades_where_it_is_told_to(hectiqlab: Hectiqlab, old: Path,
     assert done.returncode == 0 and "was upgraded from schemas 17 of lab.db" in done.stdout, done
     (snapshot,) = upgrading.snapshots(old)
     assert str(snapshot.path) in done.stdout
-    assert str(snapshot.path) in well(hectiqlab("admin", "upgrade", "--list", *data))
-    assert "is current" in well(hectiqlab("admin", "upgrade", *data))
-    assert "is whole" in well(hectiqlab("admin", "check", str(old)))
+    assert str(snapshot.path) in output(hectiqlab("admin", "upgrade", "--list", *data))
+    assert "is current" in output(hectiqlab("admin", "upgrade", *data))
+    assert "is whole" in output(hectiqlab("admin", "check", str(old)))
     lab.start()
     is_as_it_was(lab)
-    assert "is in use by the lab" in told(hectiqlab("admin", "downgrade", "--yes", *data))
+    assert "is in use by the lab" in error_line(hectiqlab("admin", "downgrade", "--yes", *data))
 
 
 def test_going_back_gives_the_databases_as_they_were(hectiqlab: Hectiqlab, old: Path, lab: ForkedLab) -> None:
@@ -160,13 +160,13 @@ def test_going_back_gives_the_databases_as_they_were(hectiqlab: Hectiqlab, old: 
         generation = client.handshake().generation
         client.post("/projects", {"name": "since"})
     assert hectiqlab("admin", "downgrade", "--data", str(old)).returncode == 1, "nobody said yes"
-    back = well(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
+    back = output(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
     assert "Install the earlier version" in back
     assert content(old) == before and upgrading.schemas_of(old) == Schemas(17, 2)
     (aside,) = (old / "before-upgrade").glob("*gone-back-from*")
     assert any("'since'" in line for line in content(aside)) and str(aside) in back
     assert not list(old.glob("*-wal")), "it would be taken for that of another database"
-    assert "no snapshot" in told(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
+    assert "no snapshot" in error_line(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
     with lab, LabClient(lab.url, lab.api_key) as client:  # which upgrades again
         is_as_it_was(lab)
         assert client.handshake().generation != generation
@@ -186,11 +186,11 @@ def test_an_earlier_version_names_the_one_that_is_needed_and_the_way_back(
     files_of_later = content(old)
     with pytest.raises(LabError) as failed:
         lab.start()
-    for message in (str(failed.value), told(hectiqlab("admin", "status", "--data", str(old)))):
+    for message in (str(failed.value), error_line(hectiqlab("admin", "status", "--data", str(old)))):
         assert "upgraded by pyhectiqlab 9.9.9" in message and f"this is {__version__}" in message
         assert str(snapshot.path) in message and "hectiqlab admin downgrade" in message and "pip install" in message
     assert content(old) == files_of_later
-    well(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
+    output(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
     assert content(old) == before
     lab.start()
     is_as_it_was(lab)
@@ -256,7 +256,7 @@ def test_killed_while_going_back(old: Path, tmp_path: Path, hectiqlab: Hectiqlab
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, timeout=60)
     assert done.returncode == -9 and (tmp_path / "died").exists()
     assert upgrading.schemas_of(old) == Schemas(17, CURRENT.points)
-    well(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
+    output(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
     assert content(old) == before
 
 
@@ -276,10 +276,10 @@ def test_restoring_a_backup_of_an_earlier_version_upgrades_nothing(
     old: Path, tmp_path: Path, hectiqlab: Hectiqlab
 ) -> None:
     taken = backup.backup(old, tmp_path / "backups")
-    well(hectiqlab("admin", "restore", taken.path, "--data", str(tmp_path / "restored")))
+    output(hectiqlab("admin", "restore", taken.path, "--data", str(tmp_path / "restored")))
     assert upgrading.schemas_of(tmp_path / "restored") == Schemas(17, 2)
     assert content(tmp_path / "restored") == content(old)
-    assert "is whole" in well(hectiqlab("admin", "check", taken.path))
+    assert "is whole" in output(hectiqlab("admin", "check", taken.path))
     with ForkedLab(tmp_path / "restored", tmp_path / "labs home") as lab:
         is_as_it_was(lab)
 

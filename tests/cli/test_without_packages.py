@@ -8,7 +8,7 @@ import pytest
 
 from pyhectiqlab.cli.lab_packages import NAMES
 
-from .conftest import Hectiqlab, told
+from .conftest import Hectiqlab, error_line
 
 # What Python runs first of all: it finds none of the packages, as where they are not installed.
 BLIND = f"""
@@ -29,7 +29,7 @@ def test_commands_of_a_lab_say_what_to_install(hectiqlab: Hectiqlab, home: Path,
     words = [str(home / "lab") if word == "lab" else word for word in command.split()]
     (home / "lab").mkdir(parents=True)
     (home / "lab" / "lab.db").touch()
-    line = told(hectiqlab(*words, PYTHONPATH=str(tmp_path)))
+    line = error_line(hectiqlab(*words, PYTHONPATH=str(tmp_path)))
     assert "not installed (fastapi, uvicorn, sqlalchemy" in line and "[server]'" in line
 
 

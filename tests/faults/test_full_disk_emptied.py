@@ -6,7 +6,6 @@ The room that the lab kept for that is used, and is kept again afterwards.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from ..labs import ForkedLab
 from ..server.api import Api, batch, column, new_id, wait_until
 from .test_disk_full_start import health, refuse
 from .test_lab_full import fill
-from .world import can_mount
+from .world import can_mount, small_disk
 
 DISK_BYTES = 64 << 20
 POINTS, BATCH = 400_000, 40_000  # of the run that is deleted: 9 bytes each, as its values are noise
@@ -31,11 +30,8 @@ pytestmark = pytest.mark.skipif(not can_mount(), reason="needs the right to moun
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "tmpfs", str(path)], check=True)
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=False)
+    with small_disk(tmp_path / "disk", DISK_BYTES) as path:
+        yield path
 
 
 class Administrator:

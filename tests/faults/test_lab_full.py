@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pyhectiqlab.transport.http import LabClient
 from ..labs import ForkedLab
 from ..server.api import Api, batch, new_id, wait_until
 from .clerk import Clerk
-from .world import can_mount
+from .world import can_mount, small_disk
 
 DISK_BYTES = 24 << 20
 ROUNDS = 3
@@ -25,11 +24,8 @@ pytestmark = pytest.mark.skipif(not can_mount(), reason="needs the right to moun
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "tmpfs", str(path)], check=True)
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=False)
+    with small_disk(tmp_path / "disk", DISK_BYTES) as path:
+        yield path
 
 
 def fill(path: Path) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -368,9 +368,24 @@ def can_mount() -> bool:
     )
 
 
-def _mount(trainer: Trainer, path: Path, size: int) -> None:
+def mount_disk(path: Path, size: int) -> None:
+    """Mount a disk of `size` bytes at `path`, in memory."""
     path.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(path)], check=True)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: int) -> Iterator[Path]:
+    """Mount a disk of `size` bytes at `path`, in memory, until the end of the block."""
+    mount_disk(path, size)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=False)
+
+
+def _mount(trainer: Trainer, path: Path, size: int) -> None:
+    mount_disk(path, size)
     trainer.mounts.append(path)
 
 

@@ -15,9 +15,19 @@ from .api import Api, new_id
 PASSWORD = "correct horse 7"
 
 
+def user_of(lab: RealLab, api: Api, name: str, role: str = "member") -> Api:
+    """Make a user, and return the API with a key of that user."""
+    api.call("POST", "/users", 201, json={"username": name, "password": PASSWORD, "role": role})
+    made = Api(lab.url, "").raw(
+        "POST", "/keys", auth=(name, PASSWORD), json={"name": "test"}, headers={"Authorization": ""}
+    )
+    assert made.status_code == 201, made.text
+    return Api(lab.url, made.json()["key"])
+
+
 @pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """A lab that all tests of this folder share: each makes runs of its own."""
+    """Start a lab that all tests of this folder share. Each makes runs of its own."""
     folder = tmp_path_factory.mktemp("lab")
     with ForkedLab(folder / "data", folder / "home", "--lost-after", "600") as real:
         yield real
@@ -30,19 +40,13 @@ def api(lab: RealLab) -> Api:
 
 @pytest.fixture(scope="package")
 def other(lab: RealLab, api: Api) -> Api:
-    """Another user of the same lab, a plain member."""
-    name = f"bob-{new_id(3)}"
-    api.call("POST", "/users", 201, json={"username": name, "password": PASSWORD})
-    made = Api(lab.url, "").raw(
-        "POST", "/keys", auth=(name, PASSWORD), json={"name": "test"}, headers={"Authorization": ""}
-    )
-    assert made.status_code == 201, made.text
-    return Api(lab.url, made.json()["key"])
+    """Make another user of the same lab, a plain member."""
+    return user_of(lab, api, f"bob-{new_id(3)}")
 
 
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[RealLab]:
-    """A lab of one test's own, not started."""
+    """Make a lab for one test. It is not started."""
     real = ForkedLab(tmp_path / "data", tmp_path / "home")
     yield real
     real.kill()

@@ -22,7 +22,7 @@ from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
 from .api import Api, batch, events_batch, new_id, wait_until
-from .conftest import PASSWORD
+from .conftest import user_of
 
 SMALL_S, PIECE_S = settings.LAB_READ_SMALL_S, settings.LAB_READ_PIECE_S
 
@@ -266,7 +266,7 @@ def test_a_route_pauses_only_as_part_of_a_request_that_reads() -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """One of this module's own, which is read much."""
+    """Start a lab for this module alone, which reads much from it."""
     folder = tmp_path_factory.mktemp("lab")
     with ForkedLab(folder / "data", folder / "home") as real:
         yield real
@@ -279,13 +279,7 @@ def api(lab: RealLab) -> Api:
 
 @pytest.fixture(scope="module")
 def reader(lab: RealLab, api: Api) -> Api:
-    return viewer(lab, api)
-
-
-def viewer(lab: RealLab, api: Api) -> Api:
-    api.call("POST", "/users", 201, json={"username": "vera", "password": PASSWORD, "role": "viewer"})
-    made = requests.post(f"{lab.url}/api/v1/keys", auth=("vera", PASSWORD), json={"name": "test"}, timeout=30)
-    return Api(lab.url, made.json()["key"])
+    return user_of(lab, api, "vera", "viewer")
 
 
 def logged(api: Api, n: int, characters: int) -> str:
@@ -352,7 +346,7 @@ def test_large_events_come_whole(api: Api, reader: Api) -> None:
 def test_a_lab_that_is_told_to_stop_does_not_wait_for_long_reads(tmp_path: Path) -> None:
     with ForkedLab(tmp_path / "data", tmp_path / "home") as lab:
         api = Api.of(lab)
-        run, reader, stopped = logged(api, 64, 1 << 19), viewer(lab, api), threading.Event()
+        run, reader, stopped = logged(api, 64, 1 << 19), user_of(lab, api, "vera", "viewer"), threading.Event()
 
         def reads() -> None:
             with contextlib.suppress(requests.RequestException):

@@ -31,12 +31,12 @@ from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
 from .api import Api, batch, error_of, events_batch, new_id, packed, wait_until
-from .conftest import PASSWORD
+from .conftest import user_of
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """One of this module's own: what is tried here throttles whoever comes from the same address."""
+    """Start a lab for this module alone: what is tried here throttles whoever comes from the same address."""
     folder = tmp_path_factory.mktemp("lab")
     with ForkedLab(folder / "data", folder / "home") as real:
         yield real
@@ -49,10 +49,7 @@ def api(lab: RealLab) -> Api:
 
 @pytest.fixture(scope="module")
 def viewer(lab: RealLab, api: Api) -> Api:
-    api.call("POST", "/users", 201, json={"username": "vera", "password": PASSWORD, "role": "viewer"})
-    made = requests.post(f"{lab.url}/api/v1/keys", auth=("vera", PASSWORD), json={"name": "test"}, timeout=30)
-    assert made.status_code == 201, made.text
-    return Api(lab.url, made.json()["key"])
+    return user_of(lab, api, "vera", "viewer")
 
 
 def commits(api: Api) -> float:
@@ -306,9 +303,7 @@ def test_who_may_no_longer_add_is_refused_though_they_just_could(lab: RealLab, a
 
 @pytest.fixture(scope="module")
 def other_member(lab: RealLab, api: Api) -> Api:
-    api.call("POST", "/users", 201, json={"username": "mia", "password": PASSWORD})
-    made = requests.post(f"{lab.url}/api/v1/keys", auth=("mia", PASSWORD), json={"name": "test"}, timeout=30)
-    return Api(lab.url, made.json()["key"])
+    return user_of(lab, api, "mia")
 
 
 def test_a_heartbeat_names_many_attachments_at_once(lab: RealLab, api: Api) -> None:

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ..._version import __version__
+from ...base.filedigest import digest_of_file
+from ...base.texts import counted
 from ...errors import StoreError
 from ..copying import failing_as_store_error, reading, sync_folder, write_durably
 from ..embedded import FileFilesLock
@@ -36,7 +38,6 @@ from .frozen import as_of_now
 LAST = "backup"  # key of the lab's value
 DESCRIPTION = "backup.json"  # the file that says what a snapshot holds; it is written last, so without it none is whole
 _ITS_DIGEST = "sha256"  # the entry of that file with the digest of all its other entries
-BLOCK = 1 << 20
 NAMED = (
     "SELECT digest, bytes FROM artifacts UNION SELECT digest, bytes FROM registry_files"
     " UNION SELECT digest, bytes FROM uploads WHERE finished IS NOT NULL"
@@ -329,7 +330,7 @@ def take_database(folder: Path, databases: Path, name: str, digest: str | None) 
     its_parts = parts.folder_of(folder, name)
     if its_parts.is_dir():
         return [f"{name}: {line}" for line in parts.assemble(its_parts, digest, databases / name)]
-    if digest is not None and _digest(folder / name) != digest:
+    if digest is not None and digest_of_file(folder / name) != digest:
         return [f"{name}: {parts.WRONG}"]
     if databases != folder:
         shutil.copyfile(folder / name, databases / name)
@@ -339,18 +340,9 @@ def take_database(folder: Path, databases: Path, name: str, digest: str | None) 
 def _wrong_with(path: Path, digest: str, length: int) -> str:
     try:
         size = path.stat().st_size
-        actual = _digest(path) if size == length else ""
+        actual = digest_of_file(path) if size == length else ""
     except OSError as e:
         return e.strerror or str(e)
     if size != length:
-        return f"{size} bytes of {length}"
+        return f"{size:,} of {counted(length, 'byte')}"
     return "" if actual == digest else parts.WRONG
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

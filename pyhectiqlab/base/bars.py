@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from ..base.texts import counted
 from .texts import clean, size_text
 
 TERMINAL, NOTEBOOK, LINES = "terminal", "notebook", "lines"
@@ -144,6 +145,5 @@ class FileBars:
         self._said = now
         there = sum(self._sent[ident] >= size for ident, size in self._sizes.items())
         sent, size = sum(self._sent.values()), sum(self._sizes.values())
-        self.say(
-            f"hectiqlab: {there:,} of {len(self._sizes):,} files are at the lab, {size_text(sent)} of {size_text(size)}"
-        )
+        files, of_size = f"{there:,} of {counted(len(self._sizes), 'file')}", f"{size_text(sent)} of {size_text(size)}"
+        self.say(f"hectiqlab: {files} at the lab, {of_size}")

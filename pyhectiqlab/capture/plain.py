@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgpack
 
+from ..base.texts import counted
 from ..protocol.events import count_values
 from ..protocol.limits import ARRAY_LENGTH_MAX, CONFIG_BYTES_MAX, CONFIG_VALUES_MAX, EVENT_BYTES_MAX, MAP_LENGTH_MAX
 from .values import element
@@ -222,7 +223,7 @@ def config_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
     count, size = count_values(values) - 1, packed_bytes(values)
     if count > CONFIG_VALUES_MAX or size > CONFIG_BYTES_MAX:
         raise ValueError(
-            f"a config of {count:,} values and {size:,} bytes is too large: a run's config has at most "
+            f"a config of {counted(count, 'value')} and {size:,} bytes is too large: a run's config has at most "
             f"{CONFIG_VALUES_MAX:,} values and {CONFIG_BYTES_MAX >> 20} MiB in all; store what is large as an artifact"
         )
     return list(parts(values))

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..base.lazyclass import dataclass
+from ..base.texts import counted
 from . import ownership
 
 COPY_BYTES_MAX = 8 << 20
@@ -235,6 +236,6 @@ def check(fd: int, size: int, identity: Identity | None, how: str) -> None:
         return
     # Nobody else writes to our copy, so the time of its last change is not compared; some file servers set it late.
     if about.st_size != size:
-        raise ChangedError(f"the copy of it has {about.st_size:,} bytes instead of {size:,}")
+        raise ChangedError(f"the copy of it has {counted(about.st_size, 'byte')} instead of {size:,}")
     if about.st_ino != identity[0] if identity is not None else about.st_nlink != 1:
         raise ChangedError("another file took the place of the copy of it")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..base.texts import counted
 from .plain import plain
 
 COLUMNS_MAX = 1000
@@ -25,15 +26,18 @@ def table_of(rows: Any, columns: Sequence[Any] | None) -> tuple[list[str], list[
             raise TypeError("columns is a list of names, not one text")
         names = [str(name) for name in columns]
     if len(names) > COLUMNS_MAX:
-        raise ValueError(f"a table of {len(names):,} columns is too wide to be shown: at most {COLUMNS_MAX:,}")
+        raise ValueError(f"a table of {counted(len(names), 'column')} is too wide to be shown: at most {COLUMNS_MAX:,}")
     if len(cells) * max(1, len(names)) > CELLS_MAX:
+        size = f"{counted(len(cells), 'row')} and {counted(len(names), 'column')}"
         raise ValueError(
-            f"a table of {len(cells):,} rows and {len(names)} columns is too large to be shown (at most {CELLS_MAX:,} "
-            "cells): write it to a file and use add_artifact"
+            f"a table of {size} is too large to be shown (at most {CELLS_MAX:,} cells): write it to a file and use "
+            "add_artifact"
         )
     for i, row in enumerate(cells):
         if len(row) != len(names):
-            raise ValueError(f"row {i} has {len(row)} cells, and there are {len(names)} columns")
+            raise ValueError(
+                f"row {i} has {counted(len(row), 'cell')}, and the table has {counted(len(names), 'column')}"
+            )
     return names, cells
 
 

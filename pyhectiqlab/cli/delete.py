@@ -32,7 +32,7 @@ def delete(profile: str | None, names: tuple[str, ...], yes: bool) -> None:
     if not yes:
         for run in runs:
             click.echo(f"{_run_text(run)}: {run.state}, {counted(run.points, 'point')}", err=True)
-        what = "this run" if len(runs) == 1 else f"these {len(runs)} runs"
+        what = "this run" if len(runs) == 1 else f"these {counted(len(runs), 'run')}"
         click.confirm(f"Delete {what}?", abort=True, err=True)
     _each(runs, RunView.delete, "Deleted", "hectiqlab restore {} takes it back within 7 days.")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..base.texts import counted
 from .completion import runs
 from .output import clean, echo_json, size_text
 
@@ -34,8 +35,8 @@ def command(profile: str | None, refs: tuple[str, ...], folder: Path, as_json: b
         echo_json(asdict(done))
     else:
         click.echo(
-            f"{folder}: {len(done.runs):,} runs, {done.points:,} new points, {done.events:,} new events, "
-            f"{done.files:,} new files ({size_text(done.bytes)})"
+            f"{folder}: {counted(len(done.runs), 'run')}, {counted(done.points, 'new point')}, "
+            f"{counted(done.events, 'new event')}, {counted(done.files, 'new file')} ({size_text(done.bytes)})"
         )
     for problem in done.problems:
         click.echo(f"Left out: {clean(problem)}", err=True)

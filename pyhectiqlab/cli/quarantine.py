@@ -97,10 +97,8 @@ def _chosen(names: tuple[str, ...]) -> list[Aside]:
     for name in names:
         matches = [aside for aside in contents if aside.session.startswith(name)]
         if len(matches) != 1:
-            count = len(matches) or "No"
-            raise ConfigurationError(
-                f"{count} sessions in the quarantine are named {name!r}: see `hectiqlab quarantine`."
-            )
+            count = counted(len(matches), "session")
+            raise ConfigurationError(f"{count} in the quarantine are named {name!r}: see `hectiqlab quarantine`.")
         chosen += matches
     return chosen
 

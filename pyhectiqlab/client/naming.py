@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 
+from ..base.texts import counted
 from ..capture.launcher import Place
 from ..capture.process import host, start_time
 
@@ -69,7 +70,7 @@ def name_for(place: Place) -> tuple[str, bool]:
     job = _job(os.environ)
     if job is None:
         raise ValueError(
-            f"a job of {place.world_size} ranks needs a name that all of them give: Run('my-run', …). "
+            f"a job of {counted(place.world_size, 'rank')} needs a name that all of them give: Run('my-run', …). "
             "Nothing in the environment tells this job from others, so they would not find the same one by themselves."
         )
     return name_of(f"{os.getuid()}/{job}".encode()), False

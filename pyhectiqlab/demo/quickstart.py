@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from pyhectiqlab import settings
+from pyhectiqlab.base.texts import counted
 
 PORT = 8080
 READY_TIMEOUT_S = 60.0
@@ -130,9 +131,10 @@ def check_run(name: str, env: dict[str, str]) -> None:
     runs = [r for r in json.loads(answer.stdout) if r["name"] == name]
     if not runs:
         raise QuickstartError(f"The lab has no run named {name}.")
+    points = counted(runs[0]["points"], "point")
     if runs[0]["state"] != "completed" or not runs[0]["points"]:
-        raise QuickstartError(f"The run {name} is {runs[0]['state']} with {runs[0]['points']} points, not completed.")
-    say(f"The lab has the run {name}: completed, {runs[0]['points']:,} points. Its page: {runs[0]['url']}")
+        raise QuickstartError(f"The run {name} is {runs[0]['state']} with {points}, not completed.")
+    say(f"The lab has the run {name}: completed, {points}. Its page: {runs[0]['url']}")
 
 
 def stop_on_signal(signum: int, frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
+from ..base.texts import counted
 from ..errors import ConfigurationError, NotFoundError
 from ..transport.http import LabClient, quoted
 from ..transport.projects import project_path
@@ -144,7 +145,7 @@ def _one_run(
     done.runs.append(written.name)
     done.points += written.points
     done.events += written.events
-    report(f"{written.name}: {written.points:,} new points, {written.events:,} new events")
+    report(f"{written.name}: {counted(written.points, 'new point')}, {counted(written.events, 'new event')}")
 
 
 def _whole_project(lab: LabClient, project: dict[str, Any], files: Files) -> dict[str, Any]:

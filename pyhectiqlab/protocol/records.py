@@ -14,6 +14,7 @@ from typing import Any
 
 import msgpack
 
+from ..base.texts import counted
 from . import events as rules
 from .limits import RECORD_BYTES_MAX
 
@@ -345,7 +346,7 @@ def _dicts_of_many(buf: bytes, at: int, size: int, n: int, seq: int, keys: Keys,
         return seq
     names = keys[idents[0]]
     if len(names) != count:
-        raise ValueError(f"{count} values for {len(names)} keys")
+        raise ValueError(f"{counted(count, 'value')} for {counted(len(names), 'key')}")
     steps, times = _column("q", buf, at + 10, size, n), _column("d", buf, at + 19, size, n)
     for j, key in enumerate(names):
         column = series[key]

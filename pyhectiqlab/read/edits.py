@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..base.texts import counted
 from ..profile import Profile
 from ..protocol import limits
 from ..protocol.names import new_name
@@ -145,7 +146,9 @@ def _act(runs: ReadsRun | Iterable[ReadsRun], **action: Any) -> Edited:
         return Edited([], [], None)
     ids = list(dict.fromkeys(run.id for run in chosen))
     if len(ids) > RUNS_MAX:
-        raise ValueError(f"{len(ids):,} runs are more than the {RUNS_MAX:,} of one request: change them in parts")
+        raise ValueError(
+            f"{counted(len(ids), 'run')} are more than the {RUNS_MAX:,} of one request: change them in parts"
+        )
     if any(run.profile != chosen[0].profile for run in chosen):
         raise ValueError("the runs are of several profiles: change those of each on their own")
     return _sent(chosen[0].profile, [{**action, "runs": ids}])

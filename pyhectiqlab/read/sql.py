@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from ..base.texts import counted
 from ..protocol.search import parse
 from ..transport.connecting import find_profile
 from ..transport.http import LabClient, quoted
@@ -105,7 +106,7 @@ def _fill(
     of_keys = [(run, info) for run, info in infos if info["key"] in keys] or infos
     total = sum(info["count"] for _, info in of_keys)
     if total > points_max:
-        raise ValueError(f"{total:,} points are more than {points_max:,}: name keys, a project or a search")
+        raise ValueError(f"{counted(total, 'point')} are more than {points_max:,}: name keys, a project or a search")
     _insert(db, "points", (row for run, info in of_keys for row in _points(lab, run.id, info["key"])))
     db.execute("CREATE INDEX points_key ON points (key, run, step)")
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from .. import settings
+from ..base.texts import counted
 from ..store.backups.backup import last_backup
 from ..store.meta import MetaStore
 from ..store.retention import DAY_S
@@ -40,8 +41,8 @@ class BackupWatch:
         if last is None or now - last.taken <= settings.LAB_BACKUP_OLD_S:
             self.alert = ""
             return
-        days = (now - last.taken) / DAY_S
-        self.alert = f"The last backup of the lab is {days:.0f} days old: see to what takes them."
+        age = counted(round((now - last.taken) / DAY_S), "day")
+        self.alert = f"The last backup of the lab is {age} old: see to what takes them."
         if noticed == repr(last.taken):
             return
         log.warning("%s", self.alert)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..base.texts import counted
 from ..protocol.searchable import text_in
 from ..store.meta import MetaView
 from ..store.pauses import may_pause
@@ -131,7 +132,7 @@ def _git(fields: Mapping[str, Any], commit: str, remote: str, before: str) -> di
     diff = fields.get("diff")
     text = diff if isinstance(diff, str) else ""
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
-    shown = f"{text.count(chr(10)):,} lines ({digest[:8]})" if text else "none"
+    shown = f"{counted(text.count(chr(10)), 'line')} ({digest[:8]})" if text else "none"
     return {**its, f"{before}diff": (digest, shown)}
 
 

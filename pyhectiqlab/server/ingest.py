@@ -17,6 +17,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from ..base.texts import counted
 from ..protocol import events as rules
 from ..protocol import limits
 from ..protocol.records import COUNTED_KINDS
@@ -236,7 +237,8 @@ def _check_numbers(offsets: Any, event_offsets: list[int], covered: int, span: i
     none is two things.
     """
     if len(offsets) + covered != span + 1:
-        raise _Bad(f"holds {len(offsets)} points and {covered} numbers of events, but {span + 1} sequence numbers")
+        points, events = counted(len(offsets), "point"), counted(covered, "number")
+        raise _Bad(f"holds {points} and {events} of events, but {counted(span + 1, 'sequence number')}")
     taken = np.concatenate([offsets, np.asarray(event_offsets, dtype=np.int64)])
     if not len(taken):
         raise _Bad("is empty")

@@ -7,6 +7,7 @@ import threading
 import time
 
 from ..base.loops import Failing
+from ..base.texts import counted
 
 log = logging.getLogger("hectiqlab.server")
 
@@ -44,7 +45,7 @@ class Refusals:
             if now - self._told_at < TOLD_AGAIN_S:
                 return
             untold, self._untold, self._told_at = self._untold, 0, now
-        log.error("%d write%s refused: %s", untold, "s were" if untold > 1 else " was", error)
+        log.error("%s %s refused: %s", counted(untold, "write"), "was" if untold == 1 else "were", error)
 
     def refused_in_part(self, n: int) -> None:
         """Note that a part of a store refused `n` writes while others took theirs. That part says by itself why."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import settings
 from .._version import __version__
-from ..base.texts import size_text
+from ..base.texts import counted, size_text
 from ..store.retention import DAY_S
 
 BACKLOG_MANY = 100_000  # events that a client has not delivered
@@ -74,7 +74,7 @@ def _backup(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     if backup is None:
         yield "warning", "No backup of this lab was ever taken.", do
     elif now - backup["taken"] > settings.LAB_BACKUP_OLD_S:
-        yield "warning", f"The last backup is {(now - backup['taken']) / DAY_S:.0f} days old.", do
+        yield "warning", f"The last backup is {counted(round((now - backup['taken']) / DAY_S), 'day')} old.", do
 
 
 def _notices(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
@@ -94,7 +94,7 @@ def _notices(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
 def _clients(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     for client in state["clients"]:
         if client["backlog"] >= BACKLOG_MANY:
-            what = f"{client['user']} on {client['host']} has {client['backlog']:,} events that are not here yet."
+            what = f"{client['user']} on {client['host']} has {counted(client['backlog'], 'event')} not here yet."
             yield "info", what, "Its uploader goes on. `hectiqlab status` there says why it lags."
     others = {version: n for version, n in state["client_versions"].items() if version not in (__version__, "")}
     if others:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..base.texts import counted
 from ..protocol import search
 from ..protocol.completing import OPS, SMOOTHED_WIDTH, Piece, fields_like, ops_of, piece_at, smoothings_of, without_stat
 from ..protocol.search import Field, quoted
@@ -156,7 +157,7 @@ def _values(view: MetaView, points: PointStore, query: RunQuery, piece: Piece, n
     counts = _counts(view, query, field, now)
     counts = {text: count for text, count in counts.items() if len(text) <= VALUE_CHARS_MAX}
     for text in _ranked(piece.typed, counts)[:ITEMS_MAX]:
-        yield Suggestion(quoted(text), f"{counts[text]:,} {'run' if counts[text] == 1 else 'runs'}")
+        yield Suggestion(quoted(text), counted(counts[text], "run"))
 
 
 def _numbers(values: Sequence[float]) -> Iterator[Suggestion]:
@@ -168,7 +169,7 @@ def _numbers(values: Sequence[float]) -> Iterator[Suggestion]:
             named.setdefault(_written(float(f"{finite[round(share * (len(finite) - 1))]:.3g}")), about)
     nan = sum(value != value for value in values)
     yield from (Suggestion(text, about) for text, about in named.items())
-    yield Suggestion("nan", f"not a number: {nan:,} {'run' if nan == 1 else 'runs'}")
+    yield Suggestion("nan", f"not a number: {counted(nan, 'run')}")
 
 
 def _fixed(field: Field) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..base.texts import size_text
+from ..base.texts import counted, size_text
 from ..errors import LabError
 from . import first_look
 from .addresses import Addresses, clickhouses_of, folder_of, shown
@@ -95,9 +95,9 @@ def _postgresql(at: Addresses, facts: list[str], wrong: list[str]) -> None:
             wrong.append(f"Its tables are of a newer lab, this one knows {len(MIGRATIONS)}: upgrade pyhectiqlab.")
         labs = one("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'hectiqlab peers %'")
         used, most = one("SELECT count(*) FROM pg_stat_activity"), int(one("SHOW max_connections"))
-        facts.append(f"{labs} labs, {used} of {most} connections")
+        facts.append(f"{counted(labs, 'lab')}, {used} of {counted(most, 'connection')}")
         if labs and at.connections * labs > most:
-            wrong.append(f"{labs} labs may want more than its {most} connections: raise max_connections.")
+            wrong.append(f"{counted(labs, 'lab')} may want more connections than its {most}: raise max_connections.")
         skew = float(one("SELECT extract(epoch FROM clock_timestamp())::float8")) - time.time()
         if abs(skew) > SKEW_MAX_S:
             wrong.append(f"Its clock is {skew:+.1f} s from this machine's: have both follow NTP.")
@@ -147,7 +147,7 @@ def _clickhouse(address: str, at: Addresses, facts: list[str], wrong: list[str])
             wrong += checking.troubles(clickhouse, its_facts)
         size = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
         parts = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase()"
-        facts.append(f"{size_text(int(clickhouse.text(size)))} in {clickhouse.text(parts)} parts")
+        facts.append(f"{size_text(int(clickhouse.text(size)))} in {counted(int(clickhouse.text(parts)), 'part')}")
 
 
 def _files(at: Addresses, facts: list[str], wrong: list[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from ..base.texts import counted
 from ..protocol import events as rules
 from ..protocol import records
 from ..protocol.limits import HEARTBEAT_RUNS, PROTOCOL_VERSION
@@ -49,7 +50,7 @@ def encoded(stream: Stream, batch: Batch, after: int = 0) -> Encoded:
         raise UndecodableError(f"{type(e).__name__}: {e}") from e
     start, stop = batch.frame or (batch.first, batch.last)
     if count != stop - start + 1:
-        raise UndecodableError(f"{count} events where {stop - start + 1} were journaled")
+        raise UndecodableError(f"{counted(count, 'event')} where {stop - start + 1:,} were journaled")
     skip, end = first - start, batch.last - start + 1
     settings = [(seq, fields) for seq, kind, _, fields in events if kind == cache.KIND]
     changes = [(-1, stream.cache_at(start)), *((seq, cache.CacheSettings.from_dict(raw)) for seq, raw in settings)]

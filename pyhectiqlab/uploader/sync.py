@@ -189,7 +189,7 @@ def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
         matches = [s for s in everywhere if s.name.startswith(name)]
         if len(matches) != 1:
             raise ConfigurationError(
-                f"{len(matches) or 'No'} sessions here are named {name!r}: see `hectiqlab status`."
+                f"{counted(len(matches), 'session')} here are named {name!r}: see `hectiqlab status`."
             )
         matching += matches
     return matching
@@ -345,10 +345,11 @@ def _in_memory(streams: Streams) -> str:
     if not away:
         return ""
     host, size = away[0].info.owner.host, sum(map(streams.queued_bytes, away))
-    seen = f"{size:,} bytes of events at its last sign of life" if size else "no events at its last sign of life"
+    seen = f"{counted(size, 'byte')} of events" if size else "no events"
     return (
-        f"what is still in the memory of {host} can only be read there ({seen}): run `hectiqlab sync` on {host}, or, "
-        f"where that machine or its job is gone for good, `hectiqlab sync --host-gone {host}`"
+        f"what is still in the memory of {host} can only be read there ({seen} at its last sign of life): run "
+        f"`hectiqlab sync` on {host}, or, where that machine or its job is gone for good, "
+        f"`hectiqlab sync --host-gone {host}`"
     )
 
 

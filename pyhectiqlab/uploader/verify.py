@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..base.texts import counted
 from ..errors import GoneError, NotFoundError
 from ..journal import Ack, Data, Keys, Lost, Tail
 from ..protocol import digest
@@ -191,8 +192,8 @@ def _compare(one: WriterVerdict, ranges: list[Range], at_lab: dict[str, Any]) ->
         if digest.as_hex(mine.total) == theirs["digest"]:
             one.compared += size
         elif (mine.points, mine.events) != (theirs["points"], theirs["events"]):
-            here, there = f"{mine.points} points and {mine.events} events", f"{theirs['points']} and {theirs['events']}"
-            one.differs.append((mine.first, mine.last, f"here {here}, at the lab {there}"))
+            here, there = _counts(mine.points, mine.events), _counts(theirs["points"], theirs["events"])
+            one.differs.append((mine.first, mine.last, f"here {here}; at the lab {there}"))
         else:
             one.differs.append((mine.first, mine.last, "as many, but not the same"))
     one.released = max(0, min(one.cursor, one.journaled) - kept) if one.here else 0
@@ -237,6 +238,10 @@ def _wired(session: SessionDir, info: Writer, cursor: int) -> Iterator[dict[str,
                 reached = frame.last
             stream.heed(encoded.end, encoded.settings)
             yield encoded.wire
+
+
+def _counts(points: int, events: int) -> str:
+    return f"{counted(points, 'point')} and {counted(events, 'event')}"
 
 
 def _column(typecode: str, raw: bytes) -> array[Any]:

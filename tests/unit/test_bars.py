@@ -43,7 +43,7 @@ def test_where_nobody_looks_a_line_now_and_then_tells_how_far_it_is(capsys: pyte
         bars.update(*ONE, 3_000_000)
         bars.update(*TWO, 500_000)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == "hectiqlab: 1 of 2 files are at the lab, 3.5 MB of 4 MB"
+    assert last == "hectiqlab: 1 of 2 files at the lab, 3.5 MB of 4 MB"
 
 
 def test_names_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:

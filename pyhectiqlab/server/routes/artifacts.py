@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgpack
 from fastapi import Depends, Query, Request, Response
 
-from ...base.texts import clean
+from ...base.texts import clean, counted
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
 from .. import models, models_files
@@ -212,7 +212,7 @@ def send_content(
             raise ApiError(
                 416,
                 "bad_range",
-                f"The file has {size} bytes.",
+                f"The file has {counted(size, 'byte')}.",
                 {"Content-Range": f"bytes */{size}"},
             )
         if wanted_range is not None:

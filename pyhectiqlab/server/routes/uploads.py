@@ -20,6 +20,7 @@ from fastapi import Path as InPath
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from ...base.texts import counted
 from ...errors import StoreError
 from ...store.artifacts import Upload
 from ...store.blobs import BlobUpload
@@ -219,7 +220,7 @@ def _wrong_offset(offset: int) -> ApiError:
     return ApiError(
         409,
         "wrong_offset",
-        f"The lab has {offset} bytes of this upload: go on from there.",
+        f"The lab has {counted(offset, 'byte')} of this upload: go on from there.",
         {"Upload-Offset": str(offset)},
     )
 

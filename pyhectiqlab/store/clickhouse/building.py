@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection
 
+from ...base.texts import counted
 from ...errors import StoreError
 from ..points import Axis
 from . import facts, facts_series, statements
@@ -50,7 +51,7 @@ def build(clickhouse: ClickHouse, conn: Connection, number: int, source: str, si
         )
     copied = _count(clickhouse, f"stored WHERE build = {number}")
     if copied != wanted:
-        raise StoreError(f"ClickHouse copied {copied:,} of {wanted:,} points: it is tried again.")
+        raise StoreError(f"ClickHouse copied {copied:,} of {counted(wanted, 'point')}: it is tried again.")
     if not wanted:
         return 0
     large = clickhouse.rows(

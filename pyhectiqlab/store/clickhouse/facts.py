@@ -155,8 +155,8 @@ class Facts:
             if SHARDS in values and not self._of_shard:
                 places = [row[0] for row in all_of(conn, "SELECT place FROM points_shards ORDER BY number")]
                 raise StoreError(
-                    f"The points of this lab are on {len(places)} shards ({', '.join(places)}): name all of them with"
-                    " --points, with blanks between them."
+                    f"The points of this lab are on the shards {', '.join(places)}: name all of them with --points,"
+                    " with blanks between them."
                 )
         return values["id"]
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...base.texts import counted
+
 _TYPES = {"<u4": "UInt32", "<u8": "UInt64", "<i8": "Int64", "<f8": "Float64"}
 
 
@@ -36,7 +38,7 @@ def unpack(data: bytes, kind: np.dtype[Any]) -> dict[str, NDArray[Any]]:
         columns, at = _unpacked(data, at)
         size, at = _unpacked(data, at)
         if columns != len(fields):
-            raise ValueError(f"{columns} columns instead of {len(fields)}")
+            raise ValueError(f"{counted(columns, 'column')} instead of {len(fields)}")
         for (name, field), its_parts in zip(fields, parts, strict=True):
             _, at = _text(data, at)
             its, at = _text(data, at)

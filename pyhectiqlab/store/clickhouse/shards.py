@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, inspect
 
+from ...base.texts import counted
 from ...errors import ConfigurationError, EngineAwayError, StoreError
 from ..sql.column_types import Words
 from ..sql.dialect import exclude
@@ -110,7 +111,7 @@ def matched(addresses: Sequence[str], known: Sequence[Known]) -> list[Shard]:
         where = f", which was last at {lost.place}" if lost.place else ""
         raise StoreError(
             f"--points lacks the address of shard {lost.number} of this lab's points{where}: name all of its"
-            f" {len(known)} shards, with blanks between them."
+            f" {counted(len(known), 'shard')}, with blanks between them."
         )
     if len(by_place) < len(places) and (away := next((why for _, why in looks if why), "")):
         raise StoreError(f"{away} A shard is added only while all others answer.")

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from ...base.texts import counted
 from ...errors import SlowSearchError
 from ..points import Axis, Smoothing, Summary
 
@@ -109,10 +110,10 @@ class SmoothedEnds(Generic[N]):
                     known.put(self._run_of(name), name, summaries[name].points, value)
                 left.discard(name)
                 if left and time.monotonic() > until:
-                    its = {self._run_of(name) for name in left}
+                    still = {self._run_of(name) for name in left}
                     raise SlowSearchError(
-                        f"{place[0]!r} of {len(its):,} runs is still to be smoothed: ask again, which goes on "
-                        "from here, or search fewer runs, or smooth over a smaller width."
+                        f"{place[0]!r} of {counted(len(still), 'run')} is still to be smoothed: ask again, which goes "
+                        "on from here, or search fewer runs, or smooth over a smaller width."
                     )
 
     def _shrink(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 from sqlalchemy import and_, bindparam, func, literal, select, tuple_, update
 
+from ...base.texts import counted
 from ...protocol import limits, states
 from ..meta import (
     EndReport,
@@ -29,7 +30,9 @@ def shortened(detail: str) -> str:
     """
     half = limits.DETAIL_CHARS_MAX // 2
     left_out = len(detail) - 2 * half
-    return detail if left_out <= 0 else f"{detail[:half]}\n[{left_out:,} characters left out]\n{detail[-half:]}"
+    return (
+        detail if left_out <= 0 else f"{detail[:half]}\n[{counted(left_out, 'character')} left out]\n{detail[-half:]}"
+    )
 
 
 def _session(row: Any) -> Session:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from math import nan
 from typing import Any
 
+from ...base.texts import counted
 from ...errors import StoreError
 from ..pauses import may_pause
 from ..points import Axis
@@ -136,12 +137,13 @@ def _check_series(
         return
     noted = [nan if number is None else number for number in noted]
     points_noted = noted[0]
-    if points_noted != sum(extent.points for extent in extents):
-        yield f"{sum(extent.points for extent in extents)} points are there of {points_noted}"
+    there = sum(extent.points for extent in extents)
+    if points_noted != there:
+        yield f"of {counted(points_noted, 'point')}, {there:,} are there"
     elif extents and not _same(noted, pooled(extents)):
         yield "its row tells other ends, extremes or another last point than its points do"
     elif scattered and by_time != points_noted:
-        yield f"by time {by_time} points are there of {points_noted}"
+        yield f"of {counted(points_noted, 'point')}, {by_time:,} are there by time"
 
 
 def _check_nodes(connection: sqlite3.Connection, chunk: int, n: int, shifts: Sequence[int | None]) -> None:

@@ -65,4 +65,5 @@ test('a bin is found by a value and told', () => {
   const one = only([0, 1, 2], [3, 4]);
   expect([-1, 0, 1, 2, 2.1].map((value) => binAt(one, value))).toEqual([-1, 0, 1, 1, -1]);
   expect(binText(one, 1)).toBe('4 of 7 values from 1 to 2');
+  expect(binText(only([0, 1], [1]), 0)).toBe('1 of 1 value from 0 to 1');
 });

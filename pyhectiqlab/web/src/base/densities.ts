@@ -3,7 +3,7 @@
 import type { HistogramAnswer } from '../schema/lab';
 import type { Axis } from './axis';
 import { leftOut, type YRange } from './boardsettings';
-import { formatValue } from './format';
+import { formatValue, nounFor } from './format';
 import type { Side } from './ticks';
 
 /** The histogram of one step, as it was logged. */
@@ -143,7 +143,7 @@ export function binAt({ edges, counts }: HistogramAnswer, value: number): number
 export function binText(histogram: StepHistogram, bin: number): string {
   const { edges, counts, total } = histogram;
   if (bin < 0) return 'no bin here';
-  return `${formatValue(counts[bin]!)} of ${formatValue(total)} values from ${formatValue(edges[bin]!)} to ${formatValue(edges[bin + 1]!)}`;
+  return `${formatValue(counts[bin]!)} of ${formatValue(total)} ${nounFor(total, 'value')} from ${formatValue(edges[bin]!)} to ${formatValue(edges[bin + 1]!)}`;
 }
 
 /** Which share of all values, in percent, lies above and below a range. */

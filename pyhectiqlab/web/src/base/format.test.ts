@@ -63,7 +63,10 @@ test('ago grows coarser with age', () => {
 
 test('plurals', () => {
   expect(plural(1, 'run')).toBe('1 run');
+  expect(plural(0, 'run')).toBe('0 runs');
   expect(plural(1200, 'run')).toBe('1,200 runs');
+  expect(plural(1, 'batch', 'batches')).toBe('1 batch');
+  expect(plural(2, 'batch', 'batches')).toBe('2 batches');
 });
 
 test.each([

@@ -133,9 +133,14 @@ export function formatAgo(time: number, now: number): string {
   return formatMoment(time).slice(0, 10);
 }
 
-/** "1 run", "3 runs" */
+/** "1 run", "3 runs". What is not a noun with an s is given as `nouns`. */
 export function plural(count: number, noun: string, nouns = `${noun}s`): string {
-  return `${formatInteger(count)} ${count === 1 ? noun : nouns}`;
+  return `${formatInteger(count)} ${nounFor(count, noun, nouns)}`;
+}
+
+/** "run" for one, "runs" for any other count. */
+export function nounFor(count: number, noun: string, nouns = `${noun}s`): string {
+  return count === 1 ? noun : nouns;
 }
 
 function two(n: number): string {

@@ -21,4 +21,5 @@ test('a size grows as far as it goes', () => {
   expect(resized({ columns: 11, rows: 39 }, 5, 5)).toEqual({ columns: 12, rows: 40 });
   expect(resized({ columns: 2, rows: 5 }, -5, -5)).toEqual({ columns: 1, rows: 4 });
   expect(describeSize({ columns: 12, rows: 9 })).toBe('all columns, 9 rows');
+  expect(describeSize({ columns: 1, rows: 1 })).toBe('1 column, 1 row');
 });

@@ -1,5 +1,7 @@
 // The size of a chart: columns of its section's grid, and rows of a few pixels each. Pure.
 
+import { plural } from './format';
+
 export interface PanelSize {
   columns: number; // COLUMNS_MAX: all there are
   rows: number;
@@ -43,5 +45,5 @@ export function resized({ columns, rows }: PanelSize, byColumns: number, byRows:
 
 /** "2 columns, 10 rows" */
 export function describeSize({ columns, rows }: PanelSize): string {
-  return `${columns === COLUMNS_MAX ? 'all columns' : columns === 1 ? '1 column' : `${columns} columns`}, ${rows} rows`;
+  return `${columns === COLUMNS_MAX ? 'all columns' : plural(columns, 'column')}, ${plural(rows, 'row')}`;
 }

@@ -5,7 +5,7 @@ import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';
 import { barsOf, outsideOf } from '../base/bins';
 import { binAt, binText, type StepHistogram } from '../base/densities';
-import { formatDurationTick, formatInteger, formatMoment, formatValue, plural } from '../base/format';
+import { formatDurationTick, formatInteger, formatMoment, formatValue, nounFor, plural } from '../base/format';
 import { layOut, paint, type HeatLayout } from './heatpaint';
 import { watchPinch } from './pinch';
 import { paintRidges } from './ridges';
@@ -170,7 +170,7 @@ function Readout({ histogram, axis, bin, color, style }: { histogram: StepHistog
       </svg>
       <div><b>{binText(histogram, bin)}</b></div>
       <div class="readout-detail">
-        {counts.length ? `${formatValue(total)} values in ${plural(counts.length, 'bin')} from ${formatValue(edges[0]!)} to ${formatValue(edges.at(-1)!)}` : 'no finite value'}
+        {counts.length ? `${formatValue(total)} ${nounFor(total, 'value')} in ${plural(counts.length, 'bin')} from ${formatValue(edges[0]!)} to ${formatValue(edges.at(-1)!)}` : 'no finite value'}
         {outside && ` · ${outside}`}
       </div>
     </div>

@@ -7,7 +7,7 @@ import { fetchPairs } from '../api/formulas';
 import { histogramNames } from '../api/media';
 import { ApiError, UnreachableError } from '../api/http';
 import { FORMULA_MAX, matching, OWN_KEYS_MAX, PATTERN_MAX, patternOf, type OwnPanel, type RunsChart } from '../base/boardsettings';
-import { formatInteger, plural } from '../base/format';
+import { plural } from '../base/format';
 import { columnName, isValue, parseColumn, STATS } from '../base/tablecolumns';
 import { useLoad } from '../state/load';
 import { Segments } from '../widgets/basics';
@@ -167,7 +167,7 @@ function Matched({ pattern, keys, some }: { pattern: string; keys: readonly stri
 function Tried({ trial }: { trial: Trial | null }) {
   return (
     <>
-      {trial && (trial.error ? <p class="problem">{trial.error}</p> : <p>{trial.steps ? `${formatInteger(trial.steps)} steps of the first run` : 'The first run has no step at which all of these metrics have a point'}</p>)}
+      {trial && (trial.error ? <p class="problem">{trial.error}</p> : <p>{trial.steps ? `${plural(trial.steps, 'step')} of the first run` : 'The first run has no step at which all of these metrics have a point'}</p>)}
       <p class="dim">
         + − * / ^ and abs, exp, log, log2, log10, sqrt, min, max. A step counts where every metric has a point. Write a / b with spaces; a name
         with other signs than letters, digits, _ . / in "quotes".

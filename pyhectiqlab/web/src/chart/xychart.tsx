@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Scale } from '../base/boardsettings';
-import { formatValue } from '../base/format';
+import { formatValue, plural } from '../base/format';
 import type { Look } from '../base/looks';
 import type { XRange } from '../base/xzooms';
 import { sideBetween, sideOf, thresholdOf } from '../base/ticks';
@@ -155,7 +155,7 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
       ref={box}
       tabIndex={0}
       role="group"
-      aria-label={`${label}. ${series.length} lines. Arrow keys read points${onRange ? ', + and − zoom, 0 shows everything' : ''}${onPick ? ', Enter opens the run' : ''}.`}
+      aria-label={`${label}. ${plural(series.length, 'line')}. Arrow keys read points${onRange ? ', + and − zoom, 0 shows everything' : ''}${onPick ? ', Enter opens the run' : ''}.`}
       onKeyDown={onKeyDown}
       onBlur={() => show(null)}
       onPointerLeave={({ pointerType }) => pointerType !== 'touch' && (show(null), setDrag(null))}

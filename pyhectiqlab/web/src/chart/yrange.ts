@@ -1,7 +1,7 @@
 // Which values a y axis covers, and what lies beyond it.
 
 import { leftOut, type Scale, type YRange } from '../base/boardsettings';
-import { formatInteger } from '../base/format';
+import { plural } from '../base/format';
 import { nth } from '../base/nth';
 import { padY, rangeY, type Curve } from './series';
 
@@ -96,6 +96,6 @@ export function countBeyond(curves: readonly Curve[], x: readonly [number, numbe
 
 /** "2 points above · at least 3 points below"; "" when all is in sight. */
 export function describeBeyond({ above, below, atLeast }: Beyond): string {
-  const text = (n: number, where: string) => (n ? `${atLeast ? 'at least ' : ''}${formatInteger(n)} ${n === 1 ? 'point' : 'points'} ${where}` : '');
+  const text = (n: number, where: string) => (n ? `${atLeast ? 'at least ' : ''}${plural(n, 'point')} ${where}` : '');
   return [text(above, 'above'), text(below, 'below')].filter(Boolean).join(' · ');
 }

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
-import { formatInteger } from '../base/format';
+import { formatInteger, nounFor } from '../base/format';
 import { projectUrl } from '../base/links';
 import type { Shelf } from '../base/route';
 import { FirstRun } from '../parts/firstrun';
@@ -64,7 +64,7 @@ function Card({ project, now }: { project: ProjectAnswer; now: number }) {
         <strong>{project.name}</strong>
         <span class="card-facts">
           <span>
-            <b>{formatInteger(project.runs)}</b> {project.runs === 1 ? 'run' : 'runs'}
+            <b>{formatInteger(project.runs)}</b> {nounFor(project.runs, 'run')}
           </span>
           <span>
             {project.last_activity === null ? 'no activity yet' : <>active <Moment time={project.last_activity} now={now} /></>}

@@ -341,7 +341,7 @@ function drawnText(drawn: number, { total }: ShownRuns, { shown, solo }: RunsRou
   if (solo) return 'One run is drawn alone.';
   const which = sorts.join() === DEFAULT_SORT ? 'newest' : 'first';
   if (typeof shown === 'string' && total > drawn) return `The ${which} ${formatInteger(drawn)} of ${formatInteger(total)} runs are drawn.`;
-  return drawn === 1 ? '1 run is drawn.' : `${formatInteger(drawn)} runs are drawn.`;
+  return `${plural(drawn, 'run')} ${drawn === 1 ? 'is' : 'are'} drawn.`;
 }
 
 /** Who may see it, what its files take, and how long it keeps what. */

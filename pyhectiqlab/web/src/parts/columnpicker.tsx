@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
-import { formatInteger } from '../base/format';
+import { formatInteger, plural } from '../base/format';
 import { columnLabel, columnLabels, columnName, COLUMNS_MAX, FACTS, statName, STATS, type Column, type SmoothedStat, type Stat } from '../base/tablecolumns';
 import { useLoad } from '../state/load';
 import { SearchBox } from '../widgets/basics';
@@ -71,7 +71,7 @@ function Lists({ project, filter, columns, smoothed, onChange, onReset }: Picker
         {full && <p class="problem">A table has at most {COLUMNS_MAX} columns: hide one first.</p>}
         {facts.length > 0 && <><h3>Run</h3>{facts.map((fact) => choice({ kind: 'fact', fact }, ''))}</>}
         {data && data.config.length > 0 && <h3>Config</h3>}
-        {data?.config.map((c) => choice({ kind: 'config', path: c.path }, c.differs ? `${formatInteger(c.values)} values` : 'all the same', c.examples.join(', ')))}
+        {data?.config.map((c) => choice({ kind: 'config', path: c.path }, c.differs ? plural(c.values, 'value') : 'all the same', c.examples.join(', ')))}
         {data && data.metrics.length > 0 && (
           <h3>
             Metrics

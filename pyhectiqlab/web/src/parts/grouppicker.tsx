@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
-import { formatInteger } from '../base/format';
+import { plural } from '../base/format';
 import { groupLabel } from '../base/groupcolumns';
 import { BY_MAX, GROUP_FACTS } from '../base/route';
 import { columnName } from '../base/tablecolumns';
@@ -46,7 +46,7 @@ function Choices({ project, filter, by, onChange }: Props) {
         {facts.length > 0 && <h3>Run</h3>}
         {facts.map((fact) => choice(fact))}
         {data && data.config.length > 0 && <h3>Config</h3>}
-        {data?.config.map((c) => choice(columnName({ kind: 'config', path: c.path }), c.differs ? `${formatInteger(c.values)} values` : 'all the same', c.examples.join(', ')))}
+        {data?.config.map((c) => choice(columnName({ kind: 'config', path: c.path }), c.differs ? plural(c.values, 'value') : 'all the same', c.examples.join(', ')))}
         {data && !facts.length && !data.config.length && <p class="dim">Nothing is named like this.</p>}
       </div>
       {by.length > 0 && <button class="link" onClick={() => onChange([])}>Ungroup</button>}

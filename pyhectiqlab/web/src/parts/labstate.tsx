@@ -3,7 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { api } from '../api/calls';
-import { formatBytes, formatDuration, formatInteger, formatValue } from '../base/format';
+import { formatBytes, formatDuration, formatInteger, formatValue, plural } from '../base/format';
 import { projectUrl, runUrl } from '../base/links';
 import type { LabState as State } from '../schema/lab';
 import { useNow } from '../state/clock';
@@ -133,7 +133,7 @@ function Work({ state, now }: { state: State; now: number }) {
           c.host,
           c.version || 'unknown',
           formatInteger(c.runs),
-          `${formatInteger(c.backlog)} events`,
+          plural(c.backlog, 'event'),
           <Moment time={c.last_seen} now={now} />,
         ])}
       />

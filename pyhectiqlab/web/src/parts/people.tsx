@@ -2,6 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
+import { plural } from '../base/format';
 import { ROLES, type Role } from '../base/roles';
 import type { HandedOverAnswer, UserAnswer } from '../schema/lab';
 import { useAttempt } from '../state/attempt';
@@ -127,17 +128,16 @@ function HandOver({ user, users, attempt }: { user: UserAnswer; users: readonly 
       </label>
       <label><input type="checkbox" ref={projects} /> and the projects that they own</label>
       <button class="button">Hand over</button>
-      {done && <p role="status">{told(done.to, done.of)}</p>}
+      {done && <p role="status">{handedOver(done.to, done.of)}</p>}
     </form>
   );
 }
 
-function told(to: string, done: HandedOverAnswer): string {
-  const of = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+function handedOver(to: string, done: HandedOverAnswer): string {
   return [
-    `${to} has ${of(done.runs, 'run')} and ${of(done.projects, 'project')} more.`,
-    done.live ? `Going on, and left as they are: ${of(done.live, 'run')}. Hand over again once they have ended.` : '',
-    done.kept_out ? `In projects to which ${to} may not add: ${of(done.kept_out, 'run')}.` : '',
+    `${to} has ${plural(done.runs, 'run')} and ${plural(done.projects, 'project')} more.`,
+    done.live ? `Going on, and left as they are: ${plural(done.live, 'run')}. Hand over again once they have ended.` : '',
+    done.kept_out ? `In projects to which ${to} may not add: ${plural(done.kept_out, 'run')}.` : '',
   ].filter(Boolean).join(' ');
 }
 

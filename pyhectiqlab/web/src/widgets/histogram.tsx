@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { barsOf, heatMap, outsideOf } from '../base/bins';
-import { formatValue } from '../base/format';
+import { formatValue, nounFor } from '../base/format';
 import type { HistogramAnswer, MediaItemAnswer } from '../schema/lab';
 
 const HEIGHT = 160;
@@ -12,6 +12,7 @@ export function Bars({ histogram, label }: { histogram: HistogramAnswer; label: 
   const bars = useMemo(() => barsOf(histogram), [histogram]);
   const outside = outsideOf(histogram);
   const { edges, counts } = histogram;
+  const total = counts.reduce((a, b) => a + b, 0);
   return (
     <figure class="histogram">
       {bars.length > 0 ? (
@@ -26,7 +27,7 @@ export function Bars({ histogram, label }: { histogram: HistogramAnswer; label: 
           </svg>
           <figcaption class="ends">
             <span class="num">{formatValue(edges[0]!)}</span>
-            <span class="dim">{formatValue(counts.reduce((a, b) => a + b, 0))} values, at most {formatValue(Math.max(...counts))} in a bin</span>
+            <span class="dim">{formatValue(total)} {nounFor(total, 'value')}, at most {formatValue(Math.max(...counts))} in a bin</span>
             <span class="num">{formatValue(edges[edges.length - 1]!)}</span>
           </figcaption>
         </>

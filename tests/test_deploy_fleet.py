@@ -16,11 +16,15 @@ import yaml
 from pyhectiqlab.cli.fleet_options import config_of
 from pyhectiqlab.cli.server import command
 from pyhectiqlab.server.routes import pages
+from pyhectiqlab.store.addresses import clickhouses_of
+from pyhectiqlab.store.clickhouse.client import Address
+from pyhectiqlab.store.fleet import Addresses
 
 from .server.nginx import NGINX
 
 DEPLOY = Path(__file__).parents[1] / "docs/deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SHARDS = yaml.safe_load((DEPLOY / "compose.shards.yaml").read_text())
 OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
 PATHS = {getattr(route, "path", "") for route in pages.router.routes}
 
@@ -63,6 +67,36 @@ def test_all_that_the_composition_names_is_there() -> None:
         assert named <= set(service.get("secrets", [])), name
     header = (DEPLOY / "compose.yaml").read_text().split("services:")[0]
     assert all(re.search(rf"secrets/(\$name|{name})|in [a-z0-9 ]*\b{name}\b", header) for name in secrets)
+
+
+def shards(points: str) -> list[Address]:
+    """The ClickHouses that an address of points names."""
+    return [Address(address) for address, _ in clickhouses_of(Addresses("", points, ""))]
+
+
+def test_the_second_shard_of_the_composition_is_as_the_first_with_data_of_its_own(tmp_path: Path) -> None:
+    first, second = COMPOSE["services"]["clickhouse"], SHARDS["services"]["clickhouse-2"]
+    assert {**second, "volumes": 0} == {**first, "volumes": 0}
+    assert second["volumes"] == ["clickhouse-2:/var/lib/clickhouse"] and set(SHARDS["volumes"]) == {"clickhouse-2"}
+    assert set(SHARDS["services"]["lab"]["depends_on"]) == {"clickhouse-2"}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/clickhouse").write_text("hidden\n")
+    header = (DEPLOY / "compose.shards.yaml").read_text().split("services:")[0]
+    lines = re.findall(r"^#   (.*(?:address=|secrets/points).*)$", header, re.MULTILINE)
+    subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, check=True)
+    named = shards((tmp_path / "secrets/points").read_text())
+    services = {**COMPOSE["services"], **SHARDS["services"]}
+    assert [its.host for its in named] == ["clickhouse", "clickhouse-2"] and {its.host for its in named} <= set(
+        services
+    )
+    assert {(its.user, its.password, its.port, its.database) for its in named} == {("lab", "hidden", 8123, "lab")}
+
+
+def test_the_secret_of_kubernetes_may_name_two_shards() -> None:
+    header = (DEPLOY / "kubernetes.yaml").read_text().split("apiVersion:")[0]
+    one, two = (shards(points) for points in re.findall(r"--from-literal=points='(.*)'", header))
+    assert len(one) == 1 and len(two) == 2
+    assert all(its.secure and its.database == "lab" for its in [*one, *two])
 
 
 def test_labs_on_kubernetes_are_probed_at_what_a_lab_answers_and_end_in_time(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-// Types of the lab's API: OpenAPI on standard input, TypeScript on standard output. Run by scripts/build-web.
+// Types of the lab's API: OpenAPI on standard input, TypeScript on standard output. scripts/build-web runs it.
 //
-// Each model of the schema becomes an interface of its name. Three more interfaces have a member for each route, named
-// as in "GET /runs/{run_id}", without /api/v1: Answers (the JSON that the lab answers), Bodies (the JSON that it takes)
-// and Queries (the query parameters that it knows).
+// Each model of the schema becomes an interface of its name. Three more interfaces have a member for each route, named as in
+// "GET /runs/{run_id}", without /api/v1: Answers (the JSON that the lab answers), Bodies (the JSON that it takes) and Queries
+// (the query parameters that it knows).
 
 import { text } from 'node:stream/consumers';
 import { compile } from 'json-schema-to-typescript';
@@ -16,7 +16,7 @@ const routes = Object.entries(openapi.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, route]) => [`${method.toUpperCase()} ${path.slice(PREFIX.length)}`, route]),
 );
 
-/** An object with a property for each route of which `schemaOf` finds a schema. */
+/** Return an object with a property for each route for which `schemaOf` finds a schema. */
 function byRoute(title, schemaOf) {
   const found = routes.map(([name, route]) => [name, schemaOf(route)]).filter(([, schema]) => schema && Object.keys(schema).length);
   return { title, ...object(found) };
@@ -41,7 +41,7 @@ function queryOf(route) {
   return parameters.length ? object(parameters.map((p) => [p.name, p.schema]), required) : undefined;
 }
 
-/** The schema without what would give one type two names: titles of fields, and descriptions beside a reference. */
+/** Return the schema without what would give a type two names: titles of fields, and descriptions beside a reference. */
 function plain(schema) {
   if (Array.isArray(schema)) return schema.map(plain);
   if (schema === null || typeof schema !== 'object') return schema;

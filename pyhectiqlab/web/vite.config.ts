@@ -1,7 +1,10 @@
 /// <reference types="vitest/config" />
 import { defineConfig, type Plugin } from 'vite';
 
-/** index.html says that what src/start.ts loads afterwards is wanted, too: else it would be fetched a round trip later. */
+/**
+ * Have index.html say that the scripts that src/start.ts loads are needed, too: otherwise they would be fetched a round trip
+ * later.
+ */
 const preloadMain: Plugin = {
   name: 'preload-main',
   transformIndexHtml: {
@@ -22,19 +25,19 @@ const preloadMain: Plugin = {
   },
 };
 
-// The built pages lie in the Python package; the lab serves /assets/* as they are and index.html for every page.
+// The built pages are in the Python package. The lab serves /assets/* as they are, and index.html for every page.
 export default defineConfig({
   plugins: [preloadMain],
-  base: './', // what is loaded is found from <base>, which the lab sets to where it is
+  base: './', // scripts are found from <base>, which the lab sets to its own place
   build: {
     outDir: '../server/static',
     emptyOutDir: true,
     target: 'es2022',
-    // Pictures stay files: the lab's content policy allows data: for images only, and nothing is gained by inlining.
+    // Pictures stay files: the lab's content policy allows data: for images only, and inlining gains nothing.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    chunkSizeWarningLimit: 1200, // kB: plotly.js, which is loaded when a figure needs it
-    rolldownOptions: { checks: { pluginTimings: false } }, // a slow machine is nothing to warn a new user of
+    chunkSizeWarningLimit: 1200, // kB: that of plotly.js, which is loaded when a figure needs it
+    rolldownOptions: { checks: { pluginTimings: false } }, // no warnings for a new user about a slow machine
   },
   server: {
     // `npm run dev` beside a lab on its default port.
@@ -43,7 +46,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts'],
     environment: 'node',
-    isolate: false, // tests of plain functions: a process each for 59 files takes three times the processor
+    isolate: false, // tests of plain functions: a process for each of the 59 files would take three times the processor time
     testTimeout: 60_000, // ms: on a busy machine a test of thousands of random numbers takes many seconds
   },
 });

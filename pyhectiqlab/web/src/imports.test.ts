@@ -1,4 +1,4 @@
-// Imports go the ways that the table in README.md states, every way that it states is gone, and none leads in a circle.
+// Every import goes a way that the table in README.md states, every way that it states is used, and no imports form a circle.
 
 import { expect, test } from 'vitest';
 import readme from '../README.md?raw';
@@ -8,19 +8,19 @@ const STATEMENT = /^\s*(?:import|export)\s(?:[^'";]*?\sfrom\s)?\s*'([^']+)'|\bim
 const sources = import.meta.glob<string>(['./**/*.{ts,tsx}', '!./imports.test.ts'], { query: '?raw', import: 'default', eager: true });
 const files = Object.keys(sources).map((path) => path.slice('./'.length));
 
-/** "pages" of "pages/run.tsx", "main" of "main.tsx". */
+/** Return the room of a file: "pages" of "pages/run.tsx", "main" of "main.tsx". */
 function roomOf(file: string): string {
   return file.includes('/') ? file.slice(0, file.indexOf('/')) : file.replace(/\..*/, '');
 }
 
-/** The file that `specifier` in `file` means; undefined where it is no file of ours. */
+/** Return the file that `specifier` in `file` means; undefined: it is not one of ours. */
 function resolve(file: string, specifier: string): string | undefined {
   if (!specifier.startsWith('.')) return undefined;
   const path = new URL(specifier, `file:///${file}`).pathname.slice(1);
   return files.find((f) => [path, `${path}.ts`, `${path}.tsx`, `${path}.d.ts`].includes(f));
 }
 
-/** What our files import, types included. Tests import what they like. */
+/** The imports of our files, types included. Tests may import anything. */
 const imports = files
   .filter((file) => !file.includes('.test.'))
   .flatMap((file) =>
@@ -30,7 +30,7 @@ const imports = files
 const ours = imports.filter((i): i is typeof i & { target: string } => i.target !== undefined);
 const ways = new Set(ours.map(({ file, target }) => `${roomOf(file)} → ${roomOf(target)}`).filter((way) => !/^(\w+) → \1$/.test(way)));
 
-/** The ways of the table: "api → base" of the row of api. */
+/** The ways that the table states: "api → base" is in the row of api. */
 const stated = new Set(
   [...readme.matchAll(/^\| `src\/(\w+)(?:\.\w+)?` \|.*\| ([^|]*) \|$/gm)].flatMap(([, room, names]) =>
     names! === 'nothing' ? [] : names!.split(', ').map((name) => `${room} → ${name}`),

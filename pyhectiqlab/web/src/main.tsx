@@ -1,4 +1,4 @@
-// Who is there, which page.
+// The program: it finds out who is logged in, and shows the page of the address.
 
 import { render } from 'preact';
 import { at } from './base/root';
@@ -16,7 +16,7 @@ import { Overlays } from './widgets/overlays';
 import { ConnectionLine, Shell } from './widgets/shell';
 import { showTexts } from './widgets/texts';
 
-// Few of those who look at runs come to these.
+// Few readers open these pages, so each is loaded when it is opened.
 const AccountPage = later(() => import('./pages/account').then((its) => its.AccountPage));
 const AdminPage = later(() => import('./pages/admin').then((its) => its.AdminPage));
 const CommandPage = later(() => import('./pages/command').then((its) => its.CommandPage));
@@ -41,7 +41,7 @@ function Page() {
   const who = useStore(user);
   if (route.page === 'login') return <LoginPage next={route.next} problem={route.problem} />;
   if (route.page === 'invite') return <InvitePage />;
-  if (!who) return <ConnectionLine />; // not known yet, or on the way to the login page
+  if (!who) return <ConnectionLine />; // not known yet, or the login page comes next
   switch (route.page) {
     case 'projects':
       return <ProjectsPage key={route.show} show={route.show} />;

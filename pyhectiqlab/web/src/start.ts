@@ -1,4 +1,4 @@
-// The first script of a page: it asks for what the page shows first while the others are still on their way.
+// The first script of a page: it asks for what the page shows first, while the other scripts are still on their way.
 
 import 'uplot/dist/uPlot.min.css';
 import './styles.css';

@@ -1,4 +1,4 @@
-// Artifacts of a run or of a project, all pages of them within a bound.
+// Loading the artifacts of a run or of a project: all pages of them, up to a bound.
 
 import type { ArtifactAnswer, Queries } from '../schema/lab';
 import { call } from './http';
@@ -6,15 +6,15 @@ import { call } from './http';
 const PAGE = 1000;
 const ALL_MAX = 5000;
 
-/** Whose artifacts: a run's own, or those that the runs of a project share. By id. */
+/** Whose artifacts, by id: those of a run, or those that the runs of a project share. */
 export type Holder = { run: string } | { project: string };
 
 export interface LoadedArtifacts {
   items: ArtifactAnswer[];
-  complete: boolean; // false: there are more than are shown
+  complete: boolean; // false: there are more than these
 }
 
-/** With `only`: every version of that name and step. */
+/** Load artifacts. `only`: every version of this name and step. */
 export async function loadArtifacts(of: Holder, signal: AbortSignal, only?: { name: string; step: number | null }): Promise<LoadedArtifacts> {
   const items: ArtifactAnswer[] = [];
   let after: string | null = null;

@@ -1,10 +1,10 @@
-// The attempts of a run: where the relative time of each is 0.
+// The attempts of a run: the moments that count as 0 of their relative time.
 
 import { call } from './http';
 
 const LIMIT = 1000;
 
-/** By attempt, seconds since 1970; those that reported a metric. */
+/** Return by attempt the moment in seconds since 1970, for the attempts that reported a metric. */
 export async function zerosOf(run: string, signal: AbortSignal): Promise<ReadonlyMap<number, number>> {
   const zeros = new Map<number, number>();
   let after: string | null = null;

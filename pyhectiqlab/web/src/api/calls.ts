@@ -1,4 +1,4 @@
-// What pages ask of the lab and tell it: accounts, projects, runs and logs.
+// What pages ask the lab and tell it: accounts, projects, runs and logs.
 
 import type { Role } from '../base/roles';
 import type { Shelf } from '../base/route';
@@ -71,7 +71,7 @@ export const api = {
   deleteRun: (run: string) => call('DELETE /runs/{run_id}', { path: { run_id: run } }),
   restoreRun: (run: string) => call('POST /runs/{run_id}/restore', { path: { run_id: run } }),
   capture: (run: string, signal?: Signal) => call('GET /runs/{run_id}/capture', { path: { run_id: run }, signal }),
-  /** The config or the meta that one attempt told. */
+  /** Load the config or the meta that one attempt reported. */
   attemptConfig: async (run: string, attempt: number, signal?: Signal) =>
     (await call('GET /runs/{run_id}/config', { path: { run_id: run }, query: { attempt }, signal, exact: true })).config,
   attemptMeta: async (run: string, attempt: number, signal?: Signal) =>

@@ -14,8 +14,8 @@ export const BUCKETS_MAX = 1500; // of one series: more than a panel has pixels
 export interface BucketQuery {
   axis: Axis;
   rank: ChartView['rank'];
-  attempts: readonly (number | null)[]; // a line of each; null: of the newest telling of each step
-  hidden?: false; // also what a newer attempt logged again
+  attempts: readonly (number | null)[]; // a line for each attempt; null: a line of the newest point of each step
+  hidden?: false; // false: also points that a newer attempt logged again
   smooth: Smoothing | null;
   lo: number | null;
   hi: number | null;
@@ -41,7 +41,7 @@ export async function fetchBuckets(
   return decodeBuckets(new Uint8Array(await response.arrayBuffer()));
 }
 
-/** Throws RangeError or TypeError when the bytes are not what the API promises. */
+/** Decode an answer. Throws RangeError or TypeError when the bytes are not what the API promises. */
 export function decodeBuckets(bytes: Uint8Array): Buckets[] {
   const answer = decode(bytes) as { series?: unknown };
   if (!Array.isArray(answer?.series)) throw new TypeError('an answer without series');
@@ -53,7 +53,7 @@ function decodeOne(row: Record<string, unknown>): Buckets {
   const n = min.length;
   const ints = (name: string): Float64Array => int64Column(column(row, name), n);
   const lastX = ints('last_x');
-  // null: the same as `min`, and never changed.
+  // null: the column equals `min`. Nobody changes either.
   const floats = (name: string): Float64Array => (row[name] === null ? min : float64s(column(row, name)));
   const b: Buckets = {
     run: String(row['run']),

@@ -1,4 +1,4 @@
-// Formulas of metrics, which the lab computes: over the steps, and one over another.
+// Formulas of metrics, which the lab computes: over the steps, or one over another.
 
 import { decode } from '@msgpack/msgpack';
 import type { Buckets } from '../base/buckets';
@@ -9,7 +9,7 @@ import { request } from './http';
 const LINES_MAX = 128; // in one request
 const PAIRS_MAX = 1500; // of one line
 
-/** Lines of one formula for each run (and attempt), over the steps. */
+/** Load the lines of one formula over the steps: one for each run, or for each attempt of each. */
 export async function fetchFormula(formula: string, runs: readonly string[], { rank, attempts, smooth, lo, hi, n }: BucketQuery, signal: AbortSignal): Promise<Buckets[]> {
   const lines = runs.flatMap((run) => attempts.map((attempt) => ({ run, formula, rank: rank === 'each' ? null : rank, attempt })));
   const more = { n, lo, hi, smooth, short: true };
@@ -20,14 +20,16 @@ export async function fetchFormula(formula: string, runs: readonly string[], { r
 /** The values of two formulas, by ascending step. */
 export interface Pairs {
   run: string;
-  total: number; // how many there are: of many, every so manieth is here
+  total: number; // how many pairs there are; if there are many, these are evenly chosen
   step: number[];
   x: number[];
   y: number[];
 }
 
-/** `range`: of x, what is in sight; null: all. Zooms and smoothing of the page are over the steps: where its axis is another one, they
- * do not count here. */
+/**
+ * Load pairs of values. `range`: the x that are in sight; null: all. If the page's axis is not the step, its zoom and smoothing
+ * do not apply here.
+ */
 export async function fetchPairs(x: string, y: string, runs: readonly string[], { rank, attempt, axis, lo, hi, smoothing }: Pick<ChartView, 'rank' | 'attempt' | 'axis' | 'lo' | 'hi' | 'smoothing'>, range: readonly [number, number] | null, signal: AbortSignal): Promise<Pairs[]> {
   const steps = axis === 'step' ? { lo, hi, smooth: smoothing } : {};
   const lines = runs.map((run) => ({ run, x, y, rank: rank === 'each' ? null : rank, attempt: attempt === 'each' ? null : attempt }));

@@ -1,4 +1,5 @@
-// Lines of groups of runs, as the columns that charts are made of: a bucket's mean is the group's middle, its extremes are the band.
+// Lines of groups of runs, as the columns that charts are drawn from: the mean of a bucket is the middle of the group, its
+// extremes are the band.
 
 import { decode } from '@msgpack/msgpack';
 import type { Buckets } from '../base/buckets';
@@ -12,7 +13,10 @@ export interface GroupStyle {
   band: BandKind;
 }
 
-/** Of each key all groups, in their order, or all ranks of each; those without points are left out. */
+/**
+ * Load the lines of all groups for each key, in the order of the groups, or of all ranks of each group. Lines without points are
+ * left out.
+ */
 export async function fetchGroupLines(groups: readonly RunGroup[], keys: readonly string[], query: BucketQuery, { lines, band }: GroupStyle, signal: AbortSignal): Promise<Buckets[]> {
   const { axis, lo, hi, n, smooth } = query;
   const apart = query.rank === 'each';
@@ -27,13 +31,13 @@ export async function fetchGroupLines(groups: readonly RunGroup[], keys: readonl
   return answers.flat();
 }
 
-/** What a line is of: a group, or (not null) one rank of it. */
+/** What a line shows: a group, or one rank of it (not null). */
 interface LineOf {
   id: string;
   rank: number | null;
 }
 
-/** Throws RangeError or TypeError when the bytes are not what the API promises. */
+/** Decode an answer. Throws RangeError or TypeError when the bytes are not what the API promises. */
 export function decodeGroupLines(bytes: Uint8Array, groups: readonly LineOf[], group: GroupStyle['lines'], ranks = 1): Buckets[] {
   const answer = decode(bytes) as { lines?: unknown };
   if (!Array.isArray(answer?.lines)) throw new TypeError('an answer without lines');

@@ -1,5 +1,5 @@
-// All requests of a page to the lab go through `request`, and those that are answered with JSON through `call`, whose
-// routes, bodies, query parameters and answers are those of the lab's own schema.
+// All requests of a page to the lab go through `request`; those whose answer is JSON go through `call`, whose routes, bodies,
+// query parameters and answers are those of the lab's schema.
 
 import { parseExact } from '../base/exact';
 import { at } from '../base/root';
@@ -8,7 +8,7 @@ import type { Answers, Bodies, LoginAnswer, Queries } from '../schema/lab';
 const API = at('/api/v1');
 const TIMEOUT_MS = 30_000;
 
-/** The lab answered, and said no. `code` is its own short word ("project_not_found"). */
+/** The lab refused a request. `code` is its short word for why ("project_not_found"). */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -19,15 +19,15 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer of the lab: it is down, the network is, or something in between answered instead. Trying again may help. */
+/** The lab did not answer: it or the network is down, or something in between answered instead. Trying again may help. */
 export class UnreachableError extends Error {}
 
 export interface Listeners {
-  /** After every request: did the lab answer? */
-  reached: (reached: boolean, why?: string) => void; // `why`: what the lab itself says, where it answers
-  /** The session is over (401). */
+  /** Called after every request: did the lab answer? */
+  reached: (reached: boolean, why?: string) => void; // `why`: the lab's own words, if it answered
+  /** Called when the session is over (401). */
   expired: () => void;
-  /** The session is another than this page knew. */
+  /** Called when the session is not the one that this page knew. */
   renewed: (me: LoginAnswer) => void;
 }
 
@@ -44,7 +44,7 @@ export function setCsrf(token: string | null): void {
 
 interface Common {
   signal?: AbortSignal | undefined;
-  /** A 401 is an answer to this question (am I logged in? is this the password?), not the end of the session. */
+  /** A 401 answers this very question (am I logged in? is this the password?), and does not mean that the session is over. */
   anonymous?: boolean;
 }
 
@@ -55,23 +55,23 @@ interface RequestOptions extends Common {
   range?: string;
 }
 
-/** Rejects with ApiError, UnreachableError, or AbortError when `signal` was aborted. */
+/** Send a request. Rejects with ApiError, UnreachableError, or AbortError when `signal` was aborted. */
 export async function request(path: string, options: RequestOptions = {}): Promise<Response> {
   try {
     return await ask(path, options);
   } catch (e) {
     if (!(e instanceof ApiError) || !(e.code === 'csrf' || (e.status === 401 && !options.anonymous))) throw e;
-    // Another tab may have logged in again: then this request had the cookie or the token of the session before.
+    // Another tab may have logged in again. Then this request carried the cookie or the token of the session before.
     await askWhoIsThere();
     return ask(path, options);
   }
 }
 
-const COOKIE_MS = 300; // how long an answer may be on its way that brings another tab's new cookie
+const COOKIE_MS = 300; // how long the answer with another tab's new cookie may take
 
 let asking: Promise<LoginAnswer> | null = null;
 
-/** Asks who is logged in now, and lets the page know; requests that need it at the same time share the question. */
+/** Ask who is logged in now, and tell the page. Requests that need the answer at the same time share the question. */
 export function askWhoIsThere(): Promise<LoginAnswer> {
   asking ??= askWho().finally(() => (asking = null));
   return asking;
@@ -79,7 +79,8 @@ export function askWhoIsThere(): Promise<LoginAnswer> {
 
 async function askWho(): Promise<LoginAnswer> {
   const me = () => call('GET /me', { anonymous: true });
-  // A login ends the session before it a moment before the browser has the new cookie: ask again before it counts as over.
+  // A login ends the session before it a moment before the browser has the new cookie. So ask again before the session counts as
+  // over.
   const again = (e: unknown) => (isExpired(e) ? new Promise((resolve) => setTimeout(resolve, COOKIE_MS)).then(me) : Promise.reject(e as Error));
   try {
     const answer = await me().catch(again);
@@ -95,9 +96,9 @@ function isExpired(e: unknown): boolean {
   return e instanceof ApiError && e.status === 401;
 }
 
-const SLOW_MAX = 30; // times that a search is asked again which the lab answers bit by bit
+const SLOW_MAX = 30; // how often a search is asked again that the lab answers bit by bit
 
-/** A search that takes the lab long is asked until it has its answer: each time it goes on where it was. */
+/** Ask until a slow search is answered. Each time the lab continues where it stopped. */
 async function ask(path: string, options: RequestOptions): Promise<Response> {
   for (let n = 1; ; n++) {
     try {
@@ -134,7 +135,7 @@ async function askOnce(path: string, options: RequestOptions): Promise<Response>
     return response;
   }
   const error = await readError(response);
-  // A gateway in front of a lab that is down, or a lab that is starting or stopping.
+  // The answer comes from a gateway before a lab that is down, or from a lab that is starting or stopping.
   const down = response.status === 502 || (response.status === 503 && error.code !== 'slow_search') || response.status === 504;
   listeners.reached(!down, error.code === 'store_unavailable' ? 'The lab cannot reach all of its data.' : undefined);
   if (down) throw new UnreachableError(error.message);
@@ -148,29 +149,29 @@ async function readError(response: Response): Promise<ApiError> {
     if (typeof error?.message !== 'string') return plain;
     return new ApiError(response.status, typeof error.code === 'string' ? error.code : '', error.message);
   } catch {
-    return plain; // not the lab's shape: a proxy's page, for example
+    return plain; // not in the form of the lab's errors: the page of a proxy, for example
   }
 }
 
 type Route = keyof Answers;
-/** The names in braces of a route: "run_id" of "GET /runs/{run_id}". */
+/** The names in braces of a route: "run_id" for "GET /runs/{run_id}". */
 type Names<R extends string> = R extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
-/** The part of the options that a route has only where `Value` is something. */
+/** The part of the options that a route has only if `Value` is something. */
 type Part<Name extends string, Value> = [Value] extends [never] ? unknown : { [N in Name]: Value };
 type Of<Map, R> = R extends keyof Map ? Map[R] : never;
-/** Whole numbers beyond ±2^53 are given as bigint. */
+/** Query parameters in which whole numbers beyond ±2^53 are bigint. */
 type Exact<Query> = { [N in keyof Query]: Query[N] | (number extends Query[N] ? bigint : never) };
 
 export type CallOptions<R extends Route> = Common & {
-  /** Whole numbers beyond ±2^53 become bigint: for answers that hold values of scripts. */
+  /** Whole numbers beyond ±2^53 become bigint. For answers with values of scripts. */
   exact?: boolean;
-  /** The next call that asks just this takes the answer. For what a page will ask as soon as it is there. */
+  /** The next call with the same question takes the answer. For what a page will ask first. */
   ahead?: boolean;
 } & Part<'path', [Names<R>] extends [never] ? never : Record<Names<R>, string>> &
   Part<'query', Exact<Of<Queries, R>>> &
   Part<'body', Of<Bodies, R>>;
 
-/** Rejects as `request` does. */
+/** Call a route. Rejects as `request` does. */
 export function call<R extends Route>(route: R, options: CallOptions<R>): Promise<Answers[R]> {
   const { path = {}, query = {}, body, exact = false, ahead = false, ...common } = options as AnyOptions;
   const [method, template] = route.split(' ') as [string, string];
@@ -182,17 +183,17 @@ export function call<R extends Route>(route: R, options: CallOptions<R>): Promis
   };
   if (ahead) return keepAhead(address, ask());
   const early = method === 'GET' ? takeAhead(address) : undefined;
-  return early ? (early as Promise<Answers[R]>).catch(ask) : ask(); // ask again: then an error reaches those who listen for it by now
+  return early ? (early as Promise<Answers[R]>).catch(ask) : ask(); // ask again: by now somebody hears of the error
 }
 
-const AHEAD_MS = 10_000; // what nobody has taken by then is out of date
+const AHEAD_MS = 10_000; // after that an answer that nobody took is out of date
 
-/** Answers that are asked for already, by address. Each is taken once. */
+/** Answers that were asked for ahead, by address. Each is taken once. */
 const begun = new Map<string, Promise<unknown>>();
 
 function keepAhead<T>(address: string, answer: Promise<T>): Promise<T> {
   begun.set(address, answer);
-  answer.catch(() => {}); // whoever takes the answer gets the error, too
+  answer.catch(() => {}); // whoever takes the answer also gets the error
   setTimeout(() => begun.get(address) === answer && begun.delete(address), AHEAD_MS);
   return answer;
 }
@@ -203,7 +204,7 @@ function takeAhead(address: string): Promise<unknown> | undefined {
   return answer;
 }
 
-/** What `call` itself sees of its options. */
+/** The options that `call` itself reads. */
 interface AnyOptions extends Common {
   path?: Record<string, string>;
   query?: object;
@@ -212,7 +213,7 @@ interface AnyOptions extends Common {
   ahead?: boolean;
 }
 
-/** "?a=1&b=2&b=3"; what is null, undefined or "" is left out. */
+/** Return "?a=1&b=2&b=3". What is null, undefined or "" is left out. */
 function search(query: object): string {
   const used = Object.entries(query).flatMap(([name, value]: [string, unknown]) =>
     (Array.isArray(value) ? value : [value])

@@ -1,20 +1,23 @@
-// Live news from the lab: server-sent events, reconnecting for ever, closed while nobody looks. The tabs of a browser
-// share one connection, as browsers allow six to one host: without that, six open tabs would stall the seventh.
+// Live news from the lab: server-sent events. The stream reconnects for ever, and is closed while the tab is hidden. The tabs of
+// a browser share one connection, because browsers allow six to one host: otherwise six open tabs would block the seventh.
 
 import { at } from '../base/root';
 import { StreamHub, type Brought, type Source } from './streamhub';
 import type { Wish } from './streamworker';
 
 export interface News {
-  points?: (run: string, keys: string[] | null) => void; // null: more keys than were named
+  points?: (run: string, keys: string[] | null) => void; // null: more keys than the lab named
   logs?: (run: string) => void;
   state?: (run: string) => void;
   run?: (run: string) => void;
-  /** Renamed, moved, archived, deleted or restored. */
+  /** The project was renamed, moved, archived, deleted or restored. */
   project?: (project: string) => void;
-  /** Connected, again (after a break), or too slow to hear everything: anything may have happened since the page loaded. */
+  /**
+   * The stream is connected: at first, again after a break, or after it was too slow to hear everything. Anything may have
+   * happened since the page loaded.
+   */
   missed?: (first: boolean) => void;
-  /** The stream ended or could not be opened; whether the lab is down, or the session over, is for the hearer to find out. */
+  /** The stream ended or could not be opened. The hearer finds out whether the lab is down or the session over. */
   broken?: () => void;
 }
 
@@ -29,7 +32,7 @@ interface Hearer {
 const hearers = new Map<string, Set<Hearer>>();
 let tell: ((queries: string[]) => void) | null = null;
 
-/** Opens the stream of `query` ("run=…&run=…" or "project=…") and returns the function that ends it. */
+/** Open the stream of `query` ("run=…&run=…" or "project=…"). Return the function that ends it. */
 export function openStream(query: string, news: News): () => void {
   tell ??= start();
   const hearer = { news, everOpen: false };
@@ -42,7 +45,7 @@ export function openStream(query: string, news: News): () => void {
   };
 }
 
-/** A hidden tab wants nothing. */
+/** Tell the worker what this tab wants to hear. A hidden tab wants nothing. */
 function say(): void {
   tell?.(document.hidden ? [] : [...hearers.keys()]);
 }
@@ -51,7 +54,7 @@ function start(): (queries: string[]) => void {
   document.addEventListener('visibilitychange', say);
   window.addEventListener('pagehide', () => tell?.([]));
   window.addEventListener('pageshow', say);
-  setInterval(say, SAID_EVERY_MS); // or the worker takes this tab for dead
+  setInterval(say, SAID_EVERY_MS); // otherwise the worker takes this tab for dead
   const url = at('/api/v1/stream');
   const port = sharedPort();
   if (port) {
@@ -62,7 +65,7 @@ function start(): (queries: string[]) => void {
   return (queries) => own.want(null, queries);
 }
 
-/** null: this browser has no such workers. */
+/** Return a port to the shared worker; null: this browser has no such workers. */
 function sharedPort(): MessagePort | null {
   try {
     return new SharedWorker(new URL('./streamworker.ts', import.meta.url), { type: 'module', name: 'hectiqlab stream' }).port;
@@ -97,6 +100,6 @@ function parse(text: string): Record<string, unknown> | null {
     const data: unknown = JSON.parse(text);
     return typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : null;
   } catch {
-    return null; // a newer lab's news in another shape: the next refetch tells the same
+    return null; // news of a newer lab, in another form: the next request for data brings the same
   }
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StreamHub, type Brought, type Source } from './streamhub';
 
-/** A connection whose lab is the test. */
+/** A connection to a lab that the test plays. */
 class FakeSource implements Source {
   onopen: ((e: Event) => void) | null = null;
   onerror: ((e: Event) => void) | null = null;
@@ -102,7 +102,7 @@ test('what is missing is asked for again, and keeps nobody else waiting', () => 
   told();
   vi.advanceTimersByTime(9000);
   expect(sources).toHaveLength(3);
-  sources[2]!.onopen!({} as Event); // restored: whoever waits for it looks again
+  sources[2]!.onopen!({} as Event); // restored: whoever waits for it asks again
   expect(told()).toEqual(['a: opened run=gone']);
 });
 

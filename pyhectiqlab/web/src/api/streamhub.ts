@@ -1,7 +1,7 @@
-// The streams of all tabs of one browser, joined: what tabs want to hear goes out as one connection, and what comes is
-// handed to those that wanted it. It runs in a worker that the tabs share (streamworker.ts), or in the tab itself.
+// The streams of all tabs of one browser, joined: one connection asks for everything that tabs want to hear, and each tab gets
+// what it asked for. This runs in a worker that the tabs share (streamworker.ts), or in the tab itself.
 
-/** What of an EventSource is used. */
+/** The parts of an EventSource that are used. */
 export interface Source {
   onopen: ((e: Event) => void) | null;
   onerror: ((e: Event) => void) | null;
@@ -9,40 +9,43 @@ export interface Source {
   close(): void;
 }
 
-/** To a tab: what a stream of its own would have brought. `opened`: connected, anew perhaps: something may have been missed. */
+/**
+ * A message to a tab: what its own stream would have brought. `opened`: connected, perhaps again, so that something may have been
+ * missed.
+ */
 export type Brought = { query: string; kind: string; data: string } | { query: string; kind: 'opened' | 'broken' };
 
 export const KINDS = ['points', 'logs', 'state', 'run', 'project', 'resync'] as const;
-const JOINED_AFTER_MS = 30; // what several parts of a page want at once is asked for once
+const JOINED_AFTER_MS = 30; // wait so long for what other parts of a page want at the same time
 const RETRY_MS_MIN = 1000;
 const RETRY_MS_MAX = 8000;
 const MISSING_AGAIN_MS = 8000;
-const NAMES_MAX = 200; // in one connection: the lab takes 256 runs and 64 projects
+const NAMES_MAX = 200; // of one connection: the lab takes 256 runs and 64 projects
 const PROJECTS_MAX = 60;
 
-/** `query`: "run=…&run=…" or "project=…". */
+/** Return the names in a query: "run=…&run=…" or "project=…". */
 function namesOf(query: string): string[] {
   return query.split('&');
 }
 
 export class StreamHub<Tab> {
   private readonly wanted = new Map<Tab, ReadonlySet<string>>();
-  private heard = new Map<Tab, Set<string>>(); // queries whose tab knows that they are connected
+  private heard = new Map<Tab, Set<string>>(); // the queries of which a tab knows that they are connected
   private sources: Source[] = [];
   private opening: Source[] = [];
-  private names = ''; // that are connected, or about to be
+  private names = ''; // the names that are connected, or about to be
   private timer: ReturnType<typeof setTimeout> | null = null;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private delay_ms = RETRY_MS_MIN;
-  private absent: ReadonlySet<string> = new Set(); // names that the lab did not have
+  private absent: ReadonlySet<string> = new Set(); // names that the lab did not know
 
-  /** `connect` opens the stream of a query string; `send` hands something to a tab. */
+  /** `connect` opens the stream of a query string; `send` passes a message to a tab. */
   constructor(
     private readonly connect: (query: string) => Source,
     private readonly send: (tab: Tab, brought: Brought) => void,
   ) {}
 
-  /** All that a tab wants to hear from now on: queries. None: it is gone, or nobody looks at it. */
+  /** Note all queries that a tab wants to hear from now on. None: the tab is gone or hidden. */
   want(tab: Tab, queries: readonly string[]): void {
     if (queries.length) this.wanted.set(tab, new Set(queries));
     else this.wanted.delete(tab);
@@ -73,7 +76,7 @@ export class StreamHub<Tab> {
       this.sources = [];
       return;
     }
-    // The new streams are open before the old ones end, so nothing is missed in between.
+    // Open the new streams before the old ones end, so that nothing is missed.
     const mine = parts(names).map((part) => this.connect(`${part.join('&')}&known=true`));
     let waiting = mine.length;
     this.opening = mine;
@@ -95,7 +98,7 @@ export class StreamHub<Tab> {
     }
   }
 
-  /** The browser's own retry stops for good at an HTTP error, so it is done here for every kind. */
+  /** Connect again. The browser's own retry ends for good at an HTTP error, so every kind of break is handled here. */
   private broken(): void {
     close(this.opening);
     close(this.sources);
@@ -107,7 +110,7 @@ export class StreamHub<Tab> {
     this.delay_ms = Math.min(this.delay_ms * 2, RETRY_MS_MAX);
   }
 
-  /** What was asked for and is not there, or no longer: it may come back. Whoever waits for it looks again then. */
+  /** Note the names that do not exist, or no longer. They may come back; whoever waits for them asks again then. */
   private missing(data: string): void {
     const { runs = [], projects = [] } = JSON.parse(data) as { runs?: string[]; projects?: string[] };
     const names = [...runs.map((run) => `run=${encodeURIComponent(run)}`), ...projects.map((project) => `project=${encodeURIComponent(project)}`)];
@@ -165,6 +168,6 @@ function parse(data: string): { run: string; project: string } {
     const its = JSON.parse(data) as { run?: unknown; project?: unknown };
     return { run: String(its.run), project: String(its.project) };
   } catch {
-    return { run: '', project: '' }; // a newer lab's news in another shape: the next refetch says the same
+    return { run: '', project: '' }; // news of a newer lab, in another form: the next request for data brings the same
   }
 }

@@ -1,14 +1,14 @@
-// The worker that the tabs of one browser share: it holds their one stream. It needs no HTTPS, as locks of tabs would.
+// The worker that the tabs of one browser share: it holds their one stream. Unlike the browser's locks, it does not need HTTPS.
 
 import { StreamHub, type Source } from './streamhub';
 
-/** From a tab, at each change and now and then: where the stream is, and all that the tab wants to hear. */
+/** A message of a tab, at each change and from time to time: the address of the stream, and everything that the tab wants to hear. */
 export interface Wish {
   url: string;
   queries: string[];
 }
 
-const SILENT_MS = 180_000; // a tab that said nothing for so long has died
+const SILENT_MS = 180_000; // a tab that has been silent for so long is dead
 
 const scope = self as unknown as { onconnect: (e: MessageEvent) => void };
 const said = new Map<MessagePort, number>();

@@ -1,14 +1,14 @@
-// Models and datasets of a project, and those of a run.
+// Models and datasets of a project or of a run.
 
 import type { Kind } from '../base/kinds';
 import type { VersionAnswer } from '../schema/lab';
 import { call } from './http';
 
 export const versions = {
-  /** The latest version of each name. */
+  /** Load a page of the latest versions of all names. */
   latest: (project: string, kind: Kind, after: string | null, signal: AbortSignal) =>
     call('GET /projects/{ref}/{kind}', { path: { ref: project, kind }, query: { limit: 200, after }, signal }),
-  /** All of them, the newest first, however many pages that is. */
+  /** Load all versions of a name, the newest first, however many pages that takes. */
   all: async (project: string, kind: Kind, name: string, signal: AbortSignal): Promise<VersionAnswer[]> => {
     const items: VersionAnswer[] = [];
     let after: string | null = null;
@@ -23,7 +23,7 @@ export const versions = {
     } while (after !== null);
     return items;
   },
-  /** `version`: a number, an alias, or latest. */
+  /** Load one version. `version`: a number, an alias, or latest. */
   one: (project: string, kind: Kind, name: string, version: string, signal: AbortSignal) =>
     call('GET /projects/{ref}/{kind}/{name}/versions/{version}', { path: { ref: project, kind, name, version }, signal }),
   ofRun: (run: string, signal: AbortSignal) => call('GET /runs/{run_id}/registry', { path: { run_id: run }, signal }),

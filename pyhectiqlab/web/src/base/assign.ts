@@ -1,4 +1,5 @@
-// What a line's colour, its dash and its chart may be assigned to: its run, metric or rank, or what runs are grouped by. Pure.
+// What the colour, the dash and the chart of a line may be assigned to: its run, metric or rank, or a value that runs are grouped
+// by. Pure.
 
 import { naturally } from './group';
 import { groupLabel, type GroupValue } from './groupcolumns';
@@ -7,40 +8,40 @@ import { lookOf, PALETTE, type Dash, type Look } from './looks';
 import { isGroup } from './route';
 import { tintsOf } from './tints';
 
-/** Each: 'run', 'metric', 'rank', or a name that runs are grouped by; null: as the page does it. */
+/** Each is 'run', 'metric', 'rank' or a name that runs are grouped by; null: the page chooses. */
 export interface Assign {
   color: string | null;
   dash: string | null;
-  facet: string | null; // what has a chart of its own for each value
+  facet: string | null; // each of its values has a chart of its own
 }
 
 export const NO_ASSIGN: Assign = { color: null, dash: null, facet: null };
-export const FACETS_MAX = 12; // charts of one metric
+export const FACETS_MAX = 12; // charts that one metric becomes
 const COLORS = PALETTE.length;
 const DASHES = 6;
 const OTHER = PALETTE[COLORS - 1]!; // grey
 
-/** By run, then by name: what the run has there. */
+/** The values of runs: by run, then by name. */
 export type RunValues = ReadonlyMap<string, ReadonlyMap<string, GroupValue>>;
 
-/** The names among these that are values of runs. */
+/** Return those of the three names that are values of runs. */
 export const runNames = ({ color, dash, facet }: Assign): string[] => [...new Set([color, dash, facet])].filter((name) => name !== null).filter((name) => name !== 'rank' && isGroup(name));
 
 export const assignLabel = (name: string) => (name === 'run' || name === 'metric' || name === 'rank' ? name : groupLabel(name));
 
 export const valueLabel = (value: GroupValue) => (value === null || value === '' ? 'none' : typeof value === 'number' ? formatValue(value) : value);
 
-/** Different values in order: numbers, texts, and none of these at the end. */
+/** Return the different values in order: numbers, then texts, then "no value". */
 export function inOrder(values: readonly GroupValue[]): GroupValue[] {
   const kind = (v: GroupValue) => (v === null || v === '' ? 2 : typeof v === 'string' ? 1 : 0);
   return [...new Set(values.map((v) => (v === '' ? null : v)))].sort((a, b) => kind(a) - kind(b) || (typeof a === 'number' ? a - (b as number) : naturally(String(a), String(b))));
 }
 
-/** Of the i-th of n things: where they are more than there are colours, the last ones share a grey. */
+/** Return the colour of the i-th of n things. If there are more things than colours, the last ones share a grey. */
 export const colorAt = (i: number, n: number) => (n > COLORS && i >= COLORS - 1 ? OTHER : PALETTE[Math.min(i, COLORS - 1)]!);
 export const dashAt = (i: number): Dash => lookOf(COLORS * Math.min(i, DASHES - 1)).dash;
 
-/** What looks mean, and what they do not tell apart. */
+/** What the looks of lines mean, and what they do not tell apart. */
 export interface Key {
   what: string;
   items: readonly { look: Look; text: string }[];
@@ -79,13 +80,16 @@ interface Line extends Look {
   name: string;
 }
 
-/** What a run has there; null: nothing. */
+/** Return the value that a run has of this name; null: it has none. */
 export function valueOf(values: RunValues, run: string, name: string): GroupValue {
   const value = values.get(run)?.get(name) ?? null;
   return value === '' ? null : value;
 }
 
-/** Looks of runs with what is assigned to their values, and what looks mean. `ranks`: how many there are. */
+/**
+ * Return runs with the looks that their values are assigned, and the key that says what the looks mean. `ranks`: the number of
+ * ranks.
+ */
 export function assignedLooks<R extends Line>(runs: readonly R[], { color, dash }: Assign, values: RunValues, ranks: number): { runs: readonly R[]; keys: Key[] } {
   const valuesOf = (name: string) => inOrder(runs.map((run) => valueOf(values, run.id, name)));
   const ofRank = Array.from({ length: ranks }, (_, rank) => rank);
@@ -95,7 +99,7 @@ export function assignedLooks<R extends Line>(runs: readonly R[], { color, dash 
     colors?.key ?? (color === 'rank' ? keyOf('Colour: rank', 'rank', ofRank, ranks > COLORS ? COLORS - 1 : ranks, 'colours', (rank) => ({ color: colorAt(rank as number, ranks), dash: [] })) : null),
     dashes?.key ?? (dash === 'rank' ? dashKey('rank', ofRank).key : dash === 'run' ? dashKey('run', runs.map((run) => run.name)).key : null),
   ].filter((key) => key !== null);
-  const plain = color !== null && color !== 'run'; // runs beyond the tenth need no dash where colours are not theirs
+  const plain = color !== null && color !== 'run'; // if colours do not stand for runs, a run beyond the tenth needs no dash
   const looked = runs.map((run, i) => ({
     ...run,
     color: colors ? colors.of(valueOf(values, run.id, color!)) : run.color,
@@ -104,7 +108,7 @@ export function assignedLooks<R extends Line>(runs: readonly R[], { color, dash 
   return { runs: color === null && dash === null ? runs : looked, keys };
 }
 
-/** A chart of several, each with some of the lines. */
+/** One of several charts, each of which has some of the lines. */
 export interface FacetOf {
   label: string;
   runs: readonly string[] | null; // null: all
@@ -112,7 +116,7 @@ export interface FacetOf {
   rank: number | null; // null: all
 }
 
-/** The charts that one of these metrics becomes, and how many there would be; null: it stays one. */
+/** Return the charts that one of these metrics becomes, and how many there would be without the bound; null: it stays one chart. */
 export function facetsOf(runs: readonly Line[], keys: readonly string[], { facet }: Assign, values: RunValues, ranks: number): { facets: FacetOf[]; total: number } | null {
   const all = { runs: null, keys, rank: null };
   const list: FacetOf[] =
@@ -132,7 +136,10 @@ export function facetsOf(runs: readonly Line[], keys: readonly string[], { facet
   return list.length > 1 ? { facets: list.slice(0, FACETS_MAX), total: list.length } : null;
 }
 
-/** What of it can be: names of runs are `names`, or any; of one rank nothing can be told apart by rank. */
+/**
+ * Return what can be assigned of what was asked for. `names`: the names of runs' values that exist, or any. A single rank is not
+ * told apart.
+ */
 export function takenAssign(view: Assign, ranks: number, names: 'any' | readonly string[]): Assign {
   const taken = (name: string | null) =>
     name === null || name === 'metric' || name === 'run' || (name === 'rank' ? ranks > 1 : names === 'any' || names.includes(name)) ? name : null;

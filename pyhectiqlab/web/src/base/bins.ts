@@ -1,20 +1,20 @@
-// Histograms as a page shows them: as bars, and over steps. No DOM.
+// Histograms as a page shows them: as bars, and as a heat map over steps. No DOM.
 
 import type { HistogramAnswer } from '../schema/lab';
 import { formatValue } from './format';
 
 export interface Bar {
-  x: number; // 0 to 1, as are all of these
+  x: number; // 0 to 1, like the others
   width: number;
   height: number;
   label: string;
 }
 
-/** Bars whose area is the count: of bins of equal width the height is, too. */
+/** Return bars whose area is the count. If all bins have the same width, so is their height. */
 export function barsOf(histogram: HistogramAnswer): Bar[] {
   const { counts } = histogram;
   if (!counts.length) return [];
-  const edges = histogram.edges.map((e) => e / 2); // so that no range is infinite
+  const edges = histogram.edges.map((e) => e / 2); // halves: so no range is infinite
   const low = edges[0]!;
   const span = edges[edges.length - 1]! - low || 1;
   const even = edges.every((e, i) => Math.abs(e - (low + (span * i) / counts.length)) <= span * 1e-6);
@@ -32,11 +32,11 @@ export interface HeatMap {
   low: number;
   high: number;
   rows: number;
-  /** Column by column, each from `low` up: the density of that histogram, of which its densest cell is 1. */
+  /** Columns one after the other, each from `low` up: densities of that histogram, in parts of its densest cell. */
   cells: Float64Array;
 }
 
-/** Histograms side by side on one scale; null where none of them has a value. What has none leaves an empty column. */
+/** Return histograms side by side on one scale; null: none of them has a value. A histogram without values is an empty column. */
 export function heatMap(histograms: readonly HistogramAnswer[], rows: number): HeatMap | null {
   const some = histograms.filter((h) => h.counts.length > 0);
   if (!some.length) return null;
@@ -44,7 +44,7 @@ export function heatMap(histograms: readonly HistogramAnswer[], rows: number): H
   let high = Math.max(...some.map((h) => h.edges[h.edges.length - 1]!));
   if (low === high) [low, high] = [low - 0.5, high + 0.5];
   const cells = new Float64Array(histograms.length * rows);
-  const scale = rows / (high / 2 - low / 2); // halves, so that no range is infinite
+  const scale = rows / (high / 2 - low / 2); // halves: so no range is infinite
   const placed = (value: number) => (value / 2 - low / 2) * scale;
   histograms.forEach(({ edges, counts }, column) => {
     const start = column * rows;
@@ -63,7 +63,7 @@ export function heatMap(histograms: readonly HistogramAnswer[], rows: number): H
   return { low, high, rows, cells };
 }
 
-/** "3 NaN, 1 +∞": what is in no bin; "" where all is. */
+/** Return what is in no bin, such as "3 NaN, 1 +∞"; "": every value is in one. */
 export function outsideOf(histogram: HistogramAnswer): string {
   const parts: [number, string][] = [[histogram.nan, 'NaN'], [histogram.pinf, '+∞'], [histogram.ninf, '−∞']];
   return parts.filter(([n]) => n > 0).map(([n, what]) => `${formatValue(n)} ${what}`).join(', ');

@@ -1,5 +1,5 @@
-// How somebody has arranged the charts of a project: one plain object, which JSON holds. Read from storage it is untrusted: what cannot
-// be understood is left out.
+// How somebody has arranged the charts of a project: one plain object, which JSON can hold. It is read from storage as untrusted
+// input: what cannot be understood is left out.
 
 import { readSize } from './panelsize';
 import { columnLabel, isValue, parseColumn } from './tablecolumns';
@@ -8,34 +8,38 @@ export const SCALES = ['linear', 'log', 'symlog'] as const;
 export type Scale = (typeof SCALES)[number];
 export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
 
-/** Which values a panel's y axis covers: all, all but a share of them at either end (in %; "most": but the outliers), or from … to, of
- * which either may be left open. */
+/**
+ * Which values the y axis of a panel covers: all of them; all but a share at either end, in % ("most": without outliers); or a
+ * range, of which either end may be open.
+ */
 export type YRange = 'all' | 'most' | `most:${number}` | readonly [number | null, number | null];
 export const LEFT_OUT_MAX = 49; // %
 
-/** What one panel has of its own; what is missing is as everywhere on the page. */
+/** The settings of one panel. A setting that is missing is that of the page. */
 export interface PanelSettings {
   scale?: Scale;
-  xScale?: Scale; // of a chart whose x is no axis of the page
+  xScale?: Scale; // of a chart whose x is not an axis of the page
   y?: YRange;
   size?: string; // "2x10": see panelsize.ts
-  x?: string; // the metric that it is drawn over; '': none, whatever its run asked for
-  ridges?: boolean; // of histograms: as ridges, not as a heat map
+  x?: string; // the metric that the panel is drawn over; '': none, even if its run asked for one
+  ridges?: boolean; // histograms are drawn as ridges, not as a heat map
 }
 
-/** A chart of all keys that a regular expression matches; or of a formula of metrics (`y`) over the steps, or over another one (`x`);
- * or of what the table tells of the runs (`runs`); or of the histograms of a name over x (`histogram`). */
+/**
+ * A chart that somebody made: of the keys that a regular expression matches; of a formula of metrics (`y`) over the steps or over
+ * another formula (`x`); of columns of the table of runs (`runs`); or of the histograms of a name (`histogram`).
+ */
 export interface OwnPanel {
   id: string;
   title: string;
-  pattern: string; // '' where there is a formula
+  pattern: string; // '' if there is a formula
   y?: string;
   x?: string;
   runs?: RunsChart;
   histogram?: string;
 }
 
-/** A point for each run, of two columns of the table; without `x` a bar for each. */
+/** A chart with a point for each run, at two columns of the table; without `x`, with a bar for each run. */
 export interface RunsChart {
   y: string;
   x?: string;
@@ -44,10 +48,10 @@ export interface RunsChart {
 
 export interface BoardSettings {
   own: readonly OwnPanel[];
-  panels: Readonly<Record<string, PanelSettings>>; // by the panel's name: its key, or ownName of one's own
-  folded: readonly string[]; // sections
-  shared: readonly string[]; // sections whose panels have one y range
-  order?: Readonly<Record<string, readonly string[]>>; // by section: its keys as somebody put them; others follow
+  panels: Readonly<Record<string, PanelSettings>>; // by the name of the panel: its key, or ownName of a chart that somebody made
+  folded: readonly string[]; // names of sections
+  shared: readonly string[]; // sections whose panels have the same y range
+  order?: Readonly<Record<string, readonly string[]>>; // by section: the keys that somebody put in order; the others follow
 }
 
 export const NO_SETTINGS: BoardSettings = { own: [], panels: {}, folded: [], shared: [] };
@@ -56,7 +60,7 @@ const NAME_MAX = 1024;
 export const OWN_MAX = 50;
 export const PATTERN_MAX = 256;
 export const FORMULA_MAX = 512;
-export const OWN_KEYS_MAX = 24; // lines of one run in one chart
+export const OWN_KEYS_MAX = 24; // lines of one run in a chart
 
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -101,7 +105,7 @@ function readRuns(value: unknown): RunsChart | null {
   return y ? { y, ...(x && { x }), ...(color && { color }) } : null;
 }
 
-/** Whether it is a formula is for the lab to say. */
+/** Read a formula as text. The lab says whether it is one. */
 function readFormula(value: unknown): string | undefined {
   return typeof value === 'string' && value.trim() && value.length <= FORMULA_MAX ? value : undefined;
 }
@@ -116,7 +120,7 @@ export function ownTitle({ title, pattern, x, y, runs, histogram }: OwnPanel): s
 
 export const ownName = ({ id }: OwnPanel) => `own:${id}`;
 
-/** null: it is empty, too long, or no regular expression. */
+/** Return the regular expression of a text; null: it is empty, too long, or not one. */
 export function patternOf(text: string): RegExp | null {
   if (!text.trim() || text.length > PATTERN_MAX) return null;
   try {
@@ -126,13 +130,13 @@ export function patternOf(text: string): RegExp | null {
   }
 }
 
-/** The keys that a pattern matches anywhere; none where it is no pattern. */
+/** Return the keys that a pattern matches anywhere; none if the text is not a pattern. */
 export function matching(keys: readonly string[], pattern: string): string[] {
   const expression = patternOf(pattern);
   return expression ? keys.filter((key) => expression.test(key)) : [];
 }
 
-/** Settings with a chart of one's own added, or changed where there is one of its id. */
+/** Return settings with the chart `panel` added, or replaced if there is one of its id. */
 export function withOwn(settings: BoardSettings, panel: OwnPanel): BoardSettings {
   const there = settings.own.some(({ id }) => id === panel.id);
   return { ...settings, own: there ? settings.own.map((p) => (p.id === panel.id ? panel : p)) : [...settings.own, panel].slice(0, OWN_MAX) };
@@ -143,18 +147,18 @@ export function withoutOwn(settings: BoardSettings, id: string): BoardSettings {
   return { ...settings, own: settings.own.filter((p) => p.id !== id), panels };
 }
 
-/** The panel of an id moved to the place of another. */
+/** Return settings with the chart `id` moved to the place of another one. */
 export function movedOwn(settings: BoardSettings, id: string, to: string): BoardSettings {
   const ids = movedTo(settings.own.map((p) => p.id), id, to);
   return { ...settings, own: ids.map((one) => settings.own.find((p) => p.id === one)!) };
 }
 
-/** A section whose keys are shown in this order, with one moved to the place of another. */
+/** Return settings in which a key of a section, shown in this order, is moved to the place of another one. */
 export function movedKey(settings: BoardSettings, section: string, keys: readonly string[], key: string, to: string): BoardSettings {
   return { ...settings, order: { ...settings.order, [section]: movedTo(keys, key, to).slice(0, PANELS_MAX) } };
 }
 
-/** The keys of a section, those first that somebody put in order. */
+/** Return the keys of a section: first those that somebody put in order. */
 export function ordered(keys: readonly string[], order: readonly string[] = []): readonly string[] {
   const place = new Map(order.map((key, i) => [key, i]));
   return place.size ? [...keys].sort((a, b) => (place.get(a) ?? order.length) - (place.get(b) ?? order.length)) : keys;
@@ -186,12 +190,12 @@ function readRange(value: unknown): YRange | undefined {
   return (lo === null && hi === null) || (lo !== null && hi !== null && lo >= hi) ? undefined : [lo, hi];
 }
 
-/** A range without so many per cent at either end; undefined: that cannot be. */
+/** Return a range that leaves out so many per cent at either end; undefined: no range does. */
 export function rangeWithout(percent: number): YRange | undefined {
   return percent > 0 && percent <= LEFT_OUT_MAX ? `most:${percent}` : undefined;
 }
 
-/** How many per cent a range leaves out at either end; null: it is another one. `usual`: as outliers. */
+/** Return how many per cent a range leaves out at either end; null: it is not such a range. `usual`: what "most" leaves out. */
 export function leftOut(y: YRange, usual: number): number | null {
   if (typeof y !== 'string' || !y.startsWith('most')) return null;
   return y === 'most' ? usual : Number(y.slice('most:'.length));
@@ -202,14 +206,14 @@ function names(value: unknown): string[] {
   return [...new Set(texts)].slice(0, PANELS_MAX);
 }
 
-/** The settings with those of one panel changed; what becomes undefined is forgotten. */
+/** Return settings with those of one panel changed. A setting that becomes undefined is removed. */
 export function withPanel(settings: BoardSettings, name: string, change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }): BoardSettings {
   const merged = Object.entries({ ...settings.panels[name], ...change }).filter(([, v]) => v !== undefined);
   const { [name]: _, ...others } = settings.panels;
   return { ...settings, panels: merged.length ? { ...others, [name]: Object.fromEntries(merged) } : others };
 }
 
-/** The list with a name put in or taken out. */
+/** Return the list with a name added or removed. */
 export function toggled(list: readonly string[], name: string, on: boolean): string[] {
   const others = list.filter((n) => n !== name);
   return on ? [...others, name] : others;

@@ -14,6 +14,6 @@ test('pinned columns come first, each where the one before it ends', () => {
   const columns = laidOut(['author', 'state', 'points'], layout);
   expect(columns).toEqual(['state', 'points', 'author']);
   const lefts = [...layoutCss(columns, layout).matchAll(/nth-child\((\d)\) \{ position: sticky; left: (\d+)px/g)].map(([, at, left]) => [at, left]);
-  expect(lefts).toEqual([['4', '322'], ['5', '412']]); // behind a name of 220 px
+  expect(lefts).toEqual([['4', '322'], ['5', '412']]); // after a name of 220 px
   expect(layoutCss(columns, NO_LAYOUT)).toBe('');
 });

@@ -1,23 +1,23 @@
-// Which columns of the table stay while it scrolls sideways, and how wide columns are that somebody resized.
+// Which columns of the table stay in place while it scrolls sideways, and how wide somebody made columns.
 
 import { COLUMNS_MAX, parseColumn } from './tablecolumns';
 
 export interface ColumnLayout {
   pinned: readonly string[];
-  widths: Readonly<Record<string, number>>; // px, by column, or NAME
+  widths: Readonly<Record<string, number>>; // px, by column or NAME
 }
 
-export const NAME = 'name'; // the column that is always there
+export const NAME = 'name'; // the column that is always shown
 export const NO_LAYOUT: ColumnLayout = { pinned: [], widths: {} };
 export const WIDTH_MIN = 50;
 export const WIDTH_MAX = 900;
-const PINNED_PX = 120; // of a pinned column that nobody resized: what stays has to know where the next one begins
+const PINNED_PX = 120; // width of a pinned column that nobody resized: the next one must know where to begin
 const NAME_PX = 220;
-const BEFORE_NAME_PX = 102; // of ticks and eyes: see .runs .run-name of styles.css
+const BEFORE_NAME_PX = 102; // width of the ticks and eyes: see .runs .run-name of styles.css
 
 export const fitting = (px: number) => Math.round(Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, px)));
 
-/** Of a link, as untrusted input: names, and texts such as `120 config."lr"`. */
+/** Read the layout of a link as untrusted input: names, and texts such as `120 config."lr"`. */
 export function readLayout(pinned: readonly unknown[], widths: readonly unknown[]): ColumnLayout {
   const names = pinned.filter((name): name is string => typeof name === 'string' && parseColumn(name) !== null);
   const read = widths.slice(0, COLUMNS_MAX + 1).flatMap((text): [string, number][] => {
@@ -31,7 +31,7 @@ export function widthTexts(widths: ColumnLayout['widths']): string[] {
   return Object.entries(widths).map(([name, px]) => `${px} ${name}`);
 }
 
-/** The pinned columns first. */
+/** Return the columns, the pinned ones first. */
 export function laidOut(columns: readonly string[], { pinned }: ColumnLayout): string[] {
   return [...columns.filter((name) => pinned.includes(name)), ...columns.filter((name) => !pinned.includes(name))];
 }
@@ -46,7 +46,7 @@ export function withPin(layout: ColumnLayout, name: string, on: boolean): Column
   return { ...layout, pinned: on ? [...others, name] : others };
 }
 
-/** The style of a table of class `fitted` whose third column is the name, and whose others are `columns`, laid out. */
+/** Return the style of a table of class `fitted` whose third column is the name and whose other columns are `columns`. */
 export function layoutCss(columns: readonly string[], { pinned, widths }: ColumnLayout): string {
   const pins = columns.filter((name) => pinned.includes(name));
   const rules: string[] = [];

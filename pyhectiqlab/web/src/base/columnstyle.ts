@@ -2,14 +2,14 @@
 
 import { formatValue } from './format';
 
-const DIGITS = 5; // of each number, where it is written alone
+const DIGITS = 5; // of a number that is written alone
 const DECIMALS_MAX = 8;
 const ALIGNED_MAX = 1e7;
-const LOG_FROM = 100; // the greatest over the least, from which on shades are of the logarithm
+const LOG_FROM = 100; // shades are of the logarithm if the greatest value is so many times the least
 
 /**
- * A format that gives all of these numbers as many decimals, so that they stand one below the other; each as `formatValue`
- * has it where they are too far apart for that.
+ * Return a format that gives all of these numbers the same number of decimals, so that they line up. If they are too far apart
+ * for that, each is written as by `formatValue`.
  */
 export function alignedFormat(values: Iterable<number>): (value: number) => string {
   let decimals = 0;
@@ -30,7 +30,7 @@ function fixed(value: number, decimals: number): string {
   return `${value < 0 ? '−' : ''}${grouped}${part && `.${part}`}`;
 }
 
-/** Where a value lies between the extremes of its column, 0 … 1; null where it has no place there: it is not finite. */
+/** Return where a value lies between the extremes of its column, 0 … 1; null: it is not finite. */
 export function shadeOf(value: number, [least, most]: readonly [number, number]): number | null {
   if (!Number.isFinite(value) || !(least <= most)) return null;
   if (least === most) return 0;

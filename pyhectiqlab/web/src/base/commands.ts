@@ -1,4 +1,4 @@
-// What the palette offers, and which of it fits what is typed.
+// What the palette offers, and which commands fit what is typed.
 
 import { projectUrl, registryUrl } from './links';
 import { isAdmin, type LabRole } from './roles';
@@ -9,12 +9,12 @@ export interface Command {
   kind: 'Do' | 'Runs' | 'Projects' | 'Columns' | 'Charts' | 'Files';
   text: string;
   about?: string;
-  /** Where it leads, or what else it does. */
+  /** Where the command leads, or what else it does. */
   to?: string;
   act?: () => void;
 }
 
-/** What can be done from a page without knowing anything of the lab. `project`: of the page; null: none. */
+/** Return the commands that a page offers without asking the lab. `project`: the project of the page; null: none. */
 export function standing(route: Route, project: string | null, role: LabRole | undefined): Command[] {
   const go = (text: string, to: string): Command => ({ kind: 'Do', text, to });
   const its = project === null ? [] : [
@@ -35,7 +35,7 @@ export function standing(route: Route, project: string | null, role: LabRole | u
   return [...panes, ...its, go('All projects', at('/')), go('Account and API keys', at('/account')), ...admin];
 }
 
-/** Those that have all of the words, those that begin with the first of them before the others. */
+/** Return the commands that have all of the words; those that begin with the first word come first. */
 export function matching(commands: readonly Command[], typed: string, most: number): Command[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const rank = ({ text }: Command) => (words.length && text.toLowerCase().startsWith(words[0]!) ? 0 : 1);
@@ -47,7 +47,7 @@ export function matching(commands: readonly Command[], typed: string, most: numb
     .map(({ command }) => command);
 }
 
-/** A term that finds runs by any part of their name, tags aside. */
+/** Return a term that finds runs by any part of their name, but not by tags. */
 export function nameTerm(typed: string): string {
   return `name~"${typed.replace(/["\\]/g, '\\$&')}"`;
 }

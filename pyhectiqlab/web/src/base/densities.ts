@@ -8,12 +8,12 @@ import type { Side } from './ticks';
 
 /** The histogram of one step, as it was logged. */
 export interface StepHistogram extends HistogramAnswer {
-  x: number; // where it lies on the axis: its step, or seconds
+  x: number; // where it lies on the axis: at its step, or at seconds
   step: number;
   time: number;
   rank: number;
   attempt: number;
-  total: number; // values in its bins
+  total: number; // how many values its bins have
 }
 
 interface Item {
@@ -24,7 +24,7 @@ interface Item {
   histogram: HistogramAnswer | null;
 }
 
-/** Those that have a step, by ascending step; and how many have none. */
+/** Return the histograms that have a step, by ascending step, and how many have none. */
 export function stepHistograms(items: readonly Item[]): { histograms: StepHistogram[]; without: number } {
   const some = items.filter((item) => item.histogram);
   const histograms = some.flatMap(({ step, time, rank, attempt, histogram }): StepHistogram[] =>
@@ -33,7 +33,10 @@ export function stepHistograms(items: readonly Item[]): { histograms: StepHistog
   return { histograms, without: some.length - histograms.length };
 }
 
-/** Along an axis. `zeros`: by attempt, where its relative time is 0; that of another is 0 at its first histogram. */
+/**
+ * Return histograms placed along an axis. `zeros`: by attempt, the time that counts as 0; without one, that of its first
+ * histogram.
+ */
 export function along(histograms: readonly StepHistogram[], axis: Axis, zeros: ReadonlyMap<number, number>): StepHistogram[] {
   const begins = new Map(zeros);
   for (const { attempt, time } of histograms) if (!zeros.has(attempt)) begins.set(attempt, Math.min(begins.get(attempt) ?? Infinity, time));
@@ -41,7 +44,7 @@ export function along(histograms: readonly StepHistogram[], axis: Axis, zeros: R
   return histograms.map((h) => ({ ...h, x: at(h) })).sort((a, b) => a.x - b.x);
 }
 
-/** The steps of those that lie in a range of the axis, and of the next one on either side; null: there are none. */
+/** Return the steps of the histograms in a range of the axis, and of the next one on either side; null: there are none. */
 export function stepsWithin(histograms: readonly StepHistogram[], [lo, hi]: readonly [number, number]): { lo: number; hi: number } | null {
   const behind = histograms.findIndex((h) => h.x > hi);
   const last = behind < 0 ? histograms.length - 1 : behind;
@@ -50,7 +53,7 @@ export function stepsWithin(histograms: readonly StepHistogram[], [lo, hi]: read
   return steps.length ? { lo: Math.min(...steps), hi: Math.max(...steps) } : null;
 }
 
-/** From … to of each step's column: to the middle between neighbours, and no wider than twice the usual distance. */
+/** Return from … to of each step's column: it reaches to the middle between neighbours, and is at most twice as wide as usual. */
 export function columnsOf(steps: readonly number[]): [number, number][] {
   const apart = steps.slice(1).map((step, i) => step - steps[i]!).sort((a, b) => a - b);
   const usual = apart[apart.length >> 1] ?? 1;
@@ -60,9 +63,9 @@ export function columnsOf(steps: readonly number[]): [number, number][] {
   ]);
 }
 
-export const OUTLIERS = 1; // % of all values at either end
+export const OUTLIERS = 1; // % of all values, at either end
 
-/** From … to of the axis of values; null: no histogram has a value that the axis could draw. */
+/** Return from … to of the axis of values; null: no histogram has a value that the axis could show. */
 export function valueRange(histograms: readonly StepHistogram[], y: YRange, log: boolean): [number, number] | null {
   const some = histograms.filter((h) => h.counts.length > 0);
   if (!some.length) return null;
@@ -87,7 +90,7 @@ export function valueRange(histograms: readonly StepHistogram[], y: YRange, log:
   return [lo, hi];
 }
 
-/** The value below which this share of a histogram's values lies, taking those of a bin as evenly spread. */
+/** Return the value below which this share of a histogram's values lies. The values of a bin count as evenly spread. */
 function quantile({ edges, counts, total }: StepHistogram, share: number): number {
   let left = share * total;
   for (let i = 0; i < counts.length; i++) {
@@ -97,11 +100,13 @@ function quantile({ edges, counts, total }: StepHistogram, share: number): numbe
   return edges.at(-1)!;
 }
 
-/** Column by column, each from the lowest row up: which share of a step's values lies in a row. The values of a bin are taken as
- * evenly spread over it. `side`: the axis of values, which goes from `height` px, where it begins, to 0. */
+/**
+ * Return the share of a step's values that lies in each row: column by column, each from the lowest row up. The values of a bin
+ * count as evenly spread over it. `side`: the axis of values, which goes from `height` px at its beginning to 0.
+ */
 export function sharesOf(histograms: readonly StepHistogram[], side: Pick<Side, 'at' | 'back'>, height: number, rows: number): Float64Array {
   const cells = new Float64Array(histograms.length * rows);
-  const ends = Float64Array.from({ length: rows + 1 }, (_, row) => side.back(height * (1 - row / rows)) / 2); // halves: no range is infinite
+  const ends = Float64Array.from({ length: rows + 1 }, (_, row) => side.back(height * (1 - row / rows)) / 2); // halves: so no range is infinite
   histograms.forEach(({ edges, counts, total }, column) => {
     if (!total) return;
     counts.forEach((n, i) => {
@@ -122,7 +127,7 @@ export function sharesOf(histograms: readonly StepHistogram[], side: Pick<Side, 
   return cells;
 }
 
-/** The row that a value lies in, or the nearest. */
+/** Return the row that a value lies in, or the nearest one. */
 function rowAt(ends: Float64Array, value: number): number {
   let [lo, hi] = [0, ends.length - 2];
   while (lo < hi) {
@@ -133,20 +138,20 @@ function rowAt(ends: Float64Array, value: number): number {
   return lo;
 }
 
-/** The bin that a value lies in; -1: none. The last one has its end, too. */
+/** Return the bin that a value lies in; -1: none. The last bin includes its end. */
 export function binAt({ edges, counts }: HistogramAnswer, value: number): number {
   const i = edges.findIndex((edge, k) => edge <= value && (edges[k + 1]! > value || (k === counts.length - 1 && edges[k + 1] === value)));
   return i < counts.length ? i : -1;
 }
 
-/** "345 of 1,000 values from −0.1 to 0.2" */
+/** Return what a bin holds: "345 of 1,000 values from −0.1 to 0.2". */
 export function binText(histogram: StepHistogram, bin: number): string {
   const { edges, counts, total } = histogram;
   if (bin < 0) return 'no bin here';
   return `${formatValue(counts[bin]!)} of ${formatValue(total)} ${nounFor(total, 'value')} from ${formatValue(edges[bin]!)} to ${formatValue(edges[bin + 1]!)}`;
 }
 
-/** Which share of all values, in percent, lies above and below a range. */
+/** Return the share of all values, in percent, that lies above and that lies below a range. */
 export function shareBeyond(histograms: readonly StepHistogram[], [lo, hi]: readonly [number, number]): { above: number; below: number } {
   let [above, below, all] = [0, 0, 0];
   for (const { edges, counts, total } of histograms) {

@@ -1,8 +1,8 @@
-// JSON whose whole numbers beyond ±2^53 stay what they are: seeds, ids, time.time_ns(). They become bigint, all else is as
+// JSON that keeps whole numbers beyond ±2^53 exact: seeds, ids, time.time_ns(). They become bigint; everything else is as
 // JSON.parse has it.
 
-const MARK = `@int-${Math.random().toString(36).slice(2)}:`; // no text of somebody else's begins with it
-const LONG = /[0-9]{16}/; // what has fewer digits is exact anyway
+const MARK = `@int-${Math.random().toString(36).slice(2)}:`; // no other text begins with it
+const LONG = /[0-9]{16}/; // a number with fewer digits is exact anyway
 const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/g;
 const WHOLE = /^-?[0-9]{16,}$/;
 const MARKED = new RegExp(`"${MARK}(-?[0-9]+)"`, 'g');
@@ -21,7 +21,7 @@ export function parseExact(text: string): unknown {
   );
 }
 
-/** As JSON.stringify, for what `parseExact` gave. */
+/** Write what `parseExact` returned as JSON, as JSON.stringify does. */
 export function stringifyExact(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? MARK + String(v) : v), indent) ?? '';
   return text.replace(MARKED, '$1');

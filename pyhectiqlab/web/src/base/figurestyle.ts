@@ -1,4 +1,4 @@
-// How figures for a paper look: chosen once, kept in the browser.
+// How figures for a paper look. The style is chosen once and kept in the browser.
 
 export const WIDTHS = [320, 480, 640, 960] as const; // px
 export const FONTS = [9, 11, 13, 16] as const; // px
@@ -11,9 +11,9 @@ export interface FigureStyle {
 }
 
 export const FIRST_STYLE: FigureStyle = { width: 640, font: 13, serif: false, legend: true };
-const DRAWN_FONT = 13; // figures are drawn for letters of this size, and shown larger or smaller
+const DRAWN_FONT = 13; // figures are drawn with letters of this size, and then shown larger or smaller
 
-/** What is drawn in: units of which `unit` make a pixel. */
+/** The size in which a figure is drawn; `unit` units make a pixel. */
 export interface FigureSize {
   width: number;
   height: number;
@@ -26,13 +26,13 @@ export function sizeOf(style: FigureStyle): FigureSize {
   return { width: style.width * unit, height: style.width * 0.625 * unit, unit, style };
 }
 
-/** What was kept is untrusted. */
+/** Read the style that the browser kept, as untrusted input. */
 export function readStyle(text: string | null): FigureStyle {
   let kept: Partial<FigureStyle> | null = null;
   try {
     kept = JSON.parse(text ?? 'null') as Partial<FigureStyle> | null;
   } catch {
-    // as at first
+    // the style at first
   }
   const { width, font, serif, legend } = { ...FIRST_STYLE, ...(typeof kept === 'object' ? kept : {}) };
   return {

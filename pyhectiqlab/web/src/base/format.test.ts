@@ -103,7 +103,7 @@ test.each([
   [5e13, '50 TB'],
 ])('%d bytes are %s', (bytes, expected) => expect(formatBytes(bytes)).toBe(expected));
 
-/** What a label says, as a number. */
+/** Return the number that a label says. */
 function read(text: string): number {
   const { 0: number = '', 1: unit = '' } = /^([+\d.,e−-]+)([kMGT]?)$/.exec(text)!.slice(1);
   return Number(number.replace(/,/g, '').replace(/−/g, '-')) * { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 }[unit]!;
@@ -111,7 +111,7 @@ function read(text: string): number {
 
 const digitsOf = (text: string) => text.replace(/e.*|[^\d]/g, '').replace(/^0+/, '').length;
 
-/** Numbers from 0 to 1, the same in each run. */
+/** Yield numbers from 0 to 1, the same ones in each run. */
 function* randoms(seed: number): Generator<number, never> {
   for (let a = seed; ; ) {
     a = (a + 0x6d2b79f5) | 0;

@@ -1,8 +1,8 @@
-// Numbers, durations and moments as people read them. No DOM, no clock: "now" is given.
+// Numbers, durations and moments as people read them. No DOM, no clock: the caller passes the present time.
 
 const UNITS = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const;
 
-/** A metric's value in at most about eight characters: 0.98231, 1.5e-7, 12,345.7, 57.77G, NaN, +Inf, −Inf. */
+/** Return the value of a metric in at most about eight characters: 0.98231, 1.5e-7, 12,345.7, 57.77G, NaN, +Inf, −Inf. */
 export function formatValue(value: number, digits = 5): string {
   if (Number.isNaN(value)) return 'NaN';
   if (value === Infinity) return '+Inf';
@@ -10,8 +10,8 @@ export function formatValue(value: number, digits = 5): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
   if (size >= 9_999_999.5 && size < 1e15) {
-    const rounded = Number(value.toPrecision(Math.max(3, digits - 1))); // first: 999,999,999 is 1G, not 1,000M
-    const [factor, suffix] = UNITS.find(([least]) => Math.abs(rounded) >= least)!; // as on the axis
+    const rounded = Number(value.toPrecision(Math.max(3, digits - 1))); // round first: 999,999,999 is 1G, not 1,000M
+    const [factor, suffix] = UNITS.find(([least]) => Math.abs(rounded) >= least)!; // as on an axis
     if (Math.abs(rounded) < 1e15) return formatValue(rounded / factor, digits) + suffix;
   }
   if (size >= 1e7 || size < 1e-4) {
@@ -24,20 +24,20 @@ export function formatValue(value: number, digits = 5): string {
   return minus(size >= 1000 ? groupThousands(text) : text);
 }
 
-/** 1234567 → 1,234,567 */
+/** Return a whole number with commas: 1234567 → 1,234,567. */
 export function formatInteger(value: number | bigint): string {
   return minus(groupThousands(String(typeof value === 'bigint' ? value : Math.round(value))));
 }
 
-/** For counts in tight places: 950, 12.3k, 4.56M, 7.89G. */
+/** Return a count for a tight place: 950, 12.3k, 4.56M, 7.89G. */
 export function formatCompact(value: number): string {
-  const rounded = Math.abs(value) >= 100 ? Number(value.toPrecision(3)) : value; // first: 999,999 is 1M, not 1000k
+  const rounded = Math.abs(value) >= 100 ? Number(value.toPrecision(3)) : value; // round first: 999,999 is 1M, not 1000k
   const [factor, suffix] = UNITS.find(([least]) => Math.abs(rounded) >= least) ?? [1, ''];
   const size = Math.abs(rounded) / factor;
   return minus(trimZeros((rounded / factor).toFixed(size >= 100 || (factor === 1 && Number.isInteger(rounded)) ? 0 : size >= 10 && factor > 1 ? 1 : 2)) + suffix);
 }
 
-/** 1.21 GB, in powers of 1000, to three digits. */
+/** Return a size in powers of 1000, with three digits: 1.21 GB. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   for (const unit of ['B', 'kB', 'MB', 'GB']) {
@@ -47,7 +47,7 @@ export function formatBytes(bytes: number): string {
   return `${Number(value.toPrecision(3))} TB`;
 }
 
-/** Seconds → 0.4s, 12s, 3m 05s, 2h 04m, 5d 03h. */
+/** Return seconds as a duration: 0.4s, 12s, 3m 05s, 2h 04m, 5d 03h. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
   const s = Math.max(0, seconds);
@@ -62,8 +62,9 @@ export function formatDuration(seconds: number): string {
 const TICK_DIGITS_MAX = 7; // of one label
 
 /**
- * Labels of an axis, with as many digits as neighbours `increment` apart need to differ: 0.02, 0.04; 12k, 12.5k; 1e−7. Where
- * that would be more than anybody reads, the first stands in full and the others as what they are more: 3,200,000,000,000, +20, +40.
+ * Return the labels of an axis, with as many digits as it takes to tell neighbours `increment` apart: 0.02, 0.04; 12k, 12.5k;
+ * 1e−7. If that takes more digits than anybody reads, the first label is written in full and the others say how much more they
+ * are: 3,200,000,000,000, +20, +40.
  */
 export function formatTicks(values: readonly (number | null)[], increment: number): string[] {
   const most = Math.max(...values.map((v) => Math.abs(v ?? 0)));
@@ -91,7 +92,7 @@ export function formatTicks(values: readonly (number | null)[], increment: numbe
   });
 }
 
-/** A value with all its digits down to 10^place. */
+/** Return a value with all its digits down to 10^place. */
 function inFull(value: number, place: number): string {
   const size = Math.abs(value);
   if (size >= 1e-3 && size < 1e15) return minus(groupThousands(trimZeros(value.toFixed(Math.max(0, Math.min(20, -place))))));
@@ -99,7 +100,7 @@ function inFull(value: number, place: number): string {
   return minus(`${trimZeros(mantissa)}e${exponent.replace('+', '')}`);
 }
 
-/** Seconds as an axis label: 0.5s, 45s, 10m, 1h 30m, 2d. */
+/** Return seconds as the label of an axis: 0.5s, 45s, 10m, 1h 30m, 2d. */
 export function formatDurationTick(seconds: number): string {
   const sign = seconds < 0 ? '−' : '';
   const s = Math.abs(seconds);
@@ -113,7 +114,7 @@ export function formatDurationTick(seconds: number): string {
   return sign + parts.filter(([n]) => n > 0).map(([n, unit]) => `${n}${unit}`).join(' ');
 }
 
-/** Seconds since 1970 → 2026-03-01 14:05 in the reader's time zone; with seconds where asked. */
+/** Return seconds since 1970 as a moment in the reader's time zone, with or without seconds: 2026-03-01 14:05. */
 export function formatMoment(time: number, withSeconds = false): string {
   const d = new Date(time * 1000);
   if (Number.isNaN(d.getTime())) return '–';
@@ -121,7 +122,7 @@ export function formatMoment(time: number, withSeconds = false): string {
   return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock}`;
 }
 
-/** "just now", "4 min ago", "3 h ago", "2 days ago", then the date. */
+/** Return how long ago a moment was: "just now", "4 min ago", "3 h ago", "2 days ago", later the date. */
 export function formatAgo(time: number, now: number): string {
   const s = now - time;
   if (s < 10) return 'just now';
@@ -133,12 +134,12 @@ export function formatAgo(time: number, now: number): string {
   return formatMoment(time).slice(0, 10);
 }
 
-/** "1 run", "3 runs". What is not a noun with an s is given as `nouns`. */
+/** Return a count with its noun: "1 run", "3 runs". `nouns`: the plural, if it is not the noun with an s. */
 export function plural(count: number, noun: string, nouns = `${noun}s`): string {
   return `${formatInteger(count)} ${nounFor(count, noun, nouns)}`;
 }
 
-/** "run" for one, "runs" for any other count. */
+/** Return the noun for a count: "run" for 1, "runs" for any other. */
 export function nounFor(count: number, noun: string, nouns = `${noun}s`): string {
   return count === 1 ? noun : nouns;
 }

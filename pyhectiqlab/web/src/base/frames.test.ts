@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Frames } from './frames';
 
-/** Frames that come when they are called for, and a clock that tasks move. */
+/** Make frames that come when a test asks for them, and a clock that tasks move. */
 function stage() {
   const state = { now: 0, turns: [] as (() => void)[], did: [] as string[], still: false };
   const frames = new Frames((turn) => state.turns.push(turn), () => state.now, () => state.still);

@@ -1,12 +1,12 @@
-// Work that may wait for the next frame: as much of it in each as leaves the page smooth.
+// Work that may wait for the next frame. Each frame gets as much of it as keeps the page smooth.
 
-const BUDGET_MS = 6; // of a frame of 16 ms, of which the browser needs the rest to paint
-const STILL_BUDGET_MS = 30; // while nobody would see a frame that comes late: painting one more costs more than most tasks
-const TICKS = 4; // what a task makes others do in microtasks (render, then draw) belongs to it
+const BUDGET_MS = 6; // of the 16 ms of a frame; the browser paints in the rest
+const STILL_BUDGET_MS = 30; // if nobody would notice a late frame: another paint costs more than most tasks
+const TICKS = 4; // microtasks that a task causes (render, then draw) count as its own time
 
 /**
- * Does tasks one after the other, at least one a frame and more while they are short. A task that is given under the name of one
- * that waits replaces it, in its place. `isStill`: whether the page lies still.
+ * Runs tasks one after the other: at least one in a frame, and more while they are short. A task that comes under the name of a
+ * waiting one takes its place. `isStill`: whether nothing on the page moves.
  */
 export class Frames {
   private readonly waiting = new Map<unknown, () => void>();

@@ -1,23 +1,23 @@
-// What a page shows together: things of one name, and panels by what stands before the first "/" of their keys.
+// What a page shows together: things of one name, and panels whose keys have the same text before the first "/".
 
 export interface Group<T> {
   name: string; // "" for keys without a "/"
   items: T[]; // never empty
 }
 
-/** All items of each name, in the order of the list. */
+/** Return all items of each name, in the order of the list. */
 export function groupByName<T extends { name: string }>(items: readonly T[]): Group<T>[] {
   return collect(items, (item) => item.name);
 }
 
-/** Groups in order of appearance; keys without a "/" first, and what the uploader measured of the machine last. */
+/** Return groups in order of appearance. Keys without a "/" come first; system metrics come last. */
 export function groupKeys<T>(items: readonly T[], keyOf: (item: T) => string): Group<T>[] {
   return collect(items, (item) => groupName(keyOf(item))).sort((a, b) => rankOf(a.name) - rankOf(b.name));
 }
 
 const NATURAL = new Intl.Collator('en', { numeric: true });
 
-/** head2 before head10. */
+/** Compare texts so that head2 comes before head10. */
 export function naturally(a: string, b: string): number {
   return NATURAL.compare(a, b) || compareText(a, b);
 }
@@ -48,8 +48,8 @@ export interface KeyPage {
 }
 
 /**
- * The keys of several runs as one sorted list. A run whose page was cut short knows nothing beyond its last key, so the
- * list ends there: a later page can only add behind it, never in between.
+ * Merge the keys of several runs into one sorted list. A run whose page was cut short says nothing about keys beyond its last
+ * one, so the list ends there: a later page only adds keys behind it.
  */
 export function mergeKeyPages(pages: readonly KeyPage[]): { keys: string[]; complete: boolean } {
   let end: string | null = null;

@@ -1,8 +1,8 @@
-// Groups of runs in a table: what they are called, which search finds their runs, and how they are sorted.
+// Groups of runs in a table: their names, the search that finds their runs, and their order.
 
 import { columnLabel, parseColumn } from './tablecolumns';
 
-/** A value that a group's runs have in common; null: none of them has one. */
+/** A value that the runs of a group have in common; null: none of them has one. */
 export type GroupValue = number | string | null;
 
 interface Sortable {
@@ -11,7 +11,7 @@ interface Sortable {
   columns: readonly { mean: number | string }[];
 }
 
-/** Columns of which a group has statistics: not those whose values are texts or times. */
+/** Return whether groups have statistics of a column. They have none if its values are texts or times. */
 export function hasStatistics(name: string): boolean {
   const column = parseColumn(name);
   return column !== null && (column.kind !== 'fact' || column.fact === 'duration' || column.fact === 'points');
@@ -22,12 +22,12 @@ export function groupLabel(name: string): string {
   return column === null || column.kind === 'fact' ? name : columnLabel(column);
 }
 
-/** "lr 0.1 · state failed" */
+/** Return the name of a group: "lr 0.1 · state failed". */
 export function groupName(by: readonly string[], values: readonly GroupValue[]): string {
   return by.map((name, i) => `${groupLabel(name)} ${values[i] ?? '–'}`).join(' · ');
 }
 
-/** Terms that find a group's runs. */
+/** Return the terms that find the runs of a group. */
 export function groupTerms(by: readonly string[], values: readonly GroupValue[]): string[] {
   const terms: string[] = [];
   for (const [i, name] of by.entries()) {
@@ -43,8 +43,8 @@ function quoted(text: string): string {
 }
 
 /**
- * By the first of `sorts` that means something of a group: what it is grouped by, or the mean of a column. Otherwise as they
- * are given. Those without a value come last, in either direction.
+ * Sort groups by the first of `sorts` that applies to groups: a value that they are grouped by, or the mean of a column. If none
+ * applies, keep their order. Groups without a value come last in either direction.
  */
 export function sortGroups<G extends Sortable>(groups: readonly G[], by: readonly string[], columns: readonly string[], sorts: readonly string[]): G[] {
   for (const sort of sorts) {

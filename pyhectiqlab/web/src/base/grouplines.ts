@@ -1,4 +1,4 @@
-// Lines of groups of runs: what a group is called in a link, and how many groups and metrics the lab is asked for at once.
+// Lines of groups of runs: how a link names a group, and how many groups and metrics one request asks for.
 
 import type { GroupValue } from './groupcolumns';
 
@@ -6,10 +6,10 @@ export const LINES = ['mean', 'median', 'runs'] as const;
 /** What is drawn while runs are grouped: the mean or the median of each group, or a line for each run. */
 export type Lines = (typeof LINES)[number];
 export const BANDS = ['minmax', 'std', 'quantiles'] as const;
-/** What the band around a group's line reaches over: its lowest and highest run, a standard deviation, or its middle half. */
+/** What the band around a group's line covers: from its lowest to its highest run, a standard deviation, or its middle half. */
 export type BandKind = (typeof BANDS)[number];
 
-export const GROUP_RUNS_MAX = 500; // of all groups in one request
+export const GROUP_RUNS_MAX = 500; // runs of all groups in one request
 export const GROUPS_MAX = 100;
 const KEYS_MAX = 16;
 const LINES_MAX = 4000; // runs × keys
@@ -18,26 +18,26 @@ export interface RunGroup {
   id: string;
   name: string;
   runs: readonly string[];
-  /** The one whose points count alone; null: the mean over all. */
+  /** The rank whose points alone count; null: the mean over all ranks. */
   rank: number | null;
-  /** Those that its runs have; none: nobody asked. */
+  /** The ranks that its runs have; empty: nobody asked. */
   ranks: readonly number[];
 }
 
-/** A group for each rank of each of them. */
+/** Return a group for each rank of each group. */
 export function ranksApart(groups: readonly RunGroup[]): RunGroup[] {
   return groups.flatMap((group) => (group.rank === null ? group.ranks.map((rank) => ({ ...group, rank })) : [group]));
 }
 
-/** How many ranks there are to tell apart, from 0 on. */
+/** Return how many ranks can be told apart; they count from 0. */
 export const ranksOf = (groups: readonly RunGroup[]): number => Math.max(0, ...groups.flatMap(({ rank, ranks }) => (rank === null ? ranks : [rank]))) + 1;
 
-/** A band of a standard deviation lies around a mean. */
+/** Return the band that a line can have. The band of a standard deviation lies around a mean. */
 export function bandOf(lines: Lines, band: BandKind): BandKind {
   return lines === 'median' && band === 'std' ? 'minmax' : band;
 }
 
-/** The same for the same values, in every browser: 53 bits of a hash, as letters and digits. */
+/** Return an id of a group, the same for the same values in every browser: 53 bits of a hash, as letters and digits. */
 export function groupId(by: readonly string[], values: readonly GroupValue[]): string {
   let high = 0xdeadbeef;
   let low = 0x41c6ce57;
@@ -51,7 +51,7 @@ export function groupId(by: readonly string[], values: readonly GroupValue[]): s
   return `g${(4294967296 * (2097151 & low) + (high >>> 0)).toString(36)}`;
 }
 
-/** Which groups and keys go into one request each, so that every group is asked for every key. */
+/** Return the groups and keys of each request, so that every group is asked for every key. */
 export function requestsOf(groups: readonly RunGroup[], keys: readonly string[]): { groups: RunGroup[]; keys: string[] }[] {
   const parts: RunGroup[][] = [];
   let room = 0;
@@ -68,7 +68,7 @@ export function requestsOf(groups: readonly RunGroup[], keys: readonly string[])
   });
 }
 
-/** Some of the runs of groups, of each in turn, for what is asked run by run. */
+/** Return some of the runs of groups, from each group in turn, for what is asked run by run. */
 export function sampleOf(groups: readonly { runs: readonly string[] }[], most: number): string[] {
   const some = new Set<string>();
   const longest = Math.max(0, ...groups.map((group) => group.runs.length));

@@ -12,7 +12,7 @@ test('a term is half typed as long as its value is missing', () => {
 test('a number, a date or one of few values may have begun', () => {
   for (const text of ['config.lr<1e', 'config.lr<1e-', 'metric.loss=n', 'metric.loss<-', 'metric.loss<.', 'created>2026', 'created>2026-07', 'created>2026-07-01T', 'activity>-7', 'state=fai', 'archived=t', 'metric=na']) expect(half(text)).toBe(true);
   for (const text of ['config.lr<1e-3', 'metric.loss=nan', 'metric.loss<-1', 'metric.loss<inf', 'created>2026-07-01', 'created>2026-07-01T12:00', 'activity>-7d', 'created>1780000000', 'duration>5m', 'state=failed,completed', 'state=*', 'archived=true', 'config.name=1e']) expect(half(text)).toBe(false);
-  expect(half('state=no-such')).toBe(false); // it is wrong, however it goes on
+  expect(half('state=no-such')).toBe(false); // it stays wrong, whatever follows
   expect(half('created>soon')).toBe(false);
 });
 

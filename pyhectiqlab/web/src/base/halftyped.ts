@@ -1,5 +1,5 @@
-// Whether somebody is in the middle of a term of a search. What a whole term means is said by the lab (protocol/search.py);
-// tests/web/test_filterbar.py types terms of each of its fields, letter by letter, and nothing that the page sends is refused.
+// Whether somebody is in the middle of typing a term of a search. The lab says what a whole term means (protocol/search.py).
+// tests/web/test_filterbar.py types terms of each field letter by letter, and the lab refuses nothing that the page sends.
 
 import { comparisonOf, plain, splitTerms } from './terms';
 
@@ -8,17 +8,17 @@ const TIMES = ['created', 'started', 'ended', 'activity'];
 const NUMBERS = ['duration', 'points', 'attempt', 'rank'];
 const PATHS = ['config.', 'metric.'];
 const BEGINNINGS = [...TEXTS, ...TIMES, ...NUMBERS, ...PATHS];
-const WORD_CHARS = 3; // of a word that may become a field: shorter ones are looked for at once
+const WORD_CHARS = 3; // letters of a word that may become a field; shorter words are searched for at once
 const OPEN_NUMBER = /^([-+]?\d*\.?|[-+]?\d*\.?\d*e[-+]?|[-+]?(i|in|infi|infin|infini|infinit|n|na))$/i;
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 const WHOLE_TIME = /^(-[\d.]+[smhdw]|\d{9,}(\.\d*)?|\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d)?)?)$/i;
 const OPEN_TIME = /^[-+\d.:TZ]*$/i;
 
 /**
- * Whether the last term of a search is one that may be wrong or match nothing only because somebody has not typed it to
- * its end: a quote is open, the value is missing, a number or a date has begun, or a word becomes the name of a field.
+ * Return whether the last term of a search may be wrong, or match nothing, only because somebody has not finished typing it: a
+ * quote is open, the value is missing, a number or a date has begun, or a word is becoming the name of a field.
  *
- * @param values which ones a field takes, where they are few.
+ * @param values the values of fields that take few.
  */
 export function isHalfTyped(text: string, values: Readonly<Record<string, readonly string[]>> = {}): boolean {
   if (isQuoteOpen(text) || /(^|\s)(AND|&&|OR)$/.test(text)) return true;
@@ -26,7 +26,7 @@ export function isHalfTyped(text: string, values: Readonly<Record<string, readon
   return terms.some((term, i) => isOpen(term, i === terms.length - 1 && !/\s$/.test(text), values));
 }
 
-/** `last`: somebody types at its end. */
+/** Return whether a term is unfinished. `last`: somebody types at its end. */
 function isOpen(term: string, last: boolean, values: Readonly<Record<string, readonly string[]>>): boolean {
   const shown = plain(term);
   const op = comparisonOf(shown);

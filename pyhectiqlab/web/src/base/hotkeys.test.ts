@@ -31,7 +31,7 @@ test('keys do nothing while somebody types, but for the palette', () => {
 test('keys of rows need a row', () => {
   expect(hotkeyOf(pressed('j'), { typing: false, rows: true, row: false })?.action).toBe('next');
   expect(hotkeyOf(pressed('j'), { typing: false, rows: false, row: false })).toBeNull();
-  expect(hotkeyOf(pressed('ArrowDown'), { typing: false, rows: true, row: false })).toBeNull(); // scrolls
+  expect(hotkeyOf(pressed('ArrowDown'), { typing: false, rows: true, row: false })).toBeNull(); // the page scrolls
   expect(hotkeyOf(pressed(' '), everywhere)?.action).toBe('tick');
   expect(hotkeyOf(pressed('r', { ctrlKey: true }), everywhere)).toBeNull();
 });

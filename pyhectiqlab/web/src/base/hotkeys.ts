@@ -1,12 +1,12 @@
-// The keys of the pages, in one table: what is bound, and what the sheet of keys shows. state/keyboard.ts does it.
+// The keys of the pages in one table: what each does, and what the sheet of keys shows. state/keyboard.ts carries it out.
 
 export type HotkeyAction = 'palette' | 'search' | 'sheet' | 'next' | 'previous' | 'first' | 'last' | 'tick' | 'tickThrough' | 'draw' | 'solo' | 'edit';
 
 export interface Hotkey {
   action: HotkeyAction;
-  keys: readonly string[]; // as `keyName` names them
+  keys: readonly string[]; // names as `keyName` returns them
   does: string;
-  where: 'everywhere' | 'rows' | 'row'; // rows: on a page that has a table of runs; row: with the focus in one of its rows
+  where: 'everywhere' | 'rows' | 'row'; // rows: on a page with a table of runs; row: if a row of it has the focus
   typing?: true; // also while somebody types
 }
 
@@ -27,7 +27,7 @@ export const HOTKEYS: readonly Hotkey[] = [
   { action: 'edit', keys: ['e'], does: 'Change note, tags and colour of the run', where: 'row' },
 ];
 
-/** Keys that browsers and controls have by themselves, for the sheet. */
+/** Keys that browsers and controls have by themselves, for the sheet of keys. */
 export const OTHER_KEYS: readonly (readonly [string, string])[] = [
   ['Enter', 'Open the run'],
   ['Escape', 'Close what is open'],
@@ -42,10 +42,10 @@ interface Pressed {
   shiftKey: boolean;
 }
 
-/** The name of what was pressed: "j", "?", "Shift+Space", "Mod+k" (Ctrl, or Command on a Mac). */
+/** Return the name of the keys that were pressed: "j", "?", "Shift+Space", "Mod+k" (Ctrl, or Command on a Mac). */
 export function keyName({ key, ctrlKey, metaKey, altKey, shiftKey }: Pressed): string {
   const plain = key === ' ' ? 'Space' : key.length === 1 && (ctrlKey || metaKey) ? key.toLowerCase() : key;
-  // Of a character, Shift is in the character itself.
+  // A character already says whether Shift was held.
   return [(ctrlKey || metaKey) && 'Mod+', altKey && 'Alt+', shiftKey && plain.length > 1 && 'Shift+', plain].filter(Boolean).join('');
 }
 
@@ -55,7 +55,7 @@ export function hotkeyOf(pressed: Pressed, at: { typing: boolean; rows: boolean;
   return its && (its.typing || !at.typing) ? its : null;
 }
 
-/** As it stands on the keyboard. */
+/** Return the name that stands on the keyboard. */
 export function keyLabel(name: string, mac: boolean): string {
   return name.replace('Mod+', mac ? '⌘ ' : 'Ctrl ').replace('Shift+', 'Shift ').replace('ArrowDown', '↓').replace('ArrowUp', '↑').replace(/ (\w)$/, (_, c: string) => ` ${c.toUpperCase()}`);
 }

@@ -4,7 +4,7 @@ import { Pen } from './ink';
 test.each([
   ['31', 'ink-red'],
   ['1;4;92', 'ink-green ink-bold ink-underline'],
-  ['30;42', 'back-green'], // black on green: the page's own text
+  ['30;42', 'back-green'], // black on green: black is the text colour of the page
   ['37', ''],
   ['90', 'ink-grey'],
   ['107', ''],
@@ -25,7 +25,7 @@ test.each([
   ['38;5', ''],
   ['38;2;1;2', ''],
   ['38;9;31', 'ink-red'],
-  ['5;7;8;9;31', 'ink-red'], // blinking, inverted, hidden, struck through: not obeyed
+  ['5;7;8;9;31', 'ink-red'], // blinking, inverted, hidden, struck through: ignored
   ['999999999999999999999', ''],
 ])('after ESC [ %s m the ink is "%s"', (codes, ink) => {
   const pen = new Pen();

@@ -1,15 +1,15 @@
-// The pen of a terminal: colours, bold and underline that SGR sequences choose, as classes of the page's style sheet.
+// The pen of a terminal: the colours, bold and underline that SGR sequences choose, as classes of the page's style sheet.
 //
-// Colours keep their hue alone, so that a text can be read in light and in dark whatever its author's terminal looks like:
-// black and white are the page's own colours. Nothing else is obeyed: no blinking, no hidden text, no inverted colours.
+// Colours keep their hue alone, so that a text can be read in light and in dark mode, whatever its author's terminal looks like:
+// black and white are the page's own colours. Everything else is ignored: blinking, hidden text, inverted colours.
 
 const SGR = /^\x1b\[([\d;:]*)m$/;
-const NAMES = ['', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', ''] as const; // black and white: the page's own
-const LEVELS = [0, 95, 135, 175, 215, 255]; // of red, green and blue in the 256 colours
+const NAMES = ['', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', ''] as const; // black and white are the page's own
+const LEVELS = [0, 95, 135, 175, 215, 255]; // levels of red, green and blue in the 256 colours
 const CHROMA_MIN = 40; // of 255; below it a colour is grey
 const GREYS = [60, 200]; // darker is black, lighter is white
 
-/** What is written next looks like `ink`: classes, "" for plain text. */
+/** `ink`: the classes of what is written next; "": plain text. */
 export class Pen {
   ink = '';
   private fore = '';
@@ -17,14 +17,14 @@ export class Pen {
   private bold = false;
   private underline = false;
 
-  /** Obeys an escape sequence, if it is one of SGR. */
+  /** Follow an escape sequence, if it is one of SGR. */
   obey(sequence: string): void {
     const codes = SGR.exec(sequence)?.[1]?.split(';');
     if (!codes) return;
     for (let i = 0; i < codes.length; i++) {
       const [code = 0, ...more] = codes[i]!.split(':').map(Number);
       if (code === 38 || code === 48) {
-        // "38;5;N" and "38;2;R;G;B", or the same with colons, where a colour space may stand before R.
+        // The forms are "38;5;N" and "38;2;R;G;B". With colons, a colour space may stand before R.
         const parts = more.length ? more : codes.slice(i + 1, i + 5).map(Number);
         const count = parts[0] === 5 ? 1 : parts[0] === 2 ? 3 : 0;
         const color = parts[0] === 2 && more.length > 4 ? parts.slice(2, 5) : parts.slice(1, 1 + count);
@@ -55,7 +55,7 @@ export class Pen {
   }
 }
 
-/** One of the 256 colours. */
+/** Return the class of one of the 256 colours. */
 function ofPalette(n: number): string {
   if (n === 8) return 'grey';
   if (n < 16) return NAMES[n % 8]!;

@@ -1,19 +1,20 @@
-// Columns of 64-bit numbers as they come inside msgpack `bin`: little-endian, as every browser's machine is, at any alignment.
+// Columns of 64-bit numbers as they come inside msgpack `bin`: little-endian, as the machine of every browser is, at any
+// alignment.
 
 /**
- * int64[n] → float64[n]. Each value is rounded once, to the nearest double: exact up to ±2^53 (steps that any training
- * reaches; µs since 1970 until the year 2255). Throws RangeError when the bytes are not whole numbers.
+ * Turn int64[n] into float64[n]. Each value is rounded once, to the nearest double: it is exact up to ±2^53 (more steps than any
+ * training reaches; µs since 1970 until the year 2255). Throws RangeError when the bytes are not whole numbers.
  */
 export function int64ToFloat64(bytes: Uint8Array): Float64Array {
   const out = new Float64Array(wholeCount(bytes));
   const { buffer } = bytes.slice(); // aligned
   const [lows, highs] = [new Uint32Array(buffer), new Int32Array(buffer)];
-  // Two halves instead of BigInt: the high half times 2^32 is exact, so the sum rounds once, and it is much faster.
+  // Two halves are much faster than BigInt. The high half times 2^32 is exact, so the sum rounds once.
   for (let i = 0; i < out.length; i++) out[i] = highs[2 * i + 1]! * 4294967296 + lows[2 * i]!;
   return out;
 }
 
-/** The same of n items of which only the first one or two may have come: the others go on by as much. */
+/** Return n items of a column of which only the first one or two may have come: the others continue at the same distance. */
 export function int64Column(bytes: Uint8Array, n: number): Float64Array {
   const given = int64ToFloat64(bytes);
   if (!isBegun(given.length, n)) return given;
@@ -26,7 +27,7 @@ export function int64Column(bytes: Uint8Array, n: number): Float64Array {
 const EVEN_MAX = 64;
 const even = new Map<string, Float64Array>();
 
-/** One array for all lines that have the same, as those of one grid do. Nobody changes it. */
+/** Return one array for all lines with the same column, such as those of one grid. Nobody changes it. */
 function evenColumn(first: number, step: number, n: number): Float64Array {
   const name = `${first} ${step} ${n}`;
   const known = even.get(name);
@@ -38,7 +39,7 @@ function evenColumn(first: number, step: number, n: number): Float64Array {
   return out;
 }
 
-/** `floats` exactly, where a value lies beyond ±2^53; else null: they are exact. They came as `bytes`, as above. */
+/** Return `floats` exactly if a value lies beyond ±2^53; null: they are exact already. They came as `bytes`. */
 export function exactInt64(bytes: Uint8Array, floats: Float64Array): BigInt64Array | null {
   if (floats.every(Number.isSafeInteger)) return null;
   return new BigInt64Array(continued(bytes, floats.length).slice().buffer);
@@ -54,7 +55,7 @@ function continued(bytes: Uint8Array, n: number): Uint8Array {
 
 const isBegun = (given: number, n: number) => given < n && given > 0 && given <= 2;
 
-/** float64[n] as a typed array; copied, because the bytes may lie unaligned. Throws RangeError as above. */
+/** Return float64[n] as a typed array. It is a copy, because the bytes may be unaligned. Throws RangeError as above. */
 export function float64s(bytes: Uint8Array): Float64Array {
   wholeCount(bytes);
   return new Float64Array(bytes.slice().buffer);

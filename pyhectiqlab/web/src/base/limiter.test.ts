@@ -59,7 +59,7 @@ test('what is to run now has begun when the call returns', async () => {
   const t = new Throttle(async () => void turns.push(performance.now()), 1000);
   t.runNow();
   expect(turns.length).toBe(1);
-  t.runNow(); // the first has not ended
+  t.runNow(); // the first run has not ended
   expect(turns.length).toBe(1);
   await vi.advanceTimersByTimeAsync(10);
   expect(turns.length).toBe(2);

@@ -1,8 +1,8 @@
 // Throttling, and "only the newest answer counts".
 
 /**
- * Runs `task` now and then at most once per `interval_ms`, however often it is asked for; never two at a time. The last
- * request is never forgotten: asked for while it runs, it runs once more. The task handles its own errors.
+ * Runs `task` at most once per `interval_ms`, however often it is asked for, and never twice at a time. No request is forgotten:
+ * if it is asked for while it runs, it runs once more. The task handles its own errors.
  */
 export class Throttle {
   private timer: ReturnType<typeof setTimeout> | null = null;
@@ -22,7 +22,7 @@ export class Throttle {
     this.plan(Math.max(0, this.last + this.interval_ms - this.now()));
   }
 
-  /** As soon as what runs now is done, whatever the interval. */
+  /** Run it as soon as the present run ends, whatever the interval. */
   askNow(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
@@ -30,7 +30,7 @@ export class Throttle {
     this.plan(0);
   }
 
-  /** Before this call returns, unless it runs already: then as `askNow`. */
+  /** Run it before this call returns. If it runs already, do as `askNow`. */
   runNow(): void {
     if (this.running || this.stopped) return this.askNow();
     if (this.timer !== null) clearTimeout(this.timer);
@@ -67,7 +67,7 @@ export class Throttle {
   }
 }
 
-/** Hands out tickets; only the holder of the newest may show its answer. The signal of an older one is aborted. */
+/** Hands out tickets. Only the holder of the newest one may show its answer; the signal of an older one is aborted. */
 export class Newest {
   private controller: AbortController | null = null;
 

@@ -1,13 +1,13 @@
-// In which lines two texts differ, as `diff` shows it.
+// The lines in which two texts differ, as `diff` shows them.
 
-/** A line that both have (' '), only the text before ('-'), or only the text after ('+'); '…': lines of both are left out. */
+/** A line of both texts (' '), of the text before ('-'), or of the text after ('+'); '…': lines of both are left out. */
 export interface LineChange {
   mark: ' ' | '-' | '+' | '…';
   text: string;
 }
 
-const CONTEXT = 3; // lines around a change
-const CELLS_MAX = 4e6; // of the table of common subsequences; above it, all lines between common ends are told as changed
+const CONTEXT = 3; // lines shown around a change
+const CELLS_MAX = 4e6; // size of the table of common subsequences; above it, all lines between common ends count as changed
 
 export function lineChanges(before: string, after: string): LineChange[] {
   const [a, b] = [linesOf(before), linesOf(after)];
@@ -51,7 +51,7 @@ function changed(a: readonly string[], b: readonly string[]): LineChange[] {
   return changes;
 }
 
-/** Without the lines that are far from any change. */
+/** Return the changes without the lines that are far from any change. */
 function shortened(changes: readonly LineChange[]): LineChange[] {
   const near = new Uint8Array(changes.length);
   changes.forEach(({ mark }, i) => {

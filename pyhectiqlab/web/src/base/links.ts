@@ -1,4 +1,4 @@
-// Where things of the lab are: its pages, and the contents of its files.
+// Addresses in the lab: of its pages, and of the contents of its files.
 
 import type { ArtifactAnswer, VersionAnswer } from '../schema/lab';
 import { at } from './root';
@@ -14,7 +14,7 @@ export function runUrl(run: string): string {
   return at(`/runs/${id(run)}`);
 }
 
-/** A table as CSV: all that the filters find, with the names of the runs and these columns. */
+/** Return the address of a table as CSV: all runs that the filter finds, with their names and these columns. */
 export function tableCsvUrl(project: string, filter: readonly string[], sort: readonly string[], columns: readonly string[]): string {
   const of = (name: string, values: readonly string[]) => values.map((value): [string, string] => [name, value]);
   const asked = new URLSearchParams([['project', project], ...of('filter', filter), ...of('sort', sort), ...of('column', ['name', ...columns])]);
@@ -26,12 +26,12 @@ export function registryUrl(project: string, kind: Kind, name?: string, version?
   return `${projectUrl(project)}/${kind}${of}${version === undefined ? '' : `?version=${id(version)}`}`;
 }
 
-/** To the login of the provider of single sign-on, and back to `next`. */
+/** Return the address of the login at the provider of single sign-on; from there it goes back to `next`. */
 export function ssoUrl(next: string): string {
   return at(`/api/v1/sso/login${next === '/' ? '' : `?next=${id(next)}`}`);
 }
 
-/** What the lab shows in place; see INLINE in server/routes/artifacts.py. */
+/** Return whether the lab shows a file of this name in place; see INLINE in server/routes/artifacts.py. */
 export function isImage(name: string): boolean {
   return /\.(png|jpe?g|gif|webp)$/i.test(name);
 }

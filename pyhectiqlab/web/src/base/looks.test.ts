@@ -29,6 +29,6 @@ test('lines that are drawn together are dashed only where another one has their 
 
 test('a new line has a colour of its own while one of the ten is free beside it', () => {
   const known = Array.from({ length: 10 }, (_, i) => i);
-  expect(freeLook([0], known)).not.toBe(10); // unused, but of the colour of 0
+  expect(freeLook([0], known)).not.toBe(10); // unused, but it has the colour of 0
   expect(freeLook([0], known) % 10).not.toBe(0);
 });

@@ -1,5 +1,5 @@
-// What lines look like: colours told apart in light and dark and by most colour-blind readers, and beyond ten of them a dash,
-// too.
+// What lines look like. Their colours can be told apart in light and dark mode and by most colour-blind readers; beyond ten
+// colours they also have a dash.
 
 export const PALETTE = [
   '#5476f7', // indigo
@@ -14,7 +14,7 @@ export const PALETTE = [
   '#868e96', // grey
 ] as const;
 
-/** Lengths in CSS pixels: drawn, left out, drawn, … Longer than those of a line over a gap (see chart/draw.ts). */
+/** Lengths in CSS pixels: drawn, left out, drawn, … They are longer than those of a line over a gap (see chart/draw.ts). */
 export type Dash = readonly number[];
 
 const DASHES: readonly Dash[] = [[], [9, 5], [9, 4, 1, 4], [4, 5], [14, 4, 4, 4], [9, 3, 1, 3, 1, 3]];
@@ -26,13 +26,15 @@ export interface Look {
 
 export const LOOKS = PALETTE.length * DASHES.length;
 
-/** The first ten are solid; each ten that follow have the same colours in another dash, six times. */
+/** The first ten looks are solid. Each ten that follow have the same colours and another dash, six times. */
 export function lookOf(index: number): Look {
   return { color: PALETTE[index % PALETTE.length]!, dash: DASHES[Math.floor(index / PALETTE.length) % DASHES.length]! };
 }
 
-/** Looks of lines that are drawn together, by the indexes of their looks: each has the colour of its index; where several have one
- * colour, the lowest index is solid and the others are dashed. */
+/**
+ * Return the looks of lines that are drawn together, by the indexes of their looks. Each has the colour of its index; of those
+ * with the same colour, the lowest index is solid and the others are dashed.
+ */
 export function looksTogether(indexes: readonly number[]): Look[] {
   const looks: Look[] = new Array(indexes.length);
   const uses = new Uint32Array(PALETTE.length);
@@ -44,8 +46,10 @@ export function looksTogether(indexes: readonly number[]): Look[] {
   return looks;
 }
 
-/** The first of the looks whose colour the fewest of `beside` have, of these the one that the fewest of them have, and then of `others`.
- * All are indexes of looks. */
+/**
+ * Return a look for a new line: its colour is the rarest in `beside`; of the looks of that colour it is the rarest in `beside`,
+ * then in `others`. All are indexes of looks.
+ */
 export function freeLook(beside: Iterable<number>, others: Iterable<number>): number {
   const uses = new Float64Array(LOOKS);
   const colors = new Float64Array(PALETTE.length);

@@ -1,6 +1,6 @@
 // The n-th smallest of many numbers, without sorting all of them.
 
-/** The value that would be at `n` if `values` ascended; moves them around. None of them may be NaN. */
+/** Return the value that would be at `n` if `values` were sorted. It reorders them. None of them may be NaN. */
 export function nth(values: Float64Array, n: number): number {
   let [lo, hi] = [0, values.length - 1];
   while (lo < hi) {
@@ -16,7 +16,7 @@ export function nth(values: Float64Array, n: number): number {
     }
     if (n <= j) hi = j;
     else if (n >= i) lo = i;
-    else break; // all between are the pivot
+    else break; // all values between are the pivot
   }
   return values[n]!;
 }

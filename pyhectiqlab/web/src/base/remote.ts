@@ -1,10 +1,10 @@
-// From a git remote, as git knows it, to the page of a commit.
+// From the git remote of a repository to the page of a commit.
 
 const WORD = /^[\w.~-]+$/;
 
 /**
- * Link to the page of a commit, where the remote is on a host that is like GitHub, GitLab, Bitbucket or Gitea; else null.
- * The remote comes from a script: what is no plain host and path makes no link.
+ * Return the address of a commit's page, if the remote is on a host like GitHub, GitLab, Bitbucket or Gitea; else null. The
+ * remote comes from a script: if it is not a plain host and path, there is no link.
  */
 export function commitLink(remote: unknown, commit: unknown): string | null {
   if (typeof remote !== 'string' || typeof commit !== 'string' || !/^[0-9a-f]{7,64}$/.test(commit)) return null;

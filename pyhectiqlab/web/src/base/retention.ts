@@ -1,4 +1,4 @@
-// How long a project keeps what, as its pages say it. No DOM, no clock: "now" is given.
+// How long a project keeps what, in words. No DOM, no clock: the caller passes the present time.
 
 import type { RetentionAnswer } from '../schema/lab';
 import { formatMoment, plural } from './format';
@@ -8,7 +8,7 @@ type Kept = Pick<RetentionAnswer, 'runs_days' | 'versions_max' | 'versions_days'
 const DAY_S = 86_400;
 const SOON_S = 14 * DAY_S;
 
-/** "runs kept for 90 days · the newest 5 versions of a file kept, all but the newest for 30 days"; "": all is kept. */
+/** Return "runs kept for 90 days · the newest 5 versions of a file kept, all but the newest for 30 days"; "": everything is kept. */
 export function retentionTold({ runs_days, versions_max, versions_days }: Kept): string {
   const runs = runs_days === null ? '' : `runs kept for ${plural(runs_days, 'day')}`;
   return [runs, versionsTold(versions_max, versions_days)].filter(Boolean).join(' · ');
@@ -21,7 +21,7 @@ function versionsTold(most: number | null, days: number | null): string {
   return `the newest ${plural(most, 'version')} of a file kept${age && `, all but the newest ${age}`}`;
 }
 
-/** When a run goes, where that is soon; "" where it is not. */
+/** Return when a run will be deleted, if that is soon; "": it is not. */
 export function keptUntilTold(keptUntil: number | null, now: number): string {
   if (keptUntil === null || keptUntil - now > SOON_S) return '';
   return keptUntil <= now ? 'now' : formatMoment(keptUntil);

@@ -1,9 +1,9 @@
-// What somebody may be in a lab or in a project.
+// The roles that somebody may have in a lab or in a project.
 
 import type { UserAnswer } from '../schema/lab';
 
 export type LabRole = UserAnswer['role'];
-/** What can be given to somebody, in the lab as in a project. */
+/** The roles that can be given, in the lab and in a project. */
 export type Role = Exclude<LabRole, 'owner'>;
 
 export const ROLES: readonly Role[] = ['viewer', 'member', 'admin'];

@@ -55,12 +55,12 @@ test.each([
 });
 
 test('ranks and attempts: one, each or all of them', () => {
-  expect(parse('/runs/abc?rank=0&attempt=all')).toMatchObject({ view: { rank: 0, attempt: 'each' } }); // of an old link
+  expect(parse('/runs/abc?rank=0&attempt=all')).toMatchObject({ view: { rank: 0, attempt: 'each' } }); // an old link
   expect(parse('/runs/abc?rank=each&attempt=2')).toMatchObject({ view: { rank: 'each', attempt: 2 } });
 });
 
 test('a width of smoothing is in units of the axis', () => {
-  expect(parse('/runs/abc?smooth=0.9')).toMatchObject({ view: { smoothing: { kind: 'exponential', width: 9 } } }); // of an old link
+  expect(parse('/runs/abc?smooth=0.9')).toMatchObject({ view: { smoothing: { kind: 'exponential', width: 9 } } }); // an old link
   expect(parse('/runs/abc?smooth=0.9&x=time')).toMatchObject({ view: { smoothing: { kind: 'exponential', width: 9_000_000 } } });
 });
 

@@ -1,5 +1,5 @@
-// The URL is the state of a page. It is typed by hand, mailed around and edited: whatever cannot be understood falls
-// back to its default, and what is written back is only what differs from the defaults.
+// The URL is the state of a page. People type it, mail it and edit it: a part that cannot be understood counts as its default,
+// and only what differs from the defaults is written.
 
 import type { Axis } from './axis';
 import { readLayout, widthTexts, type ColumnLayout } from './columnlayout';
@@ -10,32 +10,32 @@ import { formatSmoothing, parseSmoothing, type Smoothing } from './smooth';
 import { COLUMNS_MAX, parseColumn } from './tablecolumns';
 import { readZooms, zoomText, type XZoom } from './xzooms';
 
-export const POSITION_MAX = 2 ** 63 - 1024; // the greatest float64 below 2^63: what the lab takes as a step
+export const POSITION_MAX = 2 ** 63 - 1024; // the greatest float64 below 2^63, which the lab takes as a step
 
-/** What all panels of a page share. `lo`/`hi`: the zoomed range in units of the axis (steps, or µs), null: everything. */
+/** What all panels of a page share. `lo`, `hi`: the zoomed range in units of the axis (steps, or µs); null: everything. */
 export interface ChartView {
   axis: Axis;
   smoothing: Smoothing | null;
-  scale: Scale; // of y
+  scale: Scale; // the scale of y
   xScale: Scale;
-  cut: number | null; // % of the values at either end that charts leave out
+  cut: number | null; // % of the values that charts leave out at either end
   lo: number | null;
   hi: number | null;
-  zooms: readonly XZoom[]; // of charts whose x is no axis of the page
-  query: string; // which keys
-  panel: string | null; // the key shown large
-  hidden: string[]; // runs switched off in the legend
-  rank: number | 'each' | null; // one, a line for each, or null: all together
-  of: string | null; // the run whose histograms are drawn, as they are of one run at a time; null: the first that has some
-  color: string | null; // what the colour of a line tells: see base/assign.ts
+  zooms: readonly XZoom[]; // of charts whose x is not an axis of the page
+  query: string; // the search for keys
+  panel: string | null; // the key whose chart is enlarged
+  hidden: string[]; // runs that are switched off in the legend
+  rank: number | 'each' | null; // one rank; 'each': a line for each; null: all together
+  of: string | null; // the run whose histograms are drawn, one run at a time; null: the first that has some
+  color: string | null; // what the colour of a line means: see base/assign.ts
   dash: string | null;
-  facet: string | null; // what has charts of its own
-  attempt: number | 'each' | null; // one alone, a line for each, or null: the newest telling of each step
+  facet: string | null; // each of its values has charts of its own
+  attempt: number | 'each' | null; // one attempt; 'each': a line for each; null: the newest point of each step
 }
 
-/** What of a run's logs is shown. */
+/** Which of a run's logs are shown. */
 export interface LogView {
-  level: string; // this one and worse; '': all
+  level: string; // this level and worse; '': all
   channel: string; // '': all
   query: string;
   times: boolean;
@@ -45,15 +45,15 @@ export type RunTab = 'charts' | 'logs' | 'media' | 'artifacts' | 'overview';
 export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
 export const DEFAULT_LOGS: LogView = { level: '', channel: '', query: '', times: false };
 
-/** Which projects: those at work, the archived ones, or the deleted ones that can be restored. */
+/** Which projects: the active ones, the archived ones, or the deleted ones that can be restored. */
 export type Shelf = 'active' | 'archived' | 'deleted';
 
-/** Which runs of a project are drawn: these, the first of the table, or all of it as far as there is room. */
+/** Which runs of a project are drawn: these, the first of the table, or as many as there is room for. */
 export type Shown = readonly string[] | 'first' | 'all';
-/** What of a project's page is there: the table, the charts, or both side by side. */
+/** What a project's page shows: the table, the charts, or both side by side. */
 export type Pane = 'both' | 'table' | 'charts';
 
-/** What is beside the table of a project's runs. */
+/** What stands beside the table of a project's runs. */
 export type Side = 'charts' | 'differences';
 
 export interface RunsRoute {
@@ -61,20 +61,20 @@ export interface RunsRoute {
   project: string;
   query: string;
   state: string;
-  saved: string | null; // the saved view that was opened; NO_VIEW: none, not even the one that is shown first
-  sorts: string[]; // none: as the page sorts them
-  columns: string[]; // none: those that the page chooses
+  saved: string | null; // the saved view that is open; NO_VIEW: none, not even the one that a project opens first
+  sorts: string[]; // empty: the page sorts them
+  columns: string[]; // empty: the page chooses them
   heat: string[]; // columns that are shaded by their values
-  curves: string[]; // columns of metrics whose cells also show the course of the metric
+  curves: string[]; // columns of metrics whose cells also show the curve of the metric
   layout: ColumnLayout;
-  lines: Lines; // what is drawn while they are grouped
+  lines: Lines; // what is drawn while runs are grouped
   band: BandKind;
-  groups: Shown; // which groups have a line
-  by: string[]; // what the table's runs are grouped by; none: they are not
+  groups: Shown; // the groups that have a line
+  by: string[]; // what runs are grouped by; empty: they are not
   pane: Pane;
   side: Side; // what is beside the table
-  base: string | null; // the run that others are compared with; null: the first
-  alike: boolean; // also what runs have in common
+  base: string | null; // the run that the others are compared with; null: the first
+  alike: boolean; // also show what the runs have in common
   shown: Shown;
   solo: string | null; // the run that is drawn alone for a while
   view: ChartView;
@@ -82,11 +82,11 @@ export interface RunsRoute {
 
 export type Route =
   | { page: 'projects'; show: Shelf }
-  | { page: 'login'; next: string; problem: string } // `problem`: why single sign-on was refused, a word; '': it was not
+  | { page: 'login'; next: string; problem: string } // `problem`: a word that says why single sign-on was refused; '': it was not
   | { page: 'account' }
   | { page: 'admin'; tab: 'users' | 'status' | 'audit' }
   | { page: 'invite' }
-  | { page: 'command'; code: string } // `code`: of a command that logs in, '' where none is given
+  | { page: 'command'; code: string } // `code`: of a command that logs in; '': none
   | { page: 'members'; project: string }
   | { page: 'settings'; project: string }
   | RunsRoute
@@ -95,21 +95,21 @@ export type Route =
   | { page: 'compare'; runs: string[]; view: ChartView }
   | { page: 'missing'; path: string };
 
-export const RUNS_MAX = 100; // runs over each other in one chart
+export const RUNS_MAX = 100; // runs that are drawn in one chart
 export const NO_VIEW = 'none';
-export const FIRST_SHOWN = 10; // runs of a table that are drawn before anybody chose
-export const BY_MAX = 4; // the lab takes one more: the ranks of each group
+export const FIRST_SHOWN = 10; // runs of a table that are drawn until somebody chooses
+export const BY_MAX = 4; // the lab takes one more: for the ranks of each group
 export const SORTS = ['started', '-started', 'created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration', 'author', '-author', 'points', '-points'] as const;
 export const SORTS_MAX = 8;
 export const DEFAULT_SORT = '-started';
 
 const TABS: readonly RunTab[] = ['charts', 'logs', 'media', 'artifacts', 'overview'];
-/** One of SORTS, or a value of the config or of a metric, which only the lab can tell. */
+/** Return whether a text is a sort order: one of SORTS, or a value of the config or of a metric, which only the lab knows. */
 const isSort = (sort: string) => (SORTS as readonly string[]).includes(sort) || /^-?(config|metric)\../.test(sort.slice(0, 2048));
 
 const PANES: readonly Pane[] = ['both', 'table', 'charts'];
 export const GROUP_FACTS = ['state', 'tag', 'author', 'group', 'host', 'rank', 'attempt'];
-/** What runs are grouped by. In groups of a rank is what its runs tell of that rank. */
+/** Return whether runs can be grouped by a name. Groups by rank have the points of that rank. */
 export const isGroup = (name: string) => GROUP_FACTS.includes(name) || /^config\../.test(name.slice(0, 2048));
 
 const TEXT_MAX = 1024;
@@ -273,12 +273,12 @@ export function formatRoute(route: Route): string {
     case 'missing':
       path = route.path;
   }
-  // Commas are legal in a query and read better than %2C.
+  // Commas are legal in a query, and easier to read than %2C.
   const query = params.toString().replaceAll('%2C', ',');
   return query ? `${path}?${query}` : path;
 }
 
-/** Of links of before: the runs that were picked to be compared. */
+/** Read which runs are drawn. Old links have the runs that were picked for a comparison. */
 function parseShown(params: URLSearchParams): Shown {
   return parseNamed(params.get('runs') ?? params.get('sel'));
 }
@@ -293,7 +293,7 @@ function formatNamed(shown: Shown): string {
   return typeof shown === 'string' ? shown : shown.join(',') || 'none';
 }
 
-/** `query`: the parameter that says which metrics. */
+/** `query`: the name of the parameter that says which metrics are shown. */
 function parseView(params: URLSearchParams, query = 'q'): ChartView {
   const axis = params.get('x') as Axis;
   let lo = position(params.get('lo'));
@@ -304,7 +304,7 @@ function parseView(params: URLSearchParams, query = 'q'): ChartView {
     axis: drawn,
     smoothing: parseSmoothing(params.get('smooth'), drawn),
     scale: scale(params.get('y')),
-    xScale: drawn === 'time' ? 'linear' : scale(params.get('xs')), // a date has no logarithm
+    xScale: drawn === 'time' ? 'linear' : scale(params.get('xs')), // dates have no logarithm
     cut: readCut(params.get('cut')),
     lo,
     hi,
@@ -317,7 +317,7 @@ function parseView(params: URLSearchParams, query = 'q'): ChartView {
     color: assigned(params.get('color')),
     dash: assigned(params.get('dash')),
     facet: assigned(params.get('facet')),
-    attempt: ['each', 'all'].includes(params.get('attempt') ?? '') ? 'each' : counted(params.get('attempt'), 1), // all: in old links
+    attempt: ['each', 'all'].includes(params.get('attempt') ?? '') ? 'each' : counted(params.get('attempt'), 1), // old links have "all"
   };
 }
 
@@ -371,10 +371,10 @@ function formatLogs(logs: LogView, params: URLSearchParams): void {
   if (logs.times) params.set('times', '1');
 }
 
-/** Where to go after the login: a page of this site and nothing else. */
+/** Return where to go after the login: a page of this site and nothing else. */
 export function safeNext(next: string | null): string {
   if (!next || next.length > 4096) return '/';
-  // "//host" and "/\host" are other sites to a browser; control characters are dropped by it before it looks.
+  // To a browser, "//host" and "/\host" are other sites; it drops control characters first.
   if (!next.startsWith('/') || /^\/[/\\]/.test(next) || /[\u0000-\u001f]/.test(next)) return '/';
   return next.startsWith('/login') ? '/' : next;
 }
@@ -384,7 +384,7 @@ function parseIds(list: string | null): string[] {
   return [...new Set(ids)].slice(0, RUNS_MAX);
 }
 
-/** A place on an axis: a whole number of 64 bits, to the nearest float64. */
+/** Read a place on an axis: a whole number of 64 bits, as the nearest float64. */
 function position(raw: string | null): number | null {
   if (raw === null || !/^-?\d{1,19}$/.test(raw)) return null;
   const value = Number(raw);
@@ -397,7 +397,7 @@ function integer(raw: string | null): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
-/** The number of a rank or an attempt. */
+/** Read the number of a rank or of an attempt. */
 function counted(raw: string | null, least: number): number | null {
   const value = integer(raw);
   return value !== null && value >= least && value < 2 ** 31 ? value : null;
@@ -411,6 +411,6 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    return part; // a stray % is shown as it was typed
+    return part; // a stray % stays as it was typed
   }
 }

@@ -1,4 +1,4 @@
-// What a run's state means to the reader. Which states there are is said by protocol/states.py.
+// What the state of a run means to the reader. protocol/states.py says which states there are.
 
 import type { RunAnswer, StateChangeAnswer } from '../schema/lab';
 
@@ -33,7 +33,7 @@ const MEANINGS: Record<State, string> = {
 
 const isKnown = (state: string): state is State => Object.hasOwn(TONES, state);
 
-/** A state this page does not know (a newer lab's) is shown as it is, in a calm tone. */
+/** Return the tone of a state. A state that this page does not know, of a newer lab, has a calm tone. */
 export function toneOf(state: string): Tone {
   return isKnown(state) ? TONES[state] : 'idle';
 }
@@ -46,15 +46,15 @@ export function isLive(state: string): boolean {
   return state === 'running' || state === 'training' || state === 'pending';
 }
 
-/** Nothing more is to come. A lost run may come back, and who knows what a newer lab's state means. */
+/** Return whether nothing more will come. A lost run may come back, and a newer lab may have other states. */
 export function isOver(state: string): boolean {
   return isKnown(state) && !isLive(state) && state !== 'lost';
 }
 
-/** What a run can be in; only an earlier attempt is preempted. */
+/** The states of a run. Only an earlier attempt can be preempted. */
 export const ALL_STATES: readonly string[] = Object.keys(TONES).filter((state) => state !== 'preempted');
 
-/** Grows with the clock while the run lives. Seconds; NaN where the run never started. */
+/** Return the duration of a run in seconds. It grows with the clock while the run lives. NaN: it never started. */
 export function durationOf(run: Pick<RunAnswer, 'state' | 'started' | 'duration'>, now: number): number {
   if (isLive(run.state) && run.started !== null) return Math.max(run.duration ?? 0, now - run.started);
   return run.duration ?? NaN;

@@ -1,5 +1,6 @@
 // A saved view of a project's page, as the document that the lab keeps: what the link has, how the charts are arranged, what the
-// lines look like, and where the divider stands. People and scripts write such documents: what cannot be understood is left out.
+// lines look like, and where the divider stands. People and scripts write such documents too: what cannot be understood is left
+// out.
 
 import { NO_SETTINGS, readSettings, type BoardSettings } from './boardsettings';
 import { LOOKS } from './looks';
@@ -7,11 +8,11 @@ import { formatRoute, parseRoute, type RunsRoute } from './route';
 
 /** What somebody sees on a project's page. */
 export interface SavedState {
-  /** Parameters of the link, as `formatRoute` writes them. */
+  /** The parameters of the link, as `formatRoute` writes them. */
   link: string;
   board: BoardSettings;
   looks: Readonly<Record<string, SavedLook>>; // by run
-  split: number | null; // the share of the table, in percent; null: as it is
+  split: number | null; // the share of the table, in percent; null: as it is now
 }
 
 /** The number of a look, and the colour that somebody chose instead of its own; '': none. */
@@ -19,7 +20,7 @@ export type SavedLook = readonly [index: number, color: string];
 
 type Json = Record<string, unknown>;
 
-// What a document calls the parameters of the link that say what the table shows. All others are of the charts.
+// The names in a document of the link's parameters that belong to the table. All other parameters belong to the charts.
 const NAMES = { search: 'q', state: 'state', columns: 'col', sort: 'sort', shades: 'heat', curves: 'curve', pinned: 'pin', widths: 'wide', groups: 'by', pane: 'pane', runs: 'runs' } as const;
 const OF_TABLE = new Set<string>(Object.values(NAMES));
 const LISTS = new Set<string>(['col', 'sort', 'heat', 'curve', 'pin', 'wide', 'by']);
@@ -28,7 +29,7 @@ const LOOKS_MAX = 1000;
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The route without what is of the moment alone: a chart that is enlarged, a run that is drawn alone, the view itself. */
+/** Return a route without what lasts a moment: the enlarged chart, the run that is drawn alone, the view itself. */
 function lasting(route: RunsRoute): RunsRoute {
   return { ...route, saved: null, solo: null, view: { ...route.view, panel: null } };
 }
@@ -39,19 +40,19 @@ export function linkOf(route: RunsRoute): string {
   return mark < 0 ? '' : url.slice(mark + 1);
 }
 
-/** Of a project's page that shows what a link says. */
+/** Return the route of a project's page that shows what a link says. */
 export function routeOf(project: string, link: string, saved: string | null): RunsRoute {
   const route = parseRoute(`/projects/${encodeURIComponent(project)}`, link);
   if (route.page !== 'runs') throw new TypeError('a project without a name');
   return { ...lasting(route), saved };
 }
 
-/** Whether a link to a project says nothing about what is to be seen. */
+/** Return whether a link to a project says nothing about what is to be shown. */
 export function isBare(route: RunsRoute): boolean {
   return !formatRoute({ ...route, saved: null }).includes('?');
 }
 
-/** `first`: it is what the project shows first. */
+/** Write a document. `first`: the project opens with this view. */
 export function writeDocument(state: SavedState, first: boolean): Json {
   const params = new URLSearchParams(state.link);
   const table: Json = {};
@@ -104,18 +105,18 @@ function readLooks(value: unknown): Record<string, SavedLook> {
   return looks;
 }
 
-/** Of one view: whether it is what the project shows first, to who sees it. */
+/** Return whether a project opens with this view, for those who see it. */
 export function isFirst(document: unknown): boolean {
   return isObject(document) && document['first'] === true;
 }
 
-/** The view that a project shows first: one's private one before one's shared one, before that of somebody else. */
+/** Return the view that a project opens with: the reader's private one before the reader's shared one before somebody else's. */
 export function firstOf<V extends { own: boolean; shared: boolean; document?: unknown }>(views: readonly V[]): V | null {
   const marked = views.filter((view) => isFirst(view.document));
   return marked.find((view) => !view.shared) ?? marked.find((view) => view.own) ?? marked[0] ?? null;
 }
 
-/** In what `now` is another than `saved`, in words; empty where it is the same. Looks of runs that the view does not name do not count. */
+/** Return in words how `now` differs from `saved`; empty: it does not. Looks of runs that the view does not name do not count. */
 export function changesOf(saved: SavedState, now: SavedState): string[] {
   const changes: string[] = [];
   const [before, after] = [paramsOf(saved.link), paramsOf(now.link)];
@@ -137,7 +138,7 @@ function paramsOf(link: string): Map<string, string> {
   return new Map([...new Set(params.keys())].map((param) => [param, JSON.stringify(params.getAll(param))]));
 }
 
-/** The same text for the same arrangement, in whatever order it came about. */
+/** Return the same text for the same arrangement, in whatever order it was made. */
 function canonical(board: BoardSettings): string {
   const { folded, shared, ...ordered } = board;
   return JSON.stringify({ ...ordered, folded: [...folded].sort(), shared: [...shared].sort() }, (_, value: unknown) =>

@@ -1,21 +1,21 @@
-// Sections of charts beside each other: one with few charts shares its row with the next, or takes all of it.
+// Sections of charts side by side: a section with few charts shares its row with the next one, or takes the whole row.
 
 import { COLUMNS_MAX, sizeOf } from './panelsize';
 
-/** Of a section: the columns that its charts make, and which share of its row's `of` columns it takes. */
+/** The place of a section: the number of columns of its charts, and the columns that it takes out of the `of` columns of its row. */
 export interface SectionPlace {
   span: number;
   share: number;
   of: number;
 }
 
-/** How many columns a chart takes; Infinity: all there are. */
+/** Return how many columns a chart takes; Infinity: all of them. */
 export function spanOf(size: string | undefined): number {
   const { columns } = sizeOf(size);
   return columns === COLUMNS_MAX ? Infinity : columns;
 }
 
-/** `spans`: how many columns the charts of each section would take in one row; Infinity: all there are. */
+/** Place sections in rows. `spans`: how many columns the charts of each would take in one row; Infinity: all of them. */
 export function packed(spans: readonly number[], columns: number): SectionPlace[] {
   const places: SectionPlace[] = [];
   let row: number[] = [];

@@ -1,5 +1,5 @@
-// How the lab smooths a line: a kind, and a width in units of x. The values themselves come from the lab, so they are the
-// same at any size of a panel and any zoom.
+// How the lab smooths a line: a kind, and a width in units of x. The lab computes the values, so they are the same at any size of
+// a panel and at any zoom.
 
 import { unitOf, type Axis } from './axis';
 
@@ -7,16 +7,18 @@ export const KINDS = ['exponential', 'gaussian', 'mean', 'median'] as const;
 
 export interface Smoothing {
   kind: (typeof KINDS)[number];
-  width: number; // whole, in units of the axis: steps, or µs
+  width: number; // a whole number, in units of the axis: steps, or µs
 }
 
 export const WIDTH_MAX = 2 ** 53 - 1;
 
-/** Widths of the slider, in steps or seconds: 1, 2, 5, 10, … 1,000,000. The first place of the slider is none. */
+/** Widths of the slider, in steps or seconds: 1, 2, 5, 10, … 1,000,000. Its first place means no smoothing. */
 export const WIDTHS = Array.from({ length: 19 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3));
 
-/** "gaussian,100" of a link; null: the line is not smoothed, or the text cannot be understood. A number is of an old link: the share
- * of a line that was kept from one step (or second) to the next. */
+/**
+ * Read "gaussian,100" of a link; null: no smoothing, or a text that cannot be understood. Old links have a number: the share of a
+ * line that was kept from one step (or second) to the next.
+ */
 export function parseSmoothing(text: string | null, axis: Axis): Smoothing | null {
   const old = text !== null && /^0?\.\d{1,16}$/.test(text) ? Math.min(0.99, Number(text)) : 0;
   if (old > 0) return { kind: 'exponential', width: Math.max(1, Math.round(-1 / Math.log(old))) * unitOf(axis) };
@@ -29,13 +31,13 @@ export function formatSmoothing({ kind, width }: Smoothing): string {
   return `${kind},${width}`;
 }
 
-/** The smoothing at a place of the slider; 0: none. */
+/** Return the smoothing at a place of the slider; 0: none. */
 export function atPlace(place: number, kind: Smoothing['kind'], axis: Axis): Smoothing | null {
   const width = WIDTHS[place - 1];
   return width === undefined ? null : { kind, width: width * unitOf(axis) };
 }
 
-/** The place of the slider nearest to a smoothing. */
+/** Return the place of the slider that is nearest to a smoothing. */
 export function placeOfWidth(smoothing: Smoothing | null, axis: Axis): number {
   if (!smoothing) return 0;
   const off = (width: number) => Math.abs(Math.log((smoothing.width / unitOf(axis)) / width));

@@ -1,18 +1,18 @@
-// The code that downloads a file, for readers to copy.
+// Code that downloads a file, for readers to copy.
 
 import type { ArtifactAnswer, VersionAnswer } from '../schema/lab';
 
 type Source = Pick<ArtifactAnswer, 'uuid' | 'name' | 'step' | 'run' | 'project'>;
 type Registered = Pick<VersionAnswer, 'kind' | 'name' | 'project'>;
 
-/** The command that downloads this artifact, or the newest of its name where it is that. */
+/** Return the command that downloads the newest artifact of this name and step. */
 export function artifactByShell(artifact: Source): string {
   const where = artifact.run === null ? artifact.project.id : `--run ${artifact.run}`;
   const step = artifact.step === null ? '' : ` --step ${artifact.step}`;
   return `hectiqlab artifacts ${where} --download ${quoteForShell(artifact.name)}${step}`;
 }
 
-/** The Python that downloads this very version of an artifact. */
+/** Return the Python code that downloads this very version of an artifact. */
 export function artifactByPython(artifact: Source): string {
   return `from pyhectiqlab.utils import download_existing_run_artifact
 

@@ -1,8 +1,8 @@
-// The line of a small picture: all of it, from its least to its greatest value.
+// The line of a small picture, from its least to its greatest value.
 
 const EDGE = 2; // px
 
-/** SVG's path; '' where no value is finite. It is broken where one is not. */
+/** Return a path of SVG; '': no value is finite. The path has a gap where a value is not finite. */
 export function sparkPath(x: ArrayLike<number>, y: ArrayLike<number>, width: number, height: number): string {
   const finite = Array.from(y).filter(Number.isFinite);
   if (!finite.length) return '';

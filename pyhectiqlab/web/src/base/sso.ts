@@ -1,4 +1,4 @@
-// Why a login by single sign-on was refused, for the person: the words are those of server/sso/refusals.py.
+// Why a login by single sign-on was refused, in a sentence. server/sso/refusals.py has the words.
 
 export const SSO_PROBLEMS: Record<string, string> = {
   unreachable: 'The login provider does not answer. Try again in a moment.',

@@ -1,4 +1,4 @@
-// When a training was at which step: what is measured in time is laid beside what is reported by step.
+// When a training was at which step. It places what is measured in time beside what is reported by step.
 
 import type { Buckets } from './buckets';
 
@@ -8,12 +8,12 @@ export interface StepClock {
   time: Float64Array; // µs
 }
 
-/** The step at a time, linear between two moments. Before the first and after the last it stays: the training was there. */
+/** Return the step at a time, linear between two moments. Before the first and after the last moment it does not change. */
 export function stepAt({ step, time }: StepClock, at: number): number {
   return between(time, step, at);
 }
 
-/** When the training was at a step; the first or last moment for steps beyond. */
+/** Return when the training was at a step; for steps outside, the first or the last moment. */
 export function timeAt({ step, time }: StepClock, at: number): number {
   return between(step, time, at);
 }
@@ -31,20 +31,23 @@ function between(from: Float64Array, to: Float64Array, at: number): number {
   return to[lo]! + ((at - from[lo]!) / (from[hi]! - from[lo]!)) * (to[hi]! - to[lo]!);
 }
 
-/** µs of one step, on average; null where there is but one moment. */
+/** Return the average time of a step in µs; null: there is only one moment. */
 export function paceOf({ step, time }: StepClock): number | null {
   const end = step.length - 1;
   return end > 0 ? (time[end]! - time[0]!) / (step[end]! - step[0]!) : null;
 }
 
-/** Buckets of the wall time, each at the step of its last point. Those from before the first and after the last step are one each. */
+/**
+ * Place buckets of the wall time at the step of their last point. All buckets before the first step become one, and so do those
+ * after the last.
+ */
 export function onSteps(b: Buckets, clock: StepClock): Buckets {
   const n = b.start.length;
   const firstInside = b.lastX.findIndex((x) => x > clock.time[0]!);
   const before = firstInside < 0 ? n : firstInside;
   const firstAfter = b.lastX.findIndex((x) => x >= clock.time[clock.time.length - 1]!);
   const after = firstAfter < 0 ? n : Math.max(firstAfter, before);
-  const groups: [number, number][] = []; // from, to (exclusive)
+  const groups: [number, number][] = []; // from, and to (exclusive)
   if (before > 0) groups.push([0, before]);
   for (let i = before; i < after; i++) groups.push([i, i + 1]);
   if (after < n) groups.push([after, n]);

@@ -1,11 +1,11 @@
-// Names of a table's columns, as the lab has them: a fact of the run, config.PATH, or metric."KEY".STAT.
+// The names of a table's columns, as the lab has them: a fact of the run, config.PATH, or metric."KEY".STAT.
 
 import { unitOf, type Axis } from './axis';
 import { KINDS, type Smoothing } from './smooth';
 
-/** What a table tells of a metric, and how that is said before its key. */
+/** The statistics of a metric that a table has, and the words for them before its key. */
 const STAT_WORDS = { last: '', min: 'min', max: 'max', mean: 'mean', first: 'first', min_step: 'step of min', max_step: 'step of max', count: 'count', nan: 'NaN in' } as const;
-/** Where the smoothed line ends: "smoothed(gaussian,100)" over steps, "smoothed(gaussian,30s)" over seconds. */
+/** The value at the end of the smoothed line: "smoothed(gaussian,100)" over steps, "smoothed(gaussian,30s)" over seconds. */
 export type SmoothedStat = `smoothed(${string})`;
 type PlainStat = keyof typeof STAT_WORDS;
 export type Stat = PlainStat | SmoothedStat;
@@ -28,7 +28,7 @@ export const FIRST_COLUMNS_MAX = 2 + FIRST_CONFIGS + FIRST_METRICS + LAST_FACTS.
 const QUOTED = /^"((?:[^"\\]|\\[\s\S])*)"$/;
 const METRIC = new RegExp(`^metric\\.("(?:[^"\\\\]|\\\\[\\s\\S])*"|[\\s\\S]+?)(?:\\.(${STATS.join('|')}|${SMOOTHED}))?$`);
 
-/** The column that a name means; null for anything else. */
+/** Return the column that a name means; null: none. */
 export function parseColumn(name: string): Column | null {
   if (name.length > NAME_MAX) return null;
   if ((FACTS as readonly string[]).includes(name)) return { kind: 'fact', fact: name as Fact };
@@ -42,14 +42,14 @@ export function columnName(column: Column): string {
   return column.kind === 'config' ? `config.${quoted(column.path)}` : `metric.${quoted(column.key)}.${column.stat}`;
 }
 
-/** What stands above a column. */
+/** Return the heading of a column. */
 export function columnLabel(column: Column): string {
   if (column.kind === 'fact') return column.fact[0]!.toUpperCase() + column.fact.slice(1);
   if (column.kind === 'config') return column.path;
   return isSmoothed(column.stat) ? `${column.key} ${statName(column.stat)}` : `${STAT_WORDS[column.stat]} ${column.key}`.trimStart();
 }
 
-/** "last", "step of min", … */
+/** Return the name of a statistic: "last", "step of min", … */
 export function statName(stat: Stat): string {
   if (!isSmoothed(stat)) return stat === 'nan' ? 'number of NaN' : STAT_WORDS[stat] || stat;
   const [, kind, width, timed] = new RegExp(SMOOTHED).exec(stat)!;
@@ -58,12 +58,12 @@ export function statName(stat: Stat): string {
 
 export const isSmoothed = (stat: Stat): stat is SmoothedStat => stat.startsWith('smoothed(');
 
-/** What charts that are smoothed so end with. */
+/** Return the statistic for the end of a line that is smoothed like this. */
 export function smoothedStat({ kind, width }: Smoothing, axis: Axis): SmoothedStat {
   return `smoothed(${kind},${width / unitOf(axis)}${axis === 'step' ? '' : 's'})`;
 }
 
-/** What stands above each of several columns: a config is named in full where a metric is called the same. */
+/** Return the headings of several columns: the name of a config value is written in full if a metric has the same one. */
 export function columnLabels(names: readonly string[]): string[] {
   const columns = names.map((name) => parseColumn(name)!);
   const labels = columns.map(columnLabel);
@@ -73,13 +73,13 @@ export function columnLabels(names: readonly string[]): string[] {
   });
 }
 
-/** The metric whose course stands in the cells of a column; null: none does. */
+/** Return the metric whose curve is in the cells of a column; null: none. */
 export function curveOf(name: string, { curves }: { curves: readonly string[] }): string | null {
   const column = curves.includes(name) ? parseColumn(name) : null;
   return column?.kind === 'metric' ? column.key : null;
 }
 
-/** Only columns of configs and metrics have values of their own: facts are in every row. */
+/** Return whether a column has values that only some runs have: configs and metrics. Every run has facts. */
 export function isValue(name: string): boolean {
   return parseColumn(name)?.kind !== 'fact';
 }
@@ -89,8 +89,11 @@ interface Known {
   metrics: readonly { key: string }[];
 }
 
-/** What a table shows before anybody chose, what is looked for first: by what they are sorted (the best value, else when they
- * started), how they ended, the configs that tell them apart, some metrics by name, other facts. */
+/**
+ * Return the columns that a table shows until somebody chooses, in the order in which people look for them: what runs are sorted
+ * by (the best value, else when they started), how they ended, the config values that tell them apart, some metrics by name,
+ * other facts.
+ */
 export function firstColumns(known: Known | null, objective: { key: string; goal: 'min' | 'max' } | null): string[] {
   const configs = (known?.config ?? []).filter((c) => c.differs).slice(0, FIRST_CONFIGS);
   const reported = (known?.metrics ?? []).filter((m) => !m.key.startsWith('system/'));

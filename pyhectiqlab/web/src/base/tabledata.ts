@@ -1,4 +1,4 @@
-// The file of a table, read.
+// Reading the file of a table.
 
 import { parseExact, stringifyExact } from './exact';
 import { formatValue } from './format';
@@ -9,7 +9,7 @@ export interface TableData {
   rows: unknown[][];
 }
 
-/** A table's file, which some client sent. Throws where it is none. */
+/** Read the file of a table, which some client sent. Throws if it is not one. */
 export function parseTable(text: string): TableData {
   const { columns, types, rows } = parseExact(text) as { columns: unknown; types: unknown; rows: unknown };
   if (!Array.isArray(columns) || !Array.isArray(types) || !Array.isArray(rows)) throw new Error('This file is no table.');

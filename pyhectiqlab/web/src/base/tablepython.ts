@@ -1,4 +1,4 @@
-// Python that gives the rows of a table: what was searched, how it is sorted, and its columns. Pure.
+// Python code that returns the rows of a table: its search, its sort order and its columns. Pure.
 
 interface Table {
   project: string;
@@ -18,6 +18,6 @@ for row in rows:
 `;
 }
 
-/** JSON's escapes are Python's, too. */
+/** The escapes of JSON are also those of Python. */
 const quoted = (text: string) => JSON.stringify(text);
 const listed = (texts: readonly string[]) => `[${texts.map(quoted).join(', ')}]`;

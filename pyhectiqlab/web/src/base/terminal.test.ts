@@ -19,7 +19,7 @@ test('a line is tagged by the text that began it', () => {
   expect(terminal.rest()).toEqual({ text: 'next', tag: 'second' });
 });
 
-/** Lines with inks in brackets: "plain [red:text]". */
+/** Return lines with inks in brackets: "plain [red:text]". */
 function inked(...texts: string[]): string[] {
   const terminal = new Terminal<number>();
   const lines = texts.flatMap((text, i) => terminal.feed(text, i));
@@ -33,7 +33,7 @@ function inked(...texts: string[]): string[] {
 test.each([
   [['a \x1b[31mred\x1b[0m b\n'], ['a [red:red] b']],
   [['\x1b[1;32mover', ' two texts\nand lines\x1b[m.'], ['[green bold:over two texts]', '[green bold:and lines].']],
-  [['\x1b[31mred\x1b[0m\rX\n'], ['X[red:ed]']], // overwritten: what was there keeps its ink
+  [['\x1b[31mred\x1b[0m\rX\n'], ['X[red:ed]']], // overwritten: the characters that stay keep their ink
   [['plain\r\x1b[32mok\n'], ['[green:ok]ain']],
   [['\x1b[31mred words\r\x1b[K\x1b[0mplain\n'], ['plain']],
   [['\x1b[31mabcdef\b\b\b\x1b[1K\x1b[0m\n'], ['    [red:ef]']],

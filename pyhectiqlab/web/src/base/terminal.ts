@@ -1,14 +1,14 @@
-// What a terminal would have shown of a stream of texts: the same rules as protocol/terminal.py, and colours, which that
-// leaves out. Both are held to the cases of tests/cases/terminal.json.
+// What a terminal would have shown of a stream of texts: the rules of protocol/terminal.py, and colours, which that leaves out.
+// The cases of tests/cases/terminal.json test both.
 
 import { Pen } from './ink';
 import { HIDDEN, JOINERS } from './visible';
 
-/** One line as it stood when it ended, and the tag of the text that began it. */
+/** A line as it stood when it ended, and the tag of the text that began it. */
 export interface Line<T> {
   text: string;
   tag: T;
-  spans?: readonly Span[]; // the text in pieces of one ink each; missing where all of it is plain
+  spans?: readonly Span[]; // the text in pieces of one ink each; missing if all of it is plain
 }
 
 export interface Span {
@@ -16,7 +16,8 @@ export interface Span {
   ink: string; // classes, see ink.ts
 }
 
-// Escape sequences (CSI, OSC, two characters), the other control characters but tab and line feed, what is not seen.
+// Escape sequences (CSI, OSC, two characters), control characters other than tab and line feed, and characters that cannot be
+// seen.
 const ESCAPES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?/.source;
 const SPECIAL = new RegExp(`${ESCAPES}|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f${HIDDEN}${JOINERS}]`, 'gu');
 const ERASE = /^\x1b\[([012]?)K$/;
@@ -24,13 +25,13 @@ const SURROGATE = /[\ud800-\udfff]/;
 
 export class Terminal<T> {
   private text = '';
-  private length = 0; // of the text, in characters
-  private at = 0; // the cursor, in characters
+  private length = 0; // the length of the text, in characters
+  private at = 0; // the position of the cursor, in characters
   private tag: { of: T } | null = null;
-  private inks: string[] | null = null; // of each character; null: plain as far as the line goes
+  private inks: string[] | null = null; // the ink of each character; null: all of the line is plain
   private readonly pen = new Pen();
 
-  /** The lines that `text` ended. */
+  /** Return the lines that `text` ended. */
   feed(text: string, tag: T): Line<T>[] {
     const parts = text.split('\n');
     const last = parts.pop()!;
@@ -42,7 +43,7 @@ export class Terminal<T> {
     return ended;
   }
 
-  /** The line that has not ended yet. */
+  /** Return the line that has not ended yet. */
   rest(): Line<T> | null {
     return this.tag && this.line(this.tag.of);
   }
@@ -89,7 +90,7 @@ export class Terminal<T> {
       for (let i = this.at; i < end; i++) this.inks[i] = this.pen.ink;
     }
     if (this.at === this.length) {
-      this.text += plain; // without a look at what is there: a line may come in very many pieces
+      this.text += plain; // without a look at the line so far: it may come in very many pieces
       this.length = end;
     } else {
       const gap = ' '.repeat(Math.max(0, this.at - this.length));
@@ -121,12 +122,12 @@ export class Terminal<T> {
   }
 }
 
-/** How many characters a text has; JavaScript counts two for those beyond 16 bits, emoji for example. */
+/** Return the number of characters of a text. JavaScript counts two for those beyond 16 bits, such as emoji. */
 function lengthOf(text: string): number {
   return SURROGATE.test(text) ? [...text].length : text.length;
 }
 
-/** The characters from `start` to before `end`. */
+/** Return the characters from `start` to before `end`. */
 function slice(text: string, start: number, end?: number): string {
   return SURROGATE.test(text) ? [...text].slice(start, end).join('') : text.slice(start, end);
 }

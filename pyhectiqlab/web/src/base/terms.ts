@@ -2,12 +2,12 @@
 
 const OP = /==|!=|<=|>=|!~|=|<|>|~/;
 
-/** The first comparison in a term, of which `plain` has hidden what is quoted. */
+/** Return the first comparison in a term, in which `plain` has hidden what is quoted. */
 export function comparisonOf(shown: string): RegExpExecArray | null {
   return OP.exec(shown);
 }
 
-/** The text with an x for each character that is quoted, of the same length. */
+/** Return a text of the same length, with an x for each quoted character. */
 export function plain(text: string): string {
   let out = '';
   let open = false;
@@ -23,8 +23,8 @@ export function plain(text: string): string {
 }
 
 /**
- * The terms of a search, one text each: also those with spaces around a comparison or behind a comma. Words that only
- * stand between terms (AND) are left out. What is half typed is a term, too.
+ * Return the terms of a search as texts. A term may have spaces around a comparison or after a comma. Words between terms (AND)
+ * are left out. What is half typed is a term, too.
  */
 export function splitTerms(text: string): string[] {
   const shown = plain(text);
@@ -48,12 +48,12 @@ export function splitTerms(text: string): string[] {
   return terms.filter(({ shown: its }, i) => its !== 'AND' && its !== '&&' && !(its === 'and' && i > 0 && i < terms.length - 1)).map((term) => term.text);
 }
 
-/** How many characters stand before the caret, as the lab counts them: each as one. */
+/** Return the number of characters before the caret as the lab counts them: each as one. */
 export function caretOf(text: string, units: number): number {
   return [...text.slice(0, units)].length;
 }
 
-/** The text with a piece replaced, of which the lab counted the characters; and where the caret is then, in units of JS. */
+/** Replace a piece of the text, whose characters the lab counted. Return the text, and the caret in units of JavaScript. */
 export function replacePiece(text: string, start: number, end: number, by: string): { text: string; caret: number } {
   const characters = [...text];
   const before = characters.slice(0, start).join('') + by;

@@ -4,21 +4,21 @@ import type { Scale } from './boardsettings';
 import { formatTicks, formatValue } from './format';
 
 export interface Side {
-  at: (value: number) => number; // px; NaN: not drawable
+  at: (value: number) => number; // px; NaN: it cannot be drawn
   back: (px: number) => number;
   ticks: readonly (readonly [value: number, label: string])[];
 }
 
 const AIR = 0.05; // of the range, at either end
 
-/** Below what a symmetric log scale is linear: the size of the least value that is not 0. */
+/** Return the size below which a symmetric log scale is linear: that of the least value that is not 0. */
 export function thresholdOf(values: readonly number[]): number {
   let size = Infinity;
   for (const v of values) if (Number.isFinite(v) && v !== 0) size = Math.min(size, Math.abs(v));
   return Number.isFinite(size) ? size : 1;
 }
 
-/** An axis over all values that can be drawn, from … to in px, with about `count` ticks. */
+/** Return an axis over all values that can be drawn, from … to in px, with about `count` ticks. */
 export function sideOf(values: readonly number[], scale: Scale, [from, to]: readonly [number, number], count: number): Side {
   const log = scale === 'log';
   const fits = (v: number) => Number.isFinite(v) && (!log || v > 0);
@@ -36,7 +36,7 @@ export function sideOf(values: readonly number[], scale: Scale, [from, to]: read
   return sideBetween([unby(lo - AIR * (hi - lo)), unby(hi + AIR * (hi - lo))], scale, threshold, [from, to], count);
 }
 
-/** An axis from … to these values, which the scale can draw. `threshold`: below it a symmetric log scale is linear. */
+/** Return an axis between these two values, which the scale can draw. `threshold`: below it, a symmetric log scale is linear. */
 export function sideBetween(ends: readonly [number, number], scale: Scale, threshold: number, [from, to]: readonly [number, number], count: number): Side {
   const log = scale === 'log';
   const fits = (v: number) => Number.isFinite(v) && (!log || v > 0);
@@ -54,7 +54,7 @@ export function sideBetween(ends: readonly [number, number], scale: Scale, thres
     const labels = formatTicks(round, increment);
     return { at, back, ticks: round.map((v, i) => [v, labels[i]!] as const) };
   }
-  // Where a range has no power of ten in it, it has ticks where they fall.
+  // If a range contains no power of ten, its ticks are between powers.
   const powers = Array.from({ length: 617 }, (_, i) => 10 ** (i - 308)).filter((v) => log || v >= threshold);
   const round = (log ? powers : [...powers.map((v) => -v).reverse(), 0, ...powers]).filter((v) => by(v) >= lo && by(v) <= hi);
   const chosen = round.length > 1 ? round.filter((_, i) => i % Math.ceil(round.length / count) === 0) : [0.1, 0.5, 0.9].map((share) => Number(unby(lo + share * (hi - lo)).toPrecision(3)));

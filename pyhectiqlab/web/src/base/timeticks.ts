@@ -6,11 +6,11 @@ const INCREMENTS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 720
 const DAY = 86_400;
 const two = (n: number) => String(n).padStart(2, '0');
 
-/** About `count` ticks from … to, in seconds: of moments (since 1970, in the reader's time zone), or of durations. */
+/** Return about `count` ticks between two times in seconds: of moments (since 1970, in the reader's time zone), or of durations. */
 export function timeTicks([lo, hi]: readonly [number, number], count: number, moments: boolean): [value: number, label: string][] {
   const least = (hi - lo) / count;
   const increment = incrementOf(least);
-  const behind = moments ? -60 * new Date(1000 * lo).getTimezoneOffset() : 0; // midnight here is a tick
+  const behind = moments ? -60 * new Date(1000 * lo).getTimezoneOffset() : 0; // so that midnight in the reader's time zone is a tick
   const first = Math.ceil((lo + behind) / increment) * increment - behind;
   const values: number[] = [];
   for (let i = 0; first + i * increment <= hi && values.length < 100; i++) values.push(first + i * increment);
@@ -22,13 +22,13 @@ function incrementOf(least: number): number {
   return least < 1 ? roundUp(least) : INCREMENTS.find((step) => step >= least)!;
 }
 
-/** The least of 1, 2, 5 times a power of ten that is not below. */
+/** Return the least of 1, 2, 5 times a power of ten that is not below `value`. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   return power * [1, 2, 5, 10].find((m) => m * power >= value * (1 - 1e-9))!;
 }
 
-/** The first one names the day, and so does each at midnight. */
+/** Label a moment. The first label names the day, and so does each at midnight. */
 function momentLabel(seconds: number, increment: number, first: boolean): string {
   const d = new Date(1000 * seconds);
   const day = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;

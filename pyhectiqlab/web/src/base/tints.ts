@@ -1,9 +1,9 @@
-// Colours by a value: along a scale for numbers, one of the palette for each text.
+// Colours for values: numbers have colours along a scale, each text has one of the palette.
 
 import { formatValue } from './format';
 import { PALETTE } from './looks';
 
-const STOPS = ['#4b2991', '#a3319f', '#ea4f88', '#fa7876', '#edd9a3'] as const; // dark to light, in order for the colour-blind too
+const STOPS = ['#4b2991', '#a3319f', '#ea4f88', '#fa7876', '#edd9a3'] as const; // dark to light; colour-blind readers see the order, too
 const NONE = '#868e96';
 
 export interface Tints {
@@ -12,7 +12,7 @@ export interface Tints {
   legend: readonly { color: string; text: string }[];
 }
 
-/** Numbers have a scale where there are no texts among them. */
+/** Return the colours of values. If one of them is a text, numbers have no scale. */
 export function tintsOf(values: readonly unknown[]): Tints {
   const numbers = values.filter((v): v is number => typeof v === 'number' && Number.isFinite(v));
   const texts = [...new Set(values.filter((v): v is string => typeof v === 'string'))].sort();

@@ -1,6 +1,6 @@
-// Which part of their own x charts show whose x is no axis of the page: read from a link as untrusted input. Pure.
+// The zooms of charts whose x is not an axis of the page. They are read from a link as untrusted input. Pure.
 
-/** Of the chart `panel` over `x`, a metric or a formula: from … to of its values. */
+/** The chart `panel` over `x`, a metric or a formula, shows these values: from … to. */
 export interface XZoom {
   panel: string;
   x: string;
@@ -12,7 +12,7 @@ export type XRange = readonly [lo: number, hi: number];
 const ZOOMS_MAX = 50;
 const TEXT_MAX = 4096;
 
-/** "3,7,epoch,valid/loss": as `zoomText` writes it. What cannot be understood is left out. */
+/** Read "3,7,epoch,valid/loss", which `zoomText` wrote. What cannot be understood is left out. */
 export function readZooms(texts: readonly string[]): XZoom[] {
   const zooms = texts.flatMap((text): XZoom[] => {
     const [, lo, hi, x, panel] = /^([^,]+),([^,]+),([^,]+),(.+)$/s.exec(text.slice(0, TEXT_MAX)) ?? [];
@@ -27,12 +27,12 @@ export function zoomText({ panel, x, range }: XZoom): string {
   return [...range, x.replace(/[%,]/g, encodeURIComponent), panel].join(',');
 }
 
-/** null: all of it. */
+/** Return the zoom of a chart; null: it shows everything. */
 export function zoomOf(zooms: readonly XZoom[], panel: string, x: string): XRange | null {
   return zooms.find((zoom) => isOf(zoom, panel, x))?.range ?? null;
 }
 
-/** With the range of one chart changed; the oldest are forgotten where there are very many. */
+/** Return zooms with the range of one chart changed. If there are very many, the oldest are forgotten. */
 export function withZoom(zooms: readonly XZoom[], panel: string, x: string, range: XRange | null): XZoom[] {
   const others = zooms.filter((zoom) => !isOf(zoom, panel, x));
   return range ? [...others, { panel, x, range }].slice(-ZOOMS_MAX) : others;

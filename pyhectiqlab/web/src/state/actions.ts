@@ -8,31 +8,31 @@ import { plural } from '../base/format';
 import type { Bodies } from '../schema/lab';
 
 const UNDO_MS = 10_000;
-const RUNS_AT_ONCE = 1000; // that the lab takes
+const RUNS_AT_ONCE = 1000; // the most that the lab takes
 
 export type RunAction = Bodies['POST /runs/actions']['actions'][number];
 
 export interface Actions {
-  /** What was done last; '' once it can no longer be taken back here. */
+  /** What was done last; '': it cannot be undone here any more. */
   done: string;
   undoable: boolean;
   problem: string;
   busy: boolean;
-  /** All of them, or none. */
+  /** Do all actions, or none. */
   act: (...actions: RunAction[]) => Promise<boolean>;
   remove: (runs: readonly string[]) => Promise<boolean>;
-  /** `text`: what was done; `back` takes it back. */
+  /** Do something else. `text`: what was done; `back` undoes it. */
   other: (text: string, work: () => Promise<unknown>, back: () => Promise<unknown>) => Promise<boolean>;
   undo: () => Promise<void>;
 }
 
 interface Last {
   text: string;
-  /** Takes it back. Rejects as the calls of the lab do; what it took back by then it does not do again. */
+  /** Undo it. Rejects as the calls of the lab do. A second call does not undo again what the first one undid. */
   back: (() => Promise<void>) | null;
 }
 
-/** `after` each change, whatever came of it. */
+/** `after` is called after each change, whether it worked or not. */
 export function useActions(after: () => void): Actions {
   const [last, setLast] = useState<Last | null>(null);
   const [problem, setProblem] = useState('');
@@ -43,7 +43,7 @@ export function useActions(after: () => void): Actions {
     return () => clearTimeout(timer);
   }, [last]);
 
-  /** True where it was done. What could not be is told. */
+  /** Return whether it was done. Tell the reader why something was not. */
   const attempt = async (work: () => Promise<Last | null>): Promise<boolean> => {
     setBusy(true);
     setProblem('');
@@ -82,7 +82,7 @@ export function useActions(after: () => void): Actions {
       return changed.size ? { text: doneText(actions, changed.size), back } : { text: nothingText(actions), back: null };
     });
 
-  /** One that cannot be deleted is told, and does not stop the others. */
+  /** Delete runs. One that cannot be deleted is reported, and does not stop the others. */
   const remove = (runs: readonly string[]) =>
     attempt(async () => {
       const deleted: string[] = [];
@@ -117,7 +117,7 @@ export function useActions(after: () => void): Actions {
   return { done: last?.text ?? '', undoable: last?.back != null, problem, busy, act, remove, other, undo };
 }
 
-/** The same in requests on as many runs as the lab takes at once: only one action on many runs is ever cut. */
+/** Split actions into requests on as many runs as the lab takes at once. Only an action on too many runs is ever cut. */
 function parts(actions: readonly RunAction[]): RunAction[][] {
   const [action] = actions;
   if (!action || actions.length > 1 || !('runs' in action) || action.runs.length <= RUNS_AT_ONCE) return [[...actions]];

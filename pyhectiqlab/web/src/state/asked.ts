@@ -1,4 +1,4 @@
-// Which requests the page of a project sends for its link; and sending them before the page itself is loaded.
+// The requests that the page of a project sends for its link, and sending them before the page itself is loaded.
 
 import { call, type CallOptions } from '../api/http';
 import { allViewsQuery, askedRows, BLOCK, type TableQuery } from '../api/rows';
@@ -10,14 +10,14 @@ import { keptColumns } from './keptcolumns';
 
 const keyOf = (project: string) => `hectiqlab.opened.${project}`;
 
-/** What was seen of a project when it was open last, in this browser. */
+/** What a project showed in this browser when it was open last. */
 interface Opened {
   objective: Objective | null;
-  /** Whether a link that says no more opens a saved view. */
+  /** Whether a link without any settings opens a saved view. */
   view: boolean;
 }
 
-/** Which columns somebody chose; null: none. What is shown without a saved view may have been chosen in this browser. */
+/** Return the columns that somebody chose; null: none. If no saved view is open, they may have been chosen in this browser. */
 export function chosenColumns(route: RunsRoute): string[] | null {
   if (route.columns.length) return route.columns;
   return isOwn(route) ? keptColumns(route.project) : null;
@@ -27,15 +27,15 @@ export function isOwn(route: RunsRoute): boolean {
   return route.saved === null || route.saved === NO_VIEW;
 }
 
-/** Which runs the table shows, and in which order. */
+/** Return which runs the table shows, and in which order. */
 export function listedRuns({ project, query, state, sorts }: RunsRoute, objective: Objective | null): Omit<TableQuery, 'column'> {
   const filter = [query, state && `state=${state}`].filter((words) => words !== '');
   return { project, filter, sort: sorts.length ? sorts : [objective ? bestFirst(objective) : DEFAULT_SORT] };
 }
 
 /**
- * Begins what the page will ask for first, before its scripts are there and anybody knows who looks at it. A guess that was wrong
- * costs one request: the page takes an answer only where it asks just that.
+ * Send what the page will ask first, before its scripts are there and before anybody knows who reads it. A wrong guess costs one
+ * request: the page takes an answer only if it asks the same question.
  */
 export function askAhead(route: Route): void {
   begin('GET /me', { anonymous: true });
@@ -58,7 +58,7 @@ export function remember(project: string, opened: Opened): void {
     if (opened.objective || opened.view) localStorage.setItem(keyOf(project), JSON.stringify(opened));
     else localStorage.removeItem(keyOf(project));
   } catch {
-    // This browser has no storage: the next guess may be wrong.
+    // This browser has no storage, so the next guess may be wrong.
   }
 }
 

@@ -1,5 +1,4 @@
-// How the lines of runs are told apart: the values to which colours, dashes and charts are assigned, and the looks that
-// follow.
+// How the lines of runs are told apart: the values that colours, dashes and charts are assigned to, and the looks that follow.
 
 import { useMemo } from 'preact/hooks';
 import { assignedLooks, runNames, takenAssign, type Assign, type Key, type RunValues } from '../base/assign';
@@ -14,7 +13,7 @@ const NONE: RunValues = new Map();
 
 export interface Assigned {
   assign: Assign;
-  /** What values of runs may be assigned: any, or these. */
+  /** Which values of runs can be assigned: any, or these. */
   names: 'any' | readonly string[];
   values: RunValues;
   looks: ReadonlyMap<string, Look>;
@@ -29,7 +28,7 @@ interface Run {
   members?: readonly string[];
 }
 
-/** Of runs, or of groups of them: these have the values that they are grouped `by`. */
+/** Assign the values of runs, or of groups of runs: groups have the values that they are grouped `by`. */
 export function useAssigned(runs: readonly Run[], looks: ReadonlyMap<string, Look>, view: Assign, by: readonly string[] | null): Assigned {
   const ranks = Math.min(RANKS_MAX, Math.max(1, ...runs.map((run) => run.ranks)));
   const names = by ?? 'any';

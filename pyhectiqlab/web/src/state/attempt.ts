@@ -1,4 +1,4 @@
-// A request of a form to the lab. If it fails, the problem is shown; if it succeeds, `after` loads the new state.
+// A request that a form sends to the lab. If it fails, the form shows the problem; if it succeeds, `after` loads the new state.
 
 import { useState } from 'preact/hooks';
 import { ApiError } from '../api/http';

@@ -1,14 +1,14 @@
-// Which metrics the drawn runs want to be drawn over another one, and which of these cannot be.
+// The metrics that the drawn runs want to be drawn over another one, and those of them that cannot be.
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import type { XAxes } from '../base/xaxes';
 import { useLoad } from './load';
 
-const RUNS_MAX = 100; // that the lab tells of at once
+const RUNS_MAX = 100; // the most that the lab answers at once
 const NONE: XAxes = {};
 
-/** `left`: metrics that are drawn over the page's axis all the same, as there is nothing to draw otherwise. */
+/** `left`: metrics that are drawn over the page's axis after all, because nothing else of them can be drawn. */
 export function useAxes(runs: readonly string[]): { of: XAxes; left: ReadonlySet<string>; leave: (key: string) => void; refresh: () => void } {
   const some = runs.slice(0, RUNS_MAX);
   const name = some.join();
@@ -16,6 +16,6 @@ export function useAxes(runs: readonly string[]): { of: XAxes; left: ReadonlySet
   const { data, refresh } = useLoad(async (signal) => (some.length ? (await api.axes(some, signal)).axes : NONE), [name]);
   useEffect(() => setLeft(new Set()), [name]);
   const told = JSON.stringify(data ?? NONE);
-  const of = useMemo(() => data ?? NONE, [told]); // the same object while it says the same
+  const of = useMemo(() => data ?? NONE, [told]); // the same object as long as its content is the same
   return { of, left, leave: (key) => setLeft((before) => (before.has(key) ? before : new Set([...before, key]))), refresh };
 }

@@ -1,4 +1,4 @@
-// Lines of metrics and of formulas for panels. A panel's key that begins with = is a formula.
+// The lines of metrics and of formulas for panels. The key of a panel that begins with = is a formula.
 
 import type { BucketQuery } from '../api/columns';
 import { fetchFormula } from '../api/formulas';
@@ -11,10 +11,10 @@ export const isFormula = (key: string) => key.startsWith('=');
 
 const problems = new Map<string, string>();
 
-/** Why there are no lines of a formula, in words; '' where nothing is wrong with it. */
+/** Return in words why a formula has no lines; '': nothing is wrong with it. */
 export const problemOf = (key: string) => problems.get(key) ?? '';
 
-/** As fetchBuckets. What is wrong with a formula is no matter of the other panels: see `problemOf`. */
+/** Load lines, as fetchBuckets does. A wrong formula does not stop the other panels: see `problemOf`. */
 export async function fetchLines(selectors: readonly { run: string; key: string }[], query: BucketQuery, signal: AbortSignal): Promise<Buckets[]> {
   const formulas = [...new Set(selectors.map((s) => s.key).filter(isFormula))];
   const others = selectors.filter((s) => !isFormula(s.key));

@@ -1,4 +1,4 @@
-// The time, which ticks only while a component shows it.
+// The time. It ticks only while a component shows it.
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
 
@@ -15,8 +15,8 @@ export function useNow(ticking: boolean): number {
 }
 
 /**
- * The time at which `news` came, and every `every_ms` afterwards as long as no other came: what news and time change is
- * drawn in the same frame, of which each costs the browser as much as a dozen rows.
+ * Return the time when `news` came, then the time every `every_ms` until other news come. So what changes with news and with time
+ * is drawn in one frame: a frame costs the browser as much as a dozen rows.
  */
 export function useNowWith(news: unknown, every_ms: number): number {
   const [ticks, setTicks] = useState(0);

@@ -1,4 +1,4 @@
-// The groups of runs that are drawn as a line each: those that the link names, or the first of the table.
+// The groups of runs that have a line: those that the link names, or the first of the table.
 
 import { useMemo } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -21,7 +21,7 @@ interface TableGroup {
 export interface DrawnGroups {
   all: readonly RunGroup[];
   drawn: readonly RunGroup[];
-  /** How many runs of the drawn groups are in no line, as there are more than the lab takes. */
+  /** How many runs of the drawn groups have no line, because the lab does not take so many. */
   left: number;
   fetch: FetchBuckets;
 }
@@ -29,7 +29,7 @@ export interface DrawnGroups {
 type Ranks = ReadonlyMap<string, readonly number[]>;
 const NO_RANKS: readonly number[] = [];
 
-/** Which ranks the runs of each group have, by the group's id, where its lines are told apart by them; else null. */
+/** Return by the id of each group the ranks that its runs have, if lines are told apart by rank; else null. */
 export function useGroupRanks({ project, by, lines, view }: RunsRoute, filter: string[]) {
   const wanted = by.length > 0 && lines !== 'runs' && !by.includes('rank') && [view.color, view.dash, view.facet].includes('rank');
   return useLoad(
@@ -48,7 +48,7 @@ export function useGroupRanks({ project, by, lines, view }: RunsRoute, filter: s
   );
 }
 
-/** `sorted`: the groups in the order of the table. null: runs are not grouped, or drawn one by one. */
+/** `sorted`: the groups in the order of the table; null: runs are not grouped, or are drawn one by one. */
 export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[], ranks: Ranks | null): DrawnGroups | null {
   const { by, lines } = route;
   const band = bandOf(lines, route.band);
@@ -63,7 +63,7 @@ export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[], 
     const byId = new Map(all.map((group) => [group.id, group]));
     return async (selectors, query, signal) => {
       const groups = [...new Set(selectors.map(({ run }) => run))].flatMap((id) => byId.get(id) ?? []);
-      // The steps of system metrics are seconds, and no steps of a training.
+      // The steps of system metrics are seconds, not steps of a training.
       const keys = [...new Set(selectors.map(({ key }) => key))].filter((key) => query.axis !== 'step' || !key.startsWith('system/'));
       return fetchGroupLines(groups, keys, query, { lines: lines === 'runs' ? 'mean' : lines, band }, signal);
     };

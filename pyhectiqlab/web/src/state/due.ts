@@ -1,8 +1,8 @@
-// Delays less important parts of a page until the important ones are there, or for some time at the most.
+// Delays the less important parts of a page until the important ones are there, but not for ever.
 
 import { useEffect, useState } from 'preact/hooks';
 
-/** Whether `after_ms` have passed since the page began. */
+/** Return whether `after_ms` have passed since the page began. */
 export function useDue(after_ms: number): boolean {
   const [due, setDue] = useState(false);
   useEffect(() => {

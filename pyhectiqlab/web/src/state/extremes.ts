@@ -1,4 +1,4 @@
-// The least and the greatest value of columns over all runs of a search, for whoever shades them.
+// The least and the greatest value of columns over all runs of a search, for the shading of cells.
 
 import { api } from '../api/calls';
 import { useLoad, type Loaded } from './load';

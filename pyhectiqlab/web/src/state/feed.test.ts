@@ -116,7 +116,7 @@ test('a panel of several keys shares them with others, and is shown once all are
   const { asked, fetch } = lab();
   const feed = new BucketFeed(fetch, () => {});
   const shown: string[][] = [];
-  feed.configure(Array.from({ length: 128 }, (_, i) => `r${i}`), QUERY); // two keys a request
+  feed.configure(Array.from({ length: 128 }, (_, i) => `r${i}`), QUERY); // two keys in a request
   feed.add(['a'], () => {}).setVisible(true);
   feed.add(['c', 'a', 'b'], (series) => shown.push([...new Set(series.map((b) => b.key))])).setVisible(true);
   await pass(10);
@@ -124,7 +124,7 @@ test('a panel of several keys shares them with others, and is shown once all are
   expect(shown).toEqual([['c', 'a', 'b']]);
   feed.markStale(['b']);
   await pass(2900);
-  expect(shown.length).toBe(1); // so many lines are drawn anew every three seconds
+  expect(shown.length).toBe(1); // so many lines are drawn every three seconds
   await pass(100);
   expect(shown.length).toBe(2);
 });

@@ -1,4 +1,4 @@
-// What the visible panels show: which buckets to ask the lab for, and when. No DOM; the fetch is given.
+// What the visible panels show: which buckets to ask the lab for, and when. No DOM; the caller passes the function that fetches.
 
 import type { BucketQuery } from '../api/columns';
 import { SELECTORS_MAX } from '../api/columns';
@@ -11,7 +11,7 @@ export type FetchBuckets = (
   signal: AbortSignal,
 ) => Promise<Buckets[]>;
 
-/** What a panel is told: one Buckets for each run (or one for each of its ranks and attempts), in the order of the runs; and the query. */
+/** What a panel gets: the query, and for each run, in the order of the runs, its Buckets (one for each of its ranks and attempts). */
 export type ShowBuckets = (series: Buckets[], query: BucketQuery) => void;
 
 interface Panel {
@@ -22,12 +22,12 @@ interface Panel {
 }
 
 const INTERVAL_MS = 1000;
-const LINES_MANY = 24; // in sight: live news of more are drawn a third as often, which a page may take hours long
-const REQUESTS_AT_ONCE = 3; // while one answer is read and drawn, the lab makes the next ones
+const LINES_MANY = 24; // in sight; with more of them, live news are drawn a third as often, because a page may be open for hours
+const REQUESTS_AT_ONCE = 3; // the lab makes the next answers while one is read and drawn
 
 /**
- * Collects what the visible panels need into one request, at most once a second for live news and at once when the
- * reader changed something. After a change of query or runs, answers to the old one are dropped.
+ * Joins what the visible panels need into one request: at most once a second for live news, and at once when the reader changes
+ * something. After a change of query or runs, answers to the old one are ignored.
  */
 export class BucketFeed {
   private readonly panels = new Set<Panel>();
@@ -36,7 +36,7 @@ export class BucketFeed {
   private runs: readonly string[] = [];
   private query: BucketQuery | null = null;
 
-  /** `fetch` rejects: the panels stay stale, and `failed` is told why. `later`: when panels are told, each by itself. */
+  /** If `fetch` rejects, the panels stay stale, and `failed` hears why. `later` decides when each panel is told. */
   constructor(
     private readonly fetch: FetchBuckets,
     private readonly failed: (error: unknown) => void,
@@ -54,14 +54,14 @@ export class BucketFeed {
     this.restart();
   }
 
-  /** What is fetched comes from elsewhere now: answers to what was asked before are dropped. */
+  /** Ask anew, because answers come from elsewhere now. Answers to earlier requests are ignored. */
   restart(): void {
     this.newest.cancel();
     for (const panel of this.panels) panel.stale = true;
     this.throttle.askNow();
   }
 
-  /** Adds a panel, not visible yet. Returns how to say that it is, or is not, and how to remove it. */
+  /** Add a panel, which is not visible yet. Return the functions that set whether it is visible, and that remove it. */
   add(keys: readonly string[], show: ShowBuckets): { setVisible: (visible: boolean) => void; remove: () => void } {
     const panel: Panel = { keys, show, visible: false, stale: true };
     this.panels.add(panel);
@@ -74,12 +74,12 @@ export class BucketFeed {
     };
   }
 
-  /** New points; `keys` null: of any key. Panels out of sight only remember it. */
+  /** Note that there are new points. `keys` null: of any key. Panels out of sight only remember it. */
   markStale(keys: readonly string[] | null): void {
     const named = keys && new Set(keys);
     let any = false;
     for (const panel of this.panels) {
-      if (named && !panel.keys.some((key) => named.has(key) || key.startsWith('='))) continue; // a formula may have any metric in it
+      if (named && !panel.keys.some((key) => named.has(key) || key.startsWith('='))) continue; // a formula may contain any metric
       panel.stale = true;
       any ||= panel.visible;
     }
@@ -103,7 +103,7 @@ export class BucketFeed {
     this.throttle.interval_ms = this.interval_ms * (keys.length * runs.length > LINES_MANY ? 3 : 1);
     const byKey = new Map<string, Buckets[]>();
     const waiting = new Set(wanted);
-    for (const panel of wanted) panel.stale = false; // before asking: news that come meanwhile make it stale again
+    for (const panel of wanted) panel.stale = false; // before the request: news that come meanwhile make it stale again
     const pieces = Array.from({ length: Math.ceil(keys.length / perRequest) }, (_, i) => keys.slice(i * perRequest, (i + 1) * perRequest));
     const askOn = async () => {
       for (let some = pieces.shift(); some; some = pieces.shift()) {

@@ -1,4 +1,4 @@
-// What the palette finds in the lab: runs, projects, columns, charts and files, as somebody types.
+// What the palette finds in the lab while somebody types: runs, projects, columns, charts and files.
 
 import { useEffect, useState } from 'preact/hooks';
 import { loadArtifacts } from '../api/artifacts';
@@ -19,7 +19,7 @@ const ASKED_AFTER_MS = 120;
 const OF_EACH = 6;
 const COMMANDS_MAX = 8;
 
-/** The commands that fit, those of the lab as soon as it has answered. `of`: the text that `commands` are of. */
+/** Return the commands that fit. Those of the lab follow when it has answered. `of`: the text that `commands` belong to. */
 export function useFinding(typed: string, route: Route): Command[] {
   const project = 'project' in route ? route.project : null;
   const [known, setKnown] = useState<{ of: string; commands: Command[] }>({ of: '', commands: [] });
@@ -55,7 +55,7 @@ async function projectsLike(text: string, signal: AbortSignal): Promise<Command[
   return matching(items.map((p) => ({ kind: 'Projects', text: p.name, to: projectUrl(p.id) })), text, OF_EACH);
 }
 
-/** Columns of the table, and charts. */
+/** Return columns of the table, and charts. */
 async function namesLike(text: string, project: string, route: Route, signal: AbortSignal): Promise<Command[]> {
   if (!text || route.page !== 'runs') return [];
   const known = await api.tableColumns({ project, words: text }, signal);
@@ -82,7 +82,7 @@ async function addColumn(route: RunsRoute, name: string): Promise<void> {
   navigate({ ...route, columns }, true);
 }
 
-/** Files that runs of the project share, its models and its datasets. */
+/** Return files that the runs of the project share, its models and its datasets. */
 async function filesLike(text: string, project: string, signal: AbortSignal): Promise<Command[]> {
   if (!text) return [];
   const { id } = await api.project(project, signal);
@@ -103,7 +103,7 @@ function nothing(e: unknown): Command[] {
   throw e;
 }
 
-/** The columns that the table of a project shows as long as nobody chose some. */
+/** Return the columns that the table of a project shows until somebody chooses. */
 async function shownFirst(project: string): Promise<string[]> {
   const [known, { objective }] = await Promise.all([api.tableColumns({ project }), api.project(project)]);
   return firstColumns(known, objective);

@@ -1,11 +1,11 @@
-// The run that the reader points at, in the table or on a chart. All charts of the page bring it to the front.
+// The run that the reader points at in the table or on a chart. All charts of the page bring it to the front.
 
 import { useEffect, useState } from 'preact/hooks';
 import { Store } from './store';
 
 export const highlighted = new Store<string | null>(null);
 
-/** What is there once somebody has pointed at a run: before, it need not be loaded. */
+/** Show `children` once somebody has pointed at a run. They need not be loaded before that. */
 export function WhenLit({ children }: { children: () => preact.JSX.Element }) {
   const [was, setWas] = useState(false);
   useEffect(() => highlighted.subscribe(() => setWas(true)), []);

@@ -7,7 +7,7 @@ import { Store, useStore } from './store';
 const keyOf = (name: string) => `hectiqlab.board.${name}`;
 const stores = new Map<string, Store<BoardSettings>>();
 
-/** Whose charts are called `name`; '' is kept until the page is left. */
+/** Return the arrangement of charts that is kept as `name`; that of '' lasts until the reader leaves the page. */
 export function boardOf(name: string): Store<BoardSettings> {
   const held = stores.get(name);
   if (held) return held;
@@ -15,25 +15,25 @@ export function boardOf(name: string): Store<BoardSettings> {
   try {
     kept = JSON.parse(localStorage.getItem(keyOf(name)) ?? 'null');
   } catch {
-    // No storage in this browser, or something else has written there.
+    // No storage in this browser, or somebody else has written there.
   }
   const store = new Store(readSettings(kept));
   stores.set(name, store);
   return store;
 }
 
-/** The settings that a board has as long as nobody changes it in this browser. */
+/** Set the settings that a board has until somebody changes it in this browser. */
 export function beginBoard(name: string, settings: BoardSettings): void {
   const store = boardOf(name);
   try {
     if (localStorage.getItem(keyOf(name)) !== null) return;
   } catch {
-    if (store.value !== NO_SETTINGS) return; // without storage, what was changed is there alone
+    if (store.value !== NO_SETTINGS) return; // without storage, the change exists only here
   }
   store.set(settings);
 }
 
-/** Forgets what was changed of a board in this browser; it is as `settings` again. */
+/** Forget the changes of a board in this browser: it has these settings again. */
 export function resetBoard(name: string, settings: BoardSettings): void {
   boardOf(name).set(settings);
   try {
@@ -51,7 +51,7 @@ export function useBoardSettings(name: string): [BoardSettings, (settings: Board
     try {
       localStorage.setItem(keyOf(name), JSON.stringify(settings));
     } catch {
-      // They last until the page is left.
+      // The change lasts until the reader leaves the page.
     }
   };
   return [useStore(store), set];

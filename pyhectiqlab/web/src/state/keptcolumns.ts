@@ -1,4 +1,4 @@
-// The columns that somebody chose for a project's table, kept in this browser. The link has them, too.
+// The columns that somebody chose for the table of a project, kept in this browser. The link has them, too.
 
 import { NO_LAYOUT, readLayout, widthTexts, type ColumnLayout } from '../base/columnlayout';
 import { COLUMNS_MAX, parseColumn } from '../base/tablecolumns';
@@ -6,14 +6,14 @@ import { COLUMNS_MAX, parseColumn } from '../base/tablecolumns';
 const keyOf = (project: string) => `hectiqlab.columns.${project}`;
 const layoutKeyOf = (project: string) => `hectiqlab.columnlayout.${project}`;
 
-/** null: nothing was chosen here. */
+/** Return the columns; null: nobody chose any here. */
 export function keptColumns(project: string): string[] | null {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(keyOf(project)) ?? 'null');
     if (!Array.isArray(kept)) return null;
     return kept.filter((name): name is string => typeof name === 'string' && parseColumn(name) !== null).slice(0, COLUMNS_MAX);
   } catch {
-    return null; // no storage in this browser, or something else has written there
+    return null; // no storage in this browser, or somebody else has written there
   }
 }
 
@@ -25,7 +25,7 @@ export function keepColumns(project: string, columns: readonly string[]): void {
   }
 }
 
-/** How they are laid out, likewise. */
+/** Return the layout of the columns. */
 export function keptLayout(project: string): ColumnLayout {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(layoutKeyOf(project)) ?? 'null');

@@ -1,4 +1,4 @@
-// How figures look, kept in the browser.
+// How figures look. It is kept in the browser.
 
 const KEY = 'hectiqlab.figure';
 
@@ -6,7 +6,7 @@ export function keptStyle(): string | null {
   try {
     return localStorage.getItem(KEY);
   } catch {
-    return null; // a browser that keeps nothing
+    return null; // a browser without storage
   }
 }
 
@@ -14,6 +14,6 @@ export function keepStyle(text: string): void {
   try {
     localStorage.setItem(KEY, text);
   } catch {
-    // then it is for this page alone
+    // The style lasts as long as this page.
   }
 }

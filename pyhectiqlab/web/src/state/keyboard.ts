@@ -1,4 +1,4 @@
-// What the keys of base/hotkeys.ts do, on any page.
+// Carries out the keys of base/hotkeys.ts, on any page.
 
 import { useLayoutEffect } from 'preact/hooks';
 import { hotkeyOf, type HotkeyAction } from '../base/hotkeys';
@@ -6,14 +6,17 @@ import { Store } from './store';
 
 export type Overlay = 'palette' | 'sheet';
 
-/** What lies over the page. */
+/** What covers the page. */
 export const overlay = new Store<Overlay | null>(null);
 export const IS_MAC = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 const ROW = 'tr[data-run], tr.group-row';
-let lastRow = 0; // aria-rowindex of the row that had the focus last: its element may have been scrolled away
+let lastRow = 0; // aria-rowindex of the row that had the focus last; its element may be gone after scrolling
 
-/** Binds the keys for as long as the component is there. What is drawn takes keys at once: an effect may come frames later. */
+/**
+ * Bind the keys while the component is there. A layout effect, so that a page takes keys as soon as it is drawn: other effects
+ * may come frames later.
+ */
 export function useHotkeys(): void {
   useLayoutEffect(() => {
     document.addEventListener('keydown', onKeyDown);
@@ -26,9 +29,9 @@ function onKeyDown(event: KeyboardEvent): void {
   const target = event.target as Element;
   const hotkey = hotkeyOf(event, { typing: isTyping(target), rows: rows().length > 0, row: rowOf(target) !== null });
   if (!hotkey) return;
-  // A dialog has keys of its own, and the page below it must not move.
+  // A dialog has its own keys, and the page below it must not move.
   if (document.querySelector('dialog[open], .panel-pop, .column-menu:popover-open') && hotkey.action !== 'palette') return;
-  // The space bar presses the button or ticks the box that has the focus.
+  // The space bar presses the button, or ticks the box, that has the focus.
   if (event.key === ' ' && target.closest('button, input, select, summary, [role="separator"]')) return;
   event.preventDefault();
   ACTIONS[hotkey.action](rowOf(target));
@@ -63,7 +66,7 @@ function rowOf(element: Element): Element | null {
 
 function move(row: Element | null, by: number): void {
   const all = rows();
-  // If the focus was elsewhere meanwhile, it returns to the row that had it.
+  // If the focus was elsewhere meanwhile, it returns to the row that had it last.
   focusRow(row ? all[all.indexOf(row) + by] : (all.find((one) => indexOf(one) === lastRow) ?? all[0]));
 }
 
@@ -82,7 +85,7 @@ function press(row: Element | null, what: string, shiftKey = false): void {
   row?.querySelector(what)?.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey }));
 }
 
-/** Whether keys are letters to this element. */
+/** Return whether an element takes keys as text. */
 function isTyping(element: Element): boolean {
   if (element instanceof HTMLInputElement) return !['checkbox', 'radio', 'range', 'button', 'submit', 'color', 'file'].includes(element.type);
   return element instanceof HTMLTextAreaElement || element instanceof HTMLSelectElement || (element instanceof HTMLElement && element.isContentEditable);

@@ -1,4 +1,4 @@
-// The keys of the runs on a page: searched by the lab, page by page, merged into one sorted list.
+// The keys of the runs on a page: the lab searches them page by page, and they are merged into one sorted list.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -9,10 +9,10 @@ import { noPoints, revival } from './session';
 import { useStore } from './store';
 
 const PAGE = 100;
-const PAGE_MAX = 1000; // what the lab gives at once
+const PAGE_MAX = 1000; // of one answer of the lab
 const INTERVAL_MS = 2000; // new keys are rare
-const APART_MAX = 3; // runs whose keys are asked for apart: a browser has six requests at a time, which the table waits for, too
-const LISTED_MAX = 500; // metrics that the lab lists of several runs at once
+const APART_MAX = 3; // runs whose keys are asked for one by one: a browser sends six requests at a time, and the table needs some
+const LISTED_MAX = 500; // metrics that the lab lists for several runs at once
 
 export interface Keys {
   keys: readonly string[] | null; // null: not known yet
@@ -22,12 +22,12 @@ export interface Keys {
   refresh: () => void; // throttled
 }
 
-const TOGETHER = ''; // in the place of a run: all of them
+const TOGETHER = ''; // stands in the place of a run, and means all of them
 const EMPTY: KeyPage = { keys: [], next: null };
 
 export function useKeys(runs: readonly string[], query: string): Keys {
   const [pages, setPages] = useState<ReadonlyMap<string, KeyPage> | null>(null);
-  const [shown, setShown] = useState(PAGE); // of those that came together
+  const [shown, setShown] = useState(PAGE); // of the keys that came in one request
   const [error, setError] = useState<ApiError | null>(null);
   const held = useRef(pages);
   held.current = pages;
@@ -51,7 +51,7 @@ export function useKeys(runs: readonly string[], query: string): Keys {
             const limit = Math.min(PAGE_MAX, Math.max(PAGE, before.keys.length));
             const page = await api.keys(run, { q: query, after: null, limit }, ticket.signal).catch(onMissing);
             const keys = page.items.map((k) => k.key);
-            // More are loaded than one page holds: those behind it stay as they were.
+            // There are more keys than one page holds. Those behind it stay as they are.
             if (before.keys.length > limit) return [run, { keys: [...new Set([...keys, ...before.keys])], next: before.next }];
             return [run, { keys, next: page.next }];
           }),
@@ -90,7 +90,7 @@ export function useKeys(runs: readonly string[], query: string): Keys {
       }),
     )
       .then((answers) => {
-        if (held.current === old) setPages(new Map(answers)); // else the query changed meanwhile
+        if (held.current === old) setPages(new Map(answers)); // otherwise the query changed meanwhile
       })
       .catch((e: unknown) => {
         if (e instanceof ApiError) setError(e);
@@ -112,13 +112,13 @@ export function useKeys(runs: readonly string[], query: string): Keys {
   };
 }
 
-/** In one request; null where the lab cannot list so many at once. */
+/** Load the keys of all runs in one request; null: there are more than the lab lists. */
 async function keysTogether(runs: readonly string[], query: string, signal: AbortSignal): Promise<KeyPage | null> {
   const { metrics } = await api.tableColumns({ filter: [`id=${runs.join()}`], words: query }, signal);
   return metrics.length < LISTED_MAX ? { keys: metrics.map((m) => m.key).sort(), next: null } : null;
 }
 
-/** A run that is gone has no keys; the page says so elsewhere. */
+/** Return no keys for a run that is gone. The page says elsewhere that it is gone. */
 function onMissing(e: unknown): { items: { key: string }[]; next: null } {
   if (e instanceof ApiError && (e.status === 404 || e.status === 410)) return { items: [], next: null };
   throw e;

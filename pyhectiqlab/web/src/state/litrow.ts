@@ -1,10 +1,10 @@
-// The run of the row under the pointer comes to the front in the charts, and the row of a line that is pointed at is marked.
+// The charts bring the run of the row under the pointer to the front; the row of a line under the pointer is marked.
 
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { highlighted } from './highlight';
 
-/** `scroller`: of a table whose rows name their run, `tr[data-run]`. */
+/** `scroller`: contains a table whose rows name their run, `tr[data-run]`. */
 export function useLitRow(scroller: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const element = scroller.current!;
@@ -15,7 +15,7 @@ export function useLitRow(scroller: RefObject<HTMLElement | null>): void {
     element.addEventListener('pointerleave', out);
     element.addEventListener('focusin', over);
     element.addEventListener('focusout', out);
-    // By hand: drawing the table anew at each move of the pointer would be slow.
+    // Without Preact: drawing the table at each move of the pointer would be slow.
     const mark = () => {
       for (const row of element.querySelectorAll<HTMLElement>('tr[data-run]')) row.toggleAttribute('data-lit', row.dataset['run'] === highlighted.value);
     };

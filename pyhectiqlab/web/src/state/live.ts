@@ -1,4 +1,4 @@
-// Live news of runs or of a project, as long as a component shows them.
+// Live news of runs or of a project, while a component shows them.
 
 import { useEffect, useRef } from 'preact/hooks';
 import { openStream, type News } from '../api/stream';
@@ -8,7 +8,7 @@ import { probe } from './session';
 export type Heard = { runs: readonly string[] } | { project: string };
 type Handlers = Omit<News, 'broken'>;
 
-/** What several parts of the page hear. */
+/** What several parts of a page hear together. */
 interface Shared {
   hearers: Set<Handlers>;
   open: boolean;
@@ -49,9 +49,9 @@ function share(query: string): Shared {
 }
 
 /**
- * Calls `news` as long as the component is there; nothing where `of` is null or names no run. The handlers of the
- * newest rendering are called, so they need no memo, and a new rendering does not open the stream anew. Whether a
- * stream that broke means that the lab is down or the session over, is found out here.
+ * Call the handlers `news` while the component is there. If `of` is null or names no run, call nothing. The handlers of the
+ * newest rendering are called, so they need no memo, and a rendering does not open the stream again. When the stream breaks, this
+ * finds out whether the lab is down or the session over.
  */
 export function useLive(of: Heard | null, news: Handlers): void {
   const latest = useRef(news);

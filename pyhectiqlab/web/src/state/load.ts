@@ -1,4 +1,4 @@
-// Loads something for a page. The newest answer counts; until it comes, the old one stays on the screen.
+// Loading something for a page. The newest answer counts; until it comes, the old one stays on the screen.
 
 import { useCallback, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, UnreachableError } from '../api/http';
@@ -8,7 +8,7 @@ import { useStore } from './store';
 
 export interface Loaded<T> {
   data: T | null;
-  error: ApiError | null; // the lab said no; being unreachable is the connection line's business
+  error: ApiError | null; // why the lab refused; the line about the connection says that it cannot be reached
   loading: boolean;
   refresh: () => void; // throttled
 }
@@ -22,7 +22,7 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
   latest.current = load;
   const throttle = useRef<Throttle | null>(null);
 
-  // Before the browser paints: it asks a frame earlier, and what is there already is drawn at once.
+  // A layout effect asks a frame earlier, and draws at once what is there already.
   useLayoutEffect(() => {
     const newest = new Newest();
     setLoading(true);

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import type { LogAnswer, Logs } from '../schema/lab';
 import { LogTail, type FetchLogs, type LogsShown } from './logtail';
 
-/** A lab with these texts: what GET /runs/{id}/logs answers, cursors being places in the list. */
+/** Make a lab with these texts, which answers as GET /runs/{id}/logs does. A cursor is a place in the list. */
 function lab(texts: string[], page: number) {
   const logs = texts.map((text, i): LogAnswer => ({ time: i, level: 'INFO', channel: `c${i % 2}`, rank: 0, attempt: 1, writer: 'w', text }));
   const part = (from: number, to: number, newest: boolean): Logs => ({

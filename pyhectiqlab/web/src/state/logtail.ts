@@ -1,4 +1,4 @@
-// The lines of a run's logs that are loaded: the newest page, what came since, and earlier ones on request. No DOM.
+// The loaded lines of a run's logs: the newest page, what came since, and earlier pages on request. No DOM.
 
 import { Newest, Throttle } from '../base/limiter';
 import { Terminal, type Line } from '../base/terminal';
@@ -11,20 +11,20 @@ export type FetchLogs = (
 ) => Promise<Logs>;
 
 export interface LogsShown {
-  /** Lines in the order in which they ended, in blocks of which all but the last stay the same objects. */
+  /** Lines in the order in which they ended, in blocks. All blocks but the last stay the same objects. */
   blocks: readonly (readonly LogLine[])[];
   unfinished: readonly LogLine[];
   channels: readonly string[];
-  earlier: boolean; // there are earlier ones to load
+  earlier: boolean; // there are earlier lines to load
   loaded: boolean;
 }
 
 const PAGE = 5000;
-const KEPT_MAX = 50_000; // texts; beyond it the oldest page is let go, and can be loaded again
+const KEPT_MAX = 50_000; // texts; with more, the oldest page is dropped, and can be loaded again
 const BLOCK = 200;
 const INTERVAL_MS = 1000;
 
-/** Calls `show` with what there is whenever that changed. `failed` is told why a request was refused; it is asked again. */
+/** Calls `show` with the lines whenever they change. `failed` hears why a request was refused; it is sent again. */
 export class LogTail {
   private pages: Logs[] = [];
   private end: string | null = null;
@@ -47,7 +47,7 @@ export class LogTail {
     this.throttle.askNow();
   }
 
-  /** Something new may be there. */
+  /** Look for new lines: there may be some. */
   news(): void {
     this.throttle.ask();
   }

@@ -1,4 +1,4 @@
-// Whether the window is as narrow as a phone: the same width as in media.css.
+// Whether the window is as narrow as that of a phone. media.css has the same width.
 
 import { useEffect, useState } from 'preact/hooks';
 

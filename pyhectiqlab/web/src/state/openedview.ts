@@ -1,5 +1,5 @@
-// The saved view that a project's page was opened with, and what was changed since. The link has all that somebody sees but the
-// arrangement of the charts and the looks of runs, which are kept in this browser until they are saved.
+// The saved view that a project's page was opened with, and what was changed since. The link has everything that somebody sees
+// except the arrangement of the charts and the looks of runs. The browser keeps these until they are saved.
 
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { NO_VIEW, type RunsRoute } from '../base/route';
@@ -14,22 +14,22 @@ import { useStore } from './store';
 
 export interface OpenedView {
   view: ViewAnswer | null;
-  /** The link names a view that is gone, or that the reader does not see. */
+  /** The link names a view that is gone, or that the reader may not see. */
   gone: boolean;
-  /** The page goes to a view's link now: there is nothing to be drawn yet. */
+  /** The page is on its way to the link of a view, so there is nothing to draw yet. */
   opening: boolean;
-  /** By which name the arrangement of the charts is kept. */
+  /** The name under which the arrangement of the charts is kept. */
   board: string;
-  /** In what it is no longer as it was saved, in words. */
+  /** How the page differs from the saved view, in words. */
   changes: readonly string[];
-  /** null: no view, what the page shows by itself. */
+  /** Open a view; null: what the page shows without one. */
   open: (view: ViewAnswer | null) => void;
-  /** Saves what is to be seen: under a new name, or in the view that is open. */
+  /** Save what the page shows: under a new name, or in the view that is open. */
   saveAs: (name: string, shared: boolean) => Promise<boolean>;
   save: () => Promise<boolean>;
-  /** What is to be seen stays. */
+  /** Delete the view. The page stays as it is. */
   remove: () => Promise<void>;
-  /** Whether it is what the project shows first, to all who see it. */
+  /** Set whether the project opens with this view, for all who see it. */
   setFirst: (on: boolean) => Promise<boolean>;
 }
 
@@ -41,7 +41,7 @@ export function useOpenedView(route: RunsRoute, project: string, views: SavedVie
   const known = views.all !== null;
   const view = views.all?.find(({ id }) => id === saved) ?? null;
   const first = views.all && saved === null ? firstOf(views.all) : null;
-  // A link that says no more opens the view that it names, or the one that is shown first.
+  // A link without settings opens the view that it names, or the one that the project opens with.
   const target = isBare(route) ? (view ?? first) : null;
   const asked = `${ref}?${saved}`;
   const answered = useRef('');

@@ -1,4 +1,4 @@
-// The states of those runs of a project that were heard of lately. The title of the tab shows them.
+// The states of the runs of a project that there was news of lately. The title of the tab shows them.
 
 import { api } from '../api/calls';
 import type { States } from '../base/tabmark';
@@ -8,7 +8,7 @@ import { useLoad } from './load';
 
 const LATELY = 'activity>-1d';
 const REFRESH_MS = 5000;
-const AFTER_MS = 1000; // what the page itself shows comes first
+const AFTER_MS = 1000; // the page's own requests come first
 
 /** `project`: its id; undefined: not known yet. */
 export function useRecentStates(project: string | undefined): States {

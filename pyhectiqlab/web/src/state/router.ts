@@ -1,4 +1,4 @@
-// The URL as state: read it, change it, hear of changes. Everything a link should restore goes through here.
+// The URL as state: reading it, changing it, hearing of changes. Everything that a link restores goes through here.
 
 import { useEffect, useState } from 'preact/hooks';
 import { at, below, ROOT } from '../base/root';
@@ -7,11 +7,11 @@ import { formatRoute, parseRoute, type Route } from '../base/route';
 const WRITE_DELAY_MS = 200;
 
 const listeners = new Set<() => void>();
-// A slider changes the URL sixty times a second and browsers refuse that: the page follows at once, the address bar soon.
+// A slider changes the URL sixty times a second, which browsers refuse. The page follows at once, the address bar a little later.
 let unwritten: string | null = null;
 let timer: ReturnType<typeof setTimeout> | null = null;
 
-/** Path and query of the page, as the lab's own. */
+/** Return path and query of the page, as paths of the lab. */
 export function currentUrl(): string {
   return unwritten ?? below(location.pathname) + location.search;
 }
@@ -22,7 +22,10 @@ export function currentRoute(): Route {
   return mark < 0 ? parseRoute(url, '') : parseRoute(url.slice(0, mark), url.slice(mark));
 }
 
-/** `replace`: for what changes while typing or dragging; Back then leads to the page before, not the letter before. */
+/**
+ * Go to a route. `replace`: for changes while somebody types or drags; Back then leads to the page before, not to the letter
+ * before.
+ */
 export function navigate(to: Route | string, replace = false): void {
   const url = typeof to === 'string' ? to : formatRoute(to);
   if (url === currentUrl()) return;
@@ -54,7 +57,7 @@ export function useRoute(): Route {
     listeners.add(update);
     window.addEventListener('popstate', back);
     window.addEventListener('pagehide', write);
-    update(); // a child's effect may have navigated before this one ran
+    update(); // the effect of a child may have navigated before this one ran
     return () => {
       listeners.delete(update);
       window.removeEventListener('popstate', back);
@@ -64,14 +67,14 @@ export function useRoute(): Route {
   return route;
 }
 
-/** Clicks on links of this site change the page without loading it anew; with a modifier they stay the browser's. */
+/** Make clicks on links of this site change the page without loading it anew. With a modifier, the browser handles them. */
 export function interceptLinks(root: HTMLElement): void {
   root.addEventListener('click', (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element | null)?.closest?.('a');
     if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
     const path = below(link.pathname);
-    if (ROOT !== '' && path === link.pathname) return; // something else on this host
+    if (ROOT !== '' && path === link.pathname) return; // another site on this host
     if (path.startsWith('/api/')) return;
     event.preventDefault();
     navigate(path + link.search);

@@ -1,12 +1,12 @@
-// What each run's line looks like, the same in the table, the charts and on the page of the run: kept in this browser, by
-// the id of the run. A colour may be chosen by hand.
+// The look of each run's line: the same in the table, in the charts and on the page of the run. It is kept in this browser, by
+// the id of the run. Somebody may choose a colour.
 
 import { useMemo } from 'preact/hooks';
 import { freeLook, LOOKS, looksTogether, type Look } from '../base/looks';
 import type { SavedLook } from '../base/savedview';
 import { Store, useStore } from './store';
 
-const KEPT_MAX = 2000; // of one project; the oldest are forgotten
+const KEPT_MAX = 2000; // of one project; then the oldest are forgotten
 const HEX = /^#[0-9a-f]{6}$/i;
 
 /** `color`: the one that somebody chose; '': that of the look. */
@@ -37,7 +37,7 @@ function read(project: string): Map<string, Kept> {
       kept.set(run, { index: Math.abs(index as number) % LOOKS, color: typeof color === 'string' && HEX.test(color) ? color : '' });
     }
   } catch {
-    // No storage in this browser, or something else has written there.
+    // No storage in this browser, or somebody else has written there.
   }
   return kept;
 }
@@ -50,7 +50,7 @@ function keep(project: string, kept: Map<string, Kept>): void {
   try {
     localStorage.setItem(keyOf(project), JSON.stringify([...kept].map(([run, { index, color }]) => [run, index, color])));
   } catch {
-    // Then it holds until the page is closed.
+    // The change lasts until the page is closed.
   }
 }
 
@@ -74,13 +74,13 @@ function looksOf(runs: readonly { id: string; project: string }[]): ReadonlyMap<
   return new Map(runs.map(({ id }, i) => [id, kept[i]!.color ? { ...looks[i]!, color: kept[i]!.color } : looks[i]!]));
 }
 
-/** Looks of runs that are drawn together: of those that were never drawn before, each gets one that is free. */
+/** Return the looks of runs that are drawn together. A run that was never drawn before gets a free look. */
 export function useLooks(runs: readonly { id: string; project: string }[]): ReadonlyMap<string, Look> {
   const version = useStore(chosen);
   return useMemo(() => looksOf(runs), [runs.map((run) => run.id).join(), version]);
 }
 
-/** '': the one that it had at first. */
+/** Set the colour of a run; '': the one that it had at first. */
 export function chooseColor(project: string, run: string, color: string): void {
   const kept = ofProject(project);
   const its = kept.get(run) ?? { index: freeLook([], [...kept.values()].map((k) => k.index)), color };
@@ -89,7 +89,7 @@ export function chooseColor(project: string, run: string, color: string): void {
   chosen.set(chosen.value + 1);
 }
 
-/** What the lines of these runs look like, of those that were ever drawn. */
+/** Return the looks of the runs among these that were ever drawn. */
 export function keptLooks(project: string, runs: readonly string[]): Record<string, SavedLook> {
   const kept = ofProject(project);
   return Object.fromEntries(runs.flatMap((run) => {
@@ -98,7 +98,7 @@ export function keptLooks(project: string, runs: readonly string[]): Record<stri
   }));
 }
 
-/** Gives runs the looks of a saved view. */
+/** Give runs the looks of a saved view. */
 export function adoptLooks(project: string, looks: Readonly<Record<string, SavedLook>>): void {
   const kept = ofProject(project);
   for (const [run, [index, color]] of Object.entries(looks)) kept.set(run, { index, color });

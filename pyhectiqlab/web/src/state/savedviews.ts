@@ -1,4 +1,4 @@
-// The saved views of a project that the reader sees, and what is done with them.
+// The saved views of a project that the reader may see, and what can be done with them.
 
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -11,11 +11,11 @@ type ViewBody = Bodies['POST /projects/{ref}/views'];
 export interface SavedViews {
   /** By name; null: not known yet. */
   all: readonly ViewAnswer[] | null;
-  /** Why the last change was not made; '': it was. */
+  /** Why the last change failed; '': it did not. */
   problem: string;
   busy: boolean;
   refresh: () => void;
-  /** Each answers null where it could not be done. */
+  /** Each of these answers null if it failed. */
   make: (view: ViewBody) => Promise<ViewAnswer | null>;
   change: (view: ViewAnswer, to: Partial<ViewBody>) => Promise<ViewAnswer | null>;
   remove: (view: ViewAnswer) => Promise<ViewAnswer | null>;

@@ -1,5 +1,5 @@
-// Where something was scrolled to, for whoever comes back to a page by the browser's Back. Kept with the entry of the
-// history, so that a link to the same page begins at its top.
+// Where something was scrolled to, for a reader who comes back to a page with the browser's Back. The history's entry keeps it,
+// so a link to the same page begins at its top.
 
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -9,7 +9,7 @@ interface Place {
   top: number;
 }
 
-const PATIENCE_MS = 5000; // for what is loaded to be as long as it was
+const PATIENCE_MS = 5000; // so long may it take to load what was there
 
 function places(): Record<string, Place> {
   const state: unknown = history.state;
@@ -18,8 +18,8 @@ function places(): Record<string, Place> {
 }
 
 /**
- * Remembers where `scroller` is scrolled to and brings it back, as soon as its content is long enough. `ready`: the
- * element is there. The reader who scrolls meanwhile is not disturbed.
+ * Remember where `scroller` is scrolled to, and scroll there again when its content is long enough. `ready`: the element is
+ * there. If the reader scrolls meanwhile, nothing moves.
  */
 export function useScrollMemory(name: string, scroller: RefObject<HTMLElement | null>, ready: boolean): void {
   useEffect(() => {
@@ -46,7 +46,7 @@ export function useScrollMemory(name: string, scroller: RefObject<HTMLElement | 
     }
     bring();
     element.addEventListener('scroll', noteSoon, { passive: true });
-    element.addEventListener('click', note, { capture: true }); // on a link, perhaps
+    element.addEventListener('click', note, { capture: true }); // the click may be on a link
     return () => {
       stop.abort();
       clearTimeout(timer);

@@ -9,15 +9,15 @@ import { Store } from './store';
 
 /** undefined: not known yet; null: nobody. */
 export const user = new Store<UserAnswer | null | undefined>(undefined);
-/** What an admin of the lab should see to, a sentence each. */
+/** What an admin of the lab should do something about, a sentence each. */
 export const alerts = new Store<string[]>([]);
 export const labReached = new Store(true);
-/** Why it is not, in a sentence. */
+/** Why the lab does not answer, in a sentence. */
 export const silence = new Store('');
-/** Whether points could not be had when they were last asked for: charts say so in their places. */
+/** Whether the last request for points failed. Charts say so in their places. */
 export const noPoints = new Store(false);
 export const NO_POINTS = 'The lab cannot reach the points now.';
-/** Grows each time the lab answers again after a silence: pages then ask for everything anew. */
+/** Grows each time the lab answers again after a silence. Pages then load everything anew. */
 export const revival = new Store(0);
 
 const RETRY_MS = 2000;
@@ -32,9 +32,9 @@ export function startSession(): void {
   }, ALERTS_EVERY_MS);
 }
 
-/** The live stream broke: is the lab down, or the session over? */
+/** Find out why the live stream broke: is the lab down, or the session over? */
 export function probe(): void {
-  askWhoIsThere().catch(() => {}); // `reached` and `expired` have heard of it
+  askWhoIsThere().catch(() => {}); // `reached` and `expired` are called anyway
 }
 
 function reached(answered: boolean, why = 'The lab does not answer.'): void {
@@ -54,7 +54,7 @@ function reached(answered: boolean, why = 'The lab does not answer.'): void {
 }
 
 async function ping(): Promise<void> {
-  await api.healthy().catch(() => undefined); // `reached` has heard of it either way
+  await api.healthy().catch(() => undefined); // `reached` is called in either case
 }
 
 export function enter(me: LoginAnswer): void {
@@ -71,7 +71,7 @@ async function whoAmI(): Promise<void> {
   }
 }
 
-/** To the login page, and back here afterwards. */
+/** Go to the login page, and afterwards back here. */
 function expired(): void {
   user.set(null);
   alerts.set([]);
@@ -80,10 +80,10 @@ function expired(): void {
 }
 
 export async function logOut(): Promise<void> {
-  const answer = await api.logout().catch(() => undefined); // gone or unreachable: this page forgets the user in any case
+  const answer = await api.logout().catch(() => undefined); // if the lab cannot be reached, this page forgets the user all the same
   setCsrf(null);
   user.set(null);
   alerts.set([]);
   navigate({ page: 'login', next: '/', problem: '' });
-  if (answer?.next && /^https?:/.test(answer.next)) location.assign(answer.next); // out of the provider of single sign-on, too
+  if (answer?.next && /^https?:/.test(answer.next)) location.assign(answer.next); // also log out at the provider of single sign-on
 }

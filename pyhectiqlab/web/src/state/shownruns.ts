@@ -11,18 +11,18 @@ const REFRESH_MS = 2000;
 
 export interface ShownRuns {
   runs: TableRow[];
-  /** How many there would be, if there were room for all. */
+  /** How many runs would be drawn if there were room for all. */
   total: number;
-  /** Ids that the link names and nobody has, or that this reader may not see. */
+  /** Ids in the link that do not exist, or that this reader may not see. */
   missing: string[];
 }
 
 type RunsQuery = Pick<TableQuery, 'project' | 'filter' | 'sort'>;
 
-/** `query`: of the table. `early`: the table does not bring its first runs at once, so they are asked for here, too. */
+/** `query`: that of the table. `early`: the first runs are asked for here, because the table does not bring them at once. */
 export function useShownRuns(query: RunsQuery, shown: Shown, early = true): Loaded<ShownRuns> {
   const named = typeof shown === 'string' ? null : shown;
-  const left = useRef(''); // to the table, at first
+  const left = useRef(''); // leaves this to the table, at first
   return useLoad<ShownRuns | null>(
     async (signal) => {
       const key = keyOf(query, shown);
@@ -46,8 +46,8 @@ export function useShownRuns(query: RunsQuery, shown: Shown, early = true): Load
 }
 
 /**
- * The first runs of a table were asked for apart, as charts need not wait for the table's columns. From then on they are those of
- * the table, wherever it has them: news are asked for once.
+ * Return the first runs of a table. They were asked for on their own, because charts need not wait for the columns of the table.
+ * Once the table has them they are taken from it, so that live news cause one request.
  */
 export function useShownOfTable(asked: Loaded<ShownRuns>, table: TableRows, query: RunsQuery, shown: Shown): Loaded<ShownRuns> {
   const key = keyOf(query, shown);
@@ -63,7 +63,7 @@ export function useShownOfTable(asked: Loaded<ShownRuns>, table: TableRows, quer
   if (ofTable && ofTable !== before.ofTable) newest.current = { asked: asked.data, ofTable, data: ofTable };
   const covered = useRef('');
   useEffect(() => {
-    if (!ofTable && covered.current === key) asked.refresh(); // the table was scrolled: it has the first rows no more
+    if (!ofTable && covered.current === key) asked.refresh(); // after scrolling, the table no longer has the first rows
     covered.current = ofTable ? key : '';
   }, [ofTable === null, key]);
   return { ...asked, data: newest.current.data, refresh: ofTable ? table.refresh : asked.refresh };

@@ -1,10 +1,10 @@
-// Whether elements are in sight, or nearly: one observer for all elements that scroll together.
+// Whether elements are in sight, or nearly: one observer serves all elements that scroll together.
 
 const MARGIN = '300px 0px';
 const observers = new Map<Element | null, IntersectionObserver>();
 const listeners = new WeakMap<Element, (inSight: boolean) => void>();
 
-/** `root`: what scrolls them; null: the window. Returns how to stop. */
+/** `root`: the element that scrolls; null: the window. Return the function that stops watching. */
 export function watchSight(element: Element, root: Element | null, tell: (inSight: boolean) => void): () => void {
   let observer = observers.get(root);
   if (!observer) {

@@ -1,4 +1,4 @@
-// The course of a metric in each of many runs, for small pictures in a table: asked for together, by the rows that are there.
+// The curve of a metric in each of many runs, for small pictures in a table. The rows on the screen ask for them together.
 
 import { fetchBuckets, SELECTORS_MAX } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
@@ -9,7 +9,7 @@ const TOGETHER_MS = 30;
 const KEPT_MAX = 5000;
 
 interface Kept {
-  points: number; // of the run, when it was asked for
+  points: number; // how many the run had when this was asked for
   line: Buckets | null;
 }
 
@@ -17,7 +17,7 @@ const kept = new Map<string, Kept>();
 const waiting = new Map<string, { run: string; key: string; points: number; tell: Set<(line: Buckets | null) => void> }>();
 let timer = 0;
 
-/** Tells the line of a run that has so many points; at once where it is known. Returns how to stop. */
+/** Pass the curve of a run with so many points to `tell`, at once if it is known. Return the function that stops this. */
 export function wantSpark(run: string, key: string, points: number, tell: (line: Buckets | null) => void): () => void {
   const name = `${run}\n${key}`;
   const known = kept.get(name);
@@ -30,7 +30,7 @@ export function wantSpark(run: string, key: string, points: number, tell: (line:
   timer ||= window.setTimeout(() => void ask(), TOGETHER_MS);
   return () => {
     asked.tell.delete(tell);
-    if (!asked.tell.size && waiting.get(name) === asked) waiting.delete(name); // it was scrolled away
+    if (!asked.tell.size && waiting.get(name) === asked) waiting.delete(name); // the row was scrolled away
   };
 }
 

@@ -1,9 +1,9 @@
-// Where the divider between the table and the charts stands: the table's share of the width in percent, kept in this browser.
+// The place of the divider between the table and the charts: the table's share of the width in percent, kept in this browser.
 
 import { Store } from './store';
 
 const KEPT = 'hectiqlab.split';
-export const LEAST = 15; // of either side
+export const LEAST = 15; // of either pane
 export const USUAL = 42; // two charts fit beside it on a screen of 1280 pixels
 
 const bounded = (share: number) => Math.min(100 - LEAST, Math.max(LEAST, share));
@@ -25,6 +25,6 @@ export function setSplitShare(to: number): void {
   try {
     localStorage.setItem(KEPT, String(share));
   } catch {
-    // Then it holds until the page is closed.
+    // The place lasts until the page is closed.
   }
 }

@@ -1,4 +1,4 @@
-// Says whether the page is still: nobody scrolls, points or types.
+// Whether nothing moves on the page: nobody scrolls, points or types.
 
 const AFTER_MS = 500;
 const TOUCHED = ['scroll', 'wheel', 'pointermove', 'pointerdown', 'touchmove', 'keydown'];

@@ -1,4 +1,4 @@
-// A value that components follow. All shared state is kept so: who is logged in, whether the lab answers, the time.
+// A value that components follow. All shared state is kept in such values: who is logged in, whether the lab answers, the time.
 
 import { useLayoutEffect, useState } from 'preact/hooks';
 
@@ -23,7 +23,7 @@ export class Store<T> {
   }
 }
 
-/** Follows from the moment the component is drawn: an effect may come frames later. */
+/** Follow a store from the moment the component is drawn: an effect may come frames later. */
 export function useStore<T>(store: Store<T>): T {
   const [value, setValue] = useState(store.value);
   useLayoutEffect(() => {

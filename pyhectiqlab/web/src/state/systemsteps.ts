@@ -1,5 +1,5 @@
-// System metrics are measured in time: their step is a second, counted from 0 in each attempt. Where the axis is the step they are
-// asked for by the clock, run by run, and laid where the training was at that moment.
+// System metrics are measured in time: their step is a second, counted from 0 in each attempt. If the axis is the step, they are
+// asked for by time, run by run, and placed at the steps where the training was then.
 
 import { api } from '../api/calls';
 import { fetchBuckets, type BucketQuery } from '../api/columns';
@@ -10,7 +10,7 @@ type Selector = { run: string; key: string };
 
 const isSystem = ({ key }: Selector) => key.startsWith('system/');
 
-/** As fetchBuckets. The series of one key are in the order of the selectors. */
+/** Load series, as fetchBuckets does. Those of one key are in the order of the selectors. */
 export async function fetchSeries(selectors: readonly Selector[], query: BucketQuery, signal: AbortSignal): Promise<Buckets[]> {
   const system = selectors.filter(isSystem);
   if (!system.length || query.axis === 'relative') return fetchBuckets(selectors, query, signal);
@@ -31,14 +31,14 @@ export async function fetchSeries(selectors: readonly Selector[], query: BucketQ
 async function bySteps(run: string, attempt: number | null, selectors: readonly Selector[], query: BucketQuery, signal: AbortSignal): Promise<Buckets[]> {
   const own = { ...query, attempts: [attempt] };
   const answer = await api.steps(run, typeof query.rank === 'number' ? query.rank : null, attempt, signal);
-  if (!answer.step.length) return fetchBuckets(selectors, own, signal); // it trains nothing: seconds are the only steps
+  if (!answer.step.length) return fetchBuckets(selectors, own, signal); // nothing is trained, so seconds are the only steps
   const clock: StepClock = { step: Float64Array.from(answer.step), time: Float64Array.from(answer.time) };
   const [first, last] = [clock.step[0]!, clock.step[clock.step.length - 1]!];
   let { lo, hi } = query;
   if ((lo !== null && lo > last) || (hi !== null && hi < first)) return [];
   lo = lo === null || lo <= first ? null : Math.floor(timeAt(clock, lo));
   hi = hi === null || hi >= last ? null : Math.ceil(timeAt(clock, hi));
-  // A width in steps is as long as so many steps took on average.
+  // A width in steps becomes the time that so many steps took on average.
   const pace = paceOf(clock);
   const smooth = query.smooth && pace ? { ...query.smooth, width: Math.max(1, Math.round(query.smooth.width * pace)) } : null;
   const series = await fetchBuckets(selectors, { ...own, axis: 'time', hidden: false, smooth, lo, hi }, signal);

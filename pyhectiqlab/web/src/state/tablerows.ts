@@ -1,4 +1,4 @@
-// Rows of a table of runs: those that are on the screen, in an order that stays while somebody scrolls.
+// The rows of a table of runs: those on the screen, in an order that does not change while somebody scrolls.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -7,9 +7,9 @@ import { askedRows, BLOCK, type TableQuery } from '../api/rows';
 import type { TableRow } from '../schema/lab';
 import { useLoad, type Loaded } from './load';
 
-const MANY = 1000; // rows that the lab gives at once at the most
+const MANY = 1000; // the most rows that the lab gives at once
 
-/** An order of the lab, and the rows of it that are known. */
+/** An order that the lab keeps, and the rows of it that are known. */
 export class Rows {
   readonly blocks = new Map<number, (TableRow | null)[]>();
   readonly asked = new Set<number>();
@@ -18,19 +18,19 @@ export class Rows {
 
   constructor(readonly query: TableQuery) {}
 
-  /** undefined: not known yet; null: the run is gone. */
+  /** Return a row; undefined: not known yet; null: the run is gone. */
   at(index: number): TableRow | null | undefined {
     return this.blocks.get(Math.floor(index / BLOCK))?.[index % BLOCK];
   }
 
-  /** The first rows, at most `most`. null: they are not known. */
+  /** Return the first rows, at most `most`; null: they are not known. */
   first(most: number): TableRow[] | null {
     const n = Math.min(most, this.total);
     const rows = this.blocks.get(0)?.slice(0, n);
     return rows?.length === n ? rows.filter((row) => row !== null) : null;
   }
 
-  /** Of the rows from `first` through `last`. Rejects as `api.table` does. */
+  /** Return the ids of the rows from `first` through `last`. Rejects as `api.table` does. */
   async ids(first: number, last: number): Promise<string[]> {
     for (const block of this.missing(first, last)) await this.load(block);
     const ids: string[] = [];
@@ -49,7 +49,7 @@ export class Rows {
     return wanted;
   }
 
-  /** Rejects as `api.table` does. False where the lab has forgotten the order. */
+  /** Load a block. Return false if the lab has forgotten the order. Rejects as `api.table` does. */
   async load(block: number, signal?: AbortSignal): Promise<boolean> {
     this.asked.add(block);
     const rows: (TableRow | null)[] = [];
@@ -72,14 +72,14 @@ export class Rows {
   }
 }
 
-/** The first rows of a table, at most `most`, and how many there are. Rejects as `api.table` does. */
+/** Return the first rows of a table, at most `most`, and how many there are. Rejects as `api.table` does. */
 export async function firstRows(query: TableQuery, most: number, signal?: AbortSignal): Promise<{ rows: TableRow[]; total: number }> {
   const rows: (TableRow | null)[] = [];
   let order = '';
   let total = 0;
   do {
     const answer = await api.table({ ...query, order, offset: rows.length, limit: Math.min(MANY, most - rows.length) }, signal);
-    if (order && answer.order !== order) rows.length = 0; // the lab forgot the order: anew
+    if (order && answer.order !== order) rows.length = 0; // the lab forgot the order: begin anew
     else rows.push(...answer.rows);
     ({ order, total } = answer);
     if (!answer.rows.length) break;
@@ -88,11 +88,11 @@ export async function firstRows(query: TableQuery, most: number, signal?: AbortS
 }
 
 export interface TableRows extends Loaded<Rows | null> {
-  /** Asks for rows that are on the screen now, where they are not known. */
+  /** Ask for the rows that are on the screen now, unless they are known. */
   want: (first: number, last: number) => void;
 }
 
-/** `query` null: not yet. */
+/** `query` null: nothing is asked yet. */
 export function useTableRows(query: TableQuery | null, interval_ms: number): TableRows {
   const seen = useRef({ first: 0, last: 0, key: '' });
   const [, draw] = useState(0);
@@ -119,7 +119,7 @@ export function useTableRows(query: TableQuery | null, interval_ms: number): Tab
         (known) => (known ? draw((n) => n + 1) : loaded.refresh()),
         (e: unknown) => {
           if (!(e instanceof UnreachableError || e instanceof ApiError)) throw e;
-          loaded.refresh(); // which tells what is wrong, or loads all anew
+          loaded.refresh(); // this reports what is wrong, or loads everything anew
         },
       );
     }

@@ -1,4 +1,4 @@
-// Virtual scrolling: which of very many rows of one height are on the screen. A binding of TanStack's core to Preact.
+// Virtual scrolling: which of very many rows of the same height are on the screen. It binds TanStack's core to Preact.
 
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer, type VirtualizerOptions } from '@tanstack/virtual-core';
 import type { RefObject } from 'preact';
@@ -6,12 +6,12 @@ import { useLayoutEffect, useReducer, useState } from 'preact/hooks';
 
 export interface Visible {
   first: number;
-  last: number; // inclusive; below `first` where there are no rows
+  last: number; // inclusive; less than `first` if there are no rows
   before: number; // pixels of the rows before the first
-  behind: number; // pixels of the rows behind the last
+  behind: number; // pixels of the rows after the last
 }
 
-/** `height`: of a row, in pixels. */
+/** `height`: that of a row, in pixels. */
 export function useVirtual(scroller: RefObject<HTMLElement | null>, count: number, height: number, overscan = 12): Visible {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   const options: VirtualizerOptions<HTMLElement, Element> = {

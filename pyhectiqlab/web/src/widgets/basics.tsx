@@ -7,7 +7,7 @@ import { meaningOf, toneOf } from '../base/runstate';
 import type { TagAnswer } from '../schema/lab';
 import { Icon } from './icon';
 
-/** `rank`: whose state it is, where it is not that of all ranks; `why`: what is known of the reason. */
+/** Show a state. `rank`: the rank whose state it is, if not that of all ranks; `why`: what is known of the reason. */
 export function StateBadge({ state, rank = null, why = '' }: { state: string; rank?: number | null; why?: string }) {
   return (
     <span class={`badge tone-${toneOf(state)}`} title={[meaningOf(state), why].filter(Boolean).join(': ')} data-state={state}>
@@ -27,7 +27,7 @@ export function Moment({ time, now }: { time: number | null; now: number }) {
 }
 
 export function TagChip({ tag }: { tag: Pick<TagAnswer, 'name' | 'color'> }) {
-  // A colour comes from a user: only a plain hex one is used.
+  // Users choose these colours: only a plain hex colour is used.
   const color = tag.color && /^#?[0-9a-f]{3,8}$/i.test(tag.color) ? `#${tag.color.replace('#', '')}` : 'var(--dim)';
   return (
     <span class="tag">
@@ -41,7 +41,7 @@ export function SearchBox(props: { value: string; onChange: (text: string) => vo
   const [text, setText] = useState(props.value);
   const sent = useRef(props.value);
   useEffect(() => {
-    // The URL changed in another way, such as Back: follow it.
+    // The URL changed in another way, such as by Back: follow it.
     if (props.value !== sent.current) setText(props.value);
     sent.current = props.value;
   }, [props.value]);
@@ -69,7 +69,7 @@ export function SearchBox(props: { value: string; onChange: (text: string) => vo
   );
 }
 
-/** One of a few; arrow keys move, as among radio buttons. */
+/** Offer a few choices. Arrow keys move between them, as among radio buttons. */
 export function Segments<T extends string>(props: { label: string; options: readonly (readonly [T, string])[]; value: T; onChange: (value: T) => void }) {
   const { options, value, onChange } = props;
   function onKeyDown(event: TargetedKeyboardEvent<HTMLDivElement>): void {
@@ -105,7 +105,10 @@ export function CopyButton({ text, label = 'Copy' }: { text: string; label?: str
   );
 }
 
-/** True when it is in the clipboard. Browsers have no clipboard API on plain HTTP beyond localhost: then by a selection. */
+/**
+ * Copy a text. Return whether it is in the clipboard. On plain HTTP beyond localhost, browsers have no clipboard API; then a
+ * selection is copied.
+ */
 export async function copy(text: string): Promise<boolean> {
   if (navigator.clipboard) {
     return navigator.clipboard.writeText(text).then(
@@ -128,7 +131,7 @@ function copyBySelection(text: string): boolean {
   return done;
 }
 
-/** Something that is asked twice, in place. */
+/** A button that asks once more, in its place. */
 export function Confirm({ text, question, onYes }: { text: string; question: string; onYes: () => void }) {
   const [asked, setAsked] = useState(false);
   const yes = useRef<HTMLButtonElement>(null);

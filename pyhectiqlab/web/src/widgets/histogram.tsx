@@ -1,4 +1,4 @@
-// A histogram: the bars of one step, and all steps as a heat map in which one is chosen.
+// A histogram: the bars of one step, and all steps as a heat map in which one can be chosen.
 
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { barsOf, heatMap, outsideOf } from '../base/bins';
@@ -41,7 +41,7 @@ export function Bars({ histogram, label }: { histogram: HistogramAnswer; label: 
 
 interface OverStepsProps {
   items: readonly MediaItemAnswer[];
-  chosen: number | null; // the step
+  chosen: number | null; // a step
   onPick: (step: number | null) => void;
   label: string;
 }
@@ -85,7 +85,7 @@ export function OverSteps({ items: all, chosen, onPick, label }: OverStepsProps)
   );
 }
 
-/** A pixel a cell; the browser makes it larger. A cell that has anything is never invisible. */
+/** Draw a pixel for each cell; the browser enlarges it. A cell that is not empty is always visible. */
 function draw(canvas: HTMLCanvasElement, cells: Float64Array, columns: number, rows: number): void {
   const context = canvas.getContext('2d')!;
   const image = context.createImageData(columns, rows);

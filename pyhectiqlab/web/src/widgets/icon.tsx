@@ -1,4 +1,4 @@
-// The few pictures the pages need, drawn in the text's colour.
+// The few pictures that the pages need, drawn in the colour of the text.
 
 const PATHS = {
   expand: 'M9.5 2.5h4v4M13.5 2.5l-5 5M6.5 13.5h-4v-4M2.5 13.5l5-5',

@@ -39,7 +39,7 @@ export function KeySheet() {
   );
 }
 
-/** What is done, with all its keys. */
+/** Return what the keys do, each with all its keys. */
 function lines(hotkeys: readonly Hotkey[]): [string, string[]][] {
   const by = new Map<string, string[]>();
   for (const { does, keys } of hotkeys) by.set(does, [...(by.get(does) ?? []), ...keys]);

@@ -6,7 +6,7 @@ import { revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Waiting } from './basics';
 
-/** The part that `load` gives. While the lab is away it waits. `until`: what is there meanwhile. */
+/** Return a component that loads itself when it is first shown. While the lab is away, it waits. `until`: what is shown meanwhile. */
 export function later<P extends object>(load: () => Promise<ComponentType<P>>, until: preact.JSX.Element | null = <Waiting />): (props: P) => preact.JSX.Element | null {
   let loaded: ComponentType<P> | null = null;
   return function Later(props: P) {

@@ -1,9 +1,9 @@
-// A text in Markdown. What turns it into HTML is loaded when it is first needed; until then the text itself is shown.
+// A text in Markdown. The code that makes HTML of it is loaded when it is first needed; until then the text itself is shown.
 
 import { useEffect, useState } from 'preact/hooks';
 import { visible } from '../base/visible';
 
-/** `asText`: of a run; see renderMarkdown. */
+/** `asText`: a text of a run; see renderMarkdown. */
 export function Markdown({ text, asText = false }: { text: string; asText?: boolean }) {
   const [html, setHtml] = useState<string | null>(null);
   useEffect(() => {
@@ -11,7 +11,7 @@ export function Markdown({ text, asText = false }: { text: string; asText?: bool
     setHtml(null);
     import('./safehtml').then(
       ({ renderMarkdown }) => wanted && setHtml(renderMarkdown(visible(text), asText)),
-      () => {}, // the lab is away: the plain text stays
+      () => {}, // the lab is away: show the plain text
     );
     return () => {
       wanted = false;
@@ -21,7 +21,7 @@ export function Markdown({ text, asText = false }: { text: string; asText?: bool
   return <div class="markdown" dangerouslySetInnerHTML={{ __html: html }} />;
 }
 
-/** A section of a page whose text is in Markdown, and on request as it was written. */
+/** A section of a page with a text in Markdown, which can also be shown as it was written. */
 export function MarkdownBlock({ title, text, wide = false }: { title: string; text: string; wide?: boolean }) {
   const [source, setSource] = useState(false);
   return (
@@ -35,7 +35,7 @@ export function MarkdownBlock({ title, text, wide = false }: { title: string; te
   );
 }
 
-/** A text that may be Markdown or anything else: as it was written until somebody asks otherwise. */
+/** A text that may be Markdown or anything else. It is shown as it was written until somebody asks for Markdown. */
 export function TextOrMarkdown({ text }: { text: string }) {
   const [source, setSource] = useState(true);
   return (

@@ -10,10 +10,10 @@ import { Bars } from './histogram';
 import { TextOrMarkdown } from './markdown';
 import { DataTable } from './table';
 
-const TEXT_MAX = 64 << 10; // of a long text, in bytes
-const FILE_MAX = 64 << 20; // of a table or figure: more than the client sends
-const AT_ONCE_MAX = 2 << 20; // more is loaded when asked for
-const DRAWN = new Set(['scatter', 'bar', 'pie']); // traces of the bundled plotly.js
+const TEXT_MAX = 64 << 10; // bytes of a long text that are shown
+const FILE_MAX = 64 << 20; // bytes of a table or figure; the client sends no larger ones
+const AT_ONCE_MAX = 2 << 20; // a larger file is loaded when the reader asks for it
+const DRAWN = new Set(['scatter', 'bar', 'pie']); // kinds of traces that the bundled plotly.js draws
 
 export function Medium({ kind, item, label }: { kind: MediaGroupAnswer['kind']; item: MediaItemAnswer; label: string }) {
   const { artifact, histogram, text } = item;
@@ -61,11 +61,11 @@ const asText = (text: string, whole: boolean) => ({ text, whole });
 interface LoadedProps<T> {
   artifact: ArtifactAnswer;
   bytes_max: number;
-  parse: (text: string, whole: boolean) => T; // throws for what it is not
+  parse: (text: string, whole: boolean) => T; // throws if the text is not of its kind
   children: (value: T) => preact.ComponentChildren;
 }
 
-/** A file, once it is here; a large one when asked for. What it holds may be anything. */
+/** Show a file when it is loaded; a large one is loaded on request. It may contain anything. */
 function Loaded<T>({ artifact, bytes_max, parse, children }: LoadedProps<T>) {
   const [wanted, setWanted] = useState(Math.min(artifact.bytes, bytes_max) <= AT_ONCE_MAX);
   const [value, setValue] = useState<{ parsed: T } | null>(null);
@@ -91,7 +91,7 @@ interface Figure {
   layout: object;
 }
 
-/** plotly.js is loaded when the first figure needs it. */
+/** Draw a figure. plotly.js is loaded when the first figure needs it. */
 function Plot({ figure, label }: { figure: Figure; label: string }) {
   const root = useRef<HTMLDivElement>(null);
   const [trouble, setTrouble] = useState('');

@@ -1,4 +1,4 @@
-// The keys of all pages, and what they open: loaded when it is opened first.
+// The keys of all pages, and what they open, which is loaded when it is first opened.
 
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';

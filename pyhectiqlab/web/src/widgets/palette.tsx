@@ -1,4 +1,4 @@
-// The palette: one field that leads to runs, projects, columns, charts and files, and does what the page can do.
+// The palette: one field that leads to runs, projects, columns, charts and files, and offers what the page can do.
 
 import type { TargetedKeyboardEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';

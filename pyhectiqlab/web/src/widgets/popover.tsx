@@ -1,13 +1,13 @@
-// A button that opens a panel below it, which Escape or a click elsewhere closes.
+// A button that opens a panel below it. Escape, or a click elsewhere, closes the panel.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-const MARGIN = 8; // px that it keeps from the edge of the window
+const MARGIN = 8; // px between the panel and the edge of the window
 
 interface Props {
   text: string;
-  /** Of the panel, for who cannot see it. */
+  /** The name of the panel, for readers who cannot see it. */
   label?: string;
   class?: string;
   children: (close: () => void) => ComponentChildren;
@@ -35,7 +35,7 @@ function Panel({ label, onClose, children }: { label: string; onClose: () => voi
   useEffect(() => panel.current?.querySelector('input')?.focus(), []);
   useEffect(() => {
     const outside = (e: PointerEvent) => !panel.current?.parentElement?.contains(e.target as Node) && onClose();
-    // Of the document: a button that hid its column is gone, and the focus with it.
+    // Listen on the document: a button that hides its own column is gone, and with it the focus.
     const escape = (e: KeyboardEvent) => e.key === 'Escape' && onClose();
     document.addEventListener('pointerdown', outside);
     document.addEventListener('keydown', escape);

@@ -1,13 +1,13 @@
-// Markdown that somebody else wrote, as HTML that can do nothing but be read. Needs a DOM.
+// Markdown of other people, as HTML that can only be read. Needs a DOM.
 
 import DOMPurify from 'dompurify';
 import { Marked } from 'marked';
 
 const marked = new Marked({ gfm: true, async: false });
-// A picture would be fetched from wherever its author says: its words stand for it.
+// A picture would be fetched from wherever its author says, so its description stands in its place.
 marked.use({ renderer: { image: ({ text }) => escape(text) } });
 
-// What somebody wrote for a run: the ends of lines are meant, and <unk> is a word.
+// In texts of runs, line breaks have a meaning, and <unk> is a word.
 const ofRuns = new Marked({ gfm: true, async: false, breaks: true });
 ofRuns.use({
   renderer: {
@@ -24,14 +24,14 @@ purify.addHook('afterSanitizeAttributes', (node) => {
   }
 });
 
-// No style, class or id: nothing that could look like, or stand in for, a part of the page. No way into the lab.
+// No style, class or id: nothing may look like, or replace, a part of the page. No links into the lab's pages.
 const TAGS = [
   'a', 'b', 'blockquote', 'br', 'code', 'dd', 'del', 'details', 'dl', 'dt', 'em', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'hr', 'i', 'kbd', 'li',
   'ol', 'p', 'pre', 's', 'strong', 'sub', 'summary', 'sup', 'table', 'tbody', 'td', 'th', 'thead', 'tr', 'ul',
 ];
 const RULES = { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ['href', 'align', 'start'], ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false };
 
-/** `asText`: ends of lines stay, and tags of HTML are shown as they were written. */
+/** Return Markdown as harmless HTML. `asText`: line breaks stay, and tags of HTML are shown as they were written. */
 export function renderMarkdown(text: string, asText = false): string {
   return purify.sanitize((asText ? ofRuns : marked).parse(text) as string, RULES);
 }

@@ -1,4 +1,4 @@
-// The frame of every page: top bar, trail, connection line.
+// The frame of every page: the top bar, the trail, the line about the connection.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -19,7 +19,7 @@ export interface Crumb {
 interface ShellProps {
   crumbs: readonly Crumb[];
   title: string;
-  /** Of the runs that the page is about: the tab tells of them. */
+  /** The states of the runs that the page shows. The tab shows them, too. */
   states?: States;
   children: ComponentChildren;
 }
@@ -74,7 +74,7 @@ export function Shell({ crumbs, title, states = NO_STATES, children }: ShellProp
   );
 }
 
-/** For admins of the lab, on every page. */
+/** Messages for admins of the lab, on every page. */
 function Alerts() {
   const texts = useStore(alerts);
   if (texts.length === 0) return null;

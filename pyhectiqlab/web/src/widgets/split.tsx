@@ -1,4 +1,4 @@
-// Two panes side by side, with a divider that is dragged or moved by the arrow keys.
+// Two panes side by side, with a divider that is dragged, or moved with the arrow keys.
 
 import type { ComponentChildren, TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
 import { useRef } from 'preact/hooks';
@@ -7,7 +7,7 @@ import { useStore } from '../state/store';
 
 const STEP = 2;
 
-/** `right` null: the left has all the room; the other way round. */
+/** `right` null: the left pane has all the room, and the other way round. */
 export function Split({ label, left, right }: { label: string; left: ComponentChildren; right: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null);
   const share = useStore(splitShare);
@@ -48,7 +48,10 @@ export function Split({ label, left, right }: { label: string; left: ComponentCh
   );
 }
 
-/** What scrolls the pane that an element is in, where that is not the window: whoever waits for something to come into sight asks. */
+/**
+ * Return the element that scrolls the pane of an element; null: the window. Whoever waits until something comes into sight needs
+ * it.
+ */
 export function scrollerOf(element: Element): Element | null {
   const pane = element.closest('.split-right');
   return pane && getComputedStyle(pane).overflowY === 'auto' ? pane : null;

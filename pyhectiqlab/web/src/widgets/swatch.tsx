@@ -1,4 +1,4 @@
-// What a line looks like, beside its name: its colour, and its dash where it has one.
+// The look of a line, beside its name: its colour, and its dash if it has one.
 
 import type { Look } from '../base/looks';
 

@@ -1,4 +1,4 @@
-// A table's file as a table, a page of rows at a time.
+// The file of a table, as a table with pages of rows.
 
 import { useState } from 'preact/hooks';
 import { formatInteger } from '../base/format';

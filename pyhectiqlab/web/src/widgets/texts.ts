@@ -1,5 +1,5 @@
-// Every text that the pages show passes here on its way into an element: names, notes, keys, tags come from other people.
-// One place, so that no page can forget it.
+// Every text that the pages show passes through here on its way into an element, because names, notes, keys and tags come from
+// other people. It is one place, so that no page can forget it.
 
 import { Fragment, options, type ComponentChildren, type VNode } from 'preact';
 import { visible } from '../base/visible';
@@ -11,7 +11,7 @@ function shown(children: ComponentChildren): ComponentChildren {
   return Array.isArray(children) ? children.map(shown) : children;
 }
 
-/** Call it before the first element is made. */
+/** Make all texts pass through `visible`. Call it before the first element is made. */
 export function showTexts(): void {
   const before = options.vnode;
   options.vnode = (vnode: VNode) => {

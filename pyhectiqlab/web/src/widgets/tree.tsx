@@ -1,4 +1,4 @@
-// Nested values, folded by level; long lists cut until asked for.
+// Nested values: each level can be folded; long lists are cut until the reader asks for more.
 
 import { useState } from 'preact/hooks';
 import { stringifyExact } from '../base/exact';
@@ -58,7 +58,7 @@ function Leaf({ value }: { value: unknown }) {
   return <span class={`tree-value ${kind}`}>{text}</span>;
 }
 
-/** Short lists of plain values stay on one line. */
+/** Return whether a value is shown on lines of its own. A short list of plain values stays on one line. */
 function isBranch(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   return !(Array.isArray(value) && value.length <= INLINE_MAX && value.every((v) => typeof v !== 'object' || v === null));

@@ -28,7 +28,7 @@ class FormulaLineBody(Body):
     run: Id
     formula: Text
     rank: Rank | None = Field(None, description="null: the mean over the ranks, at each step.")
-    attempt: Attempt | None = Field(None, description="null: of each step its newest telling.")
+    attempt: Attempt | None = Field(None, description="null: the newest points of each step.")
 
 
 class FormulasBody(Body):

@@ -26,7 +26,7 @@ def test_a_chart_of_several_metrics_is_made_by_a_pattern_changed_moved_and_kept(
     editor = page.get_by_role("dialog")
     pattern = editor.get_by_label("Metrics, as a regular expression")
     pattern.fill("(")
-    expect(editor.get_by_role("status")).to_have_text("This is no regular expression.")
+    expect(editor.get_by_role("status")).to_have_text("This is not a regular expression.")
     expect(editor.get_by_role("button", name="Save")).to_be_disabled()
     pattern.fill("loss$|accuracy")
     expect(editor.get_by_role("listitem")).to_have_text(["train/loss", "valid/accuracy", "valid/loss"])

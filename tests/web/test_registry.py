@@ -99,7 +99,7 @@ def test_a_version_shows_what_it_is_and_who_made_and_used_it(
     screenshot(page, "registry-run")
     made.get_by_role("row", name="1.0.0").get_by_role("link").click()
     page.wait_for_url(re.compile(r"version=1\.0\.0"))
-    page.get_by_text("No run told that it used this version.").wait_for()
+    page.get_by_text("No run has reported that it used this version.").wait_for()
 
 
 def test_an_alias_is_set_moved_and_removed_on_the_page(page: Page, lab: RealLab, registry: Registry) -> None:

@@ -18,7 +18,7 @@ Why = Literal[
     "stale",  # no such login is under way in this browser
     "denied",  # the provider let nobody in
     "no_group",  # in no group that may use the lab
-    "no_name",  # the provider tells no name that a user could have
+    "no_name",  # the provider gives no name that a user could have
     "name_taken",  # somebody else has the name
     "no_account",  # not a user, and the lab makes none by itself
     "disabled",  # the user is disabled

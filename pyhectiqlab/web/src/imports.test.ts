@@ -24,7 +24,7 @@ function resolve(file: string, specifier: string): string | undefined {
 const imports = files
   .filter((file) => !file.includes('.test.'))
   .flatMap((file) =>
-    [...sources[`./${file}`]!.matchAll(STATEMENT)].map((found) => ({ file, specifier: found[1] ?? found[2]! })),
+    [...sources[`./${file}`]!.matchAll(STATEMENT)].map((match) => ({ file, specifier: match[1] ?? match[2]! })),
   )
   .map(({ file, specifier }) => ({ file, specifier, target: resolve(file, specifier) }));
 const ours = imports.filter((i): i is typeof i & { target: string } => i.target !== undefined);

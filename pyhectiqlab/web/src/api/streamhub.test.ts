@@ -24,7 +24,7 @@ let sent: [string, Brought][] = [];
 const hubOf = () => new StreamHub<string>((query) => (sources.push(new FakeSource(query)), sources.at(-1)!), (tab, brought) => sent.push([tab, brought]));
 const open = () => sources.filter((s) => !s.closed);
 const soon = () => vi.advanceTimersByTime(50);
-const told = () => sent.splice(0).map(([tab, brought]) => `${tab}: ${brought.kind} ${brought.query}`);
+const received = () => sent.splice(0).map(([tab, brought]) => `${tab}: ${brought.kind} ${brought.query}`);
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -39,13 +39,13 @@ test('many tabs have one connection, and each hears what it wanted', () => {
   soon();
   expect(open().map((s) => s.query)).toEqual(['project=p&run=r0&run=r2&run=r4&run=r6&known=true']);
   sources[0]!.onopen!({} as Event);
-  expect(told()).toHaveLength(8);
+  expect(received()).toHaveLength(8);
   sources[0]!.bring('points', { run: 'r2', project: 'q', keys: ['loss'] });
-  expect(told()).toEqual(['tab2: points run=r2']);
+  expect(received()).toEqual(['tab2: points run=r2']);
   sources[0]!.bring('state', { run: 'r4', project: 'p' });
-  expect(told()).toEqual(['tab1: state project=p', 'tab3: state project=p', 'tab4: state run=r4', 'tab5: state project=p', 'tab7: state project=p']);
+  expect(received()).toEqual(['tab1: state project=p', 'tab3: state project=p', 'tab4: state run=r4', 'tab5: state project=p', 'tab7: state project=p']);
   sources[0]!.bring('resync', {});
-  expect(told()).toHaveLength(8);
+  expect(received()).toHaveLength(8);
 });
 
 test('the old connection ends when the new one is open, and only who is new has missed something', () => {
@@ -53,15 +53,15 @@ test('the old connection ends when the new one is open, and only who is new has 
   hub.want('a', ['run=1']);
   soon();
   sources[0]!.onopen!({} as Event);
-  told();
+  received();
   hub.want('b', ['run=2']);
   soon();
   expect(open()).toHaveLength(2);
   sources[0]!.bring('run', { run: '1', project: 'p' });
-  expect(told()).toEqual(['a: run run=1']);
+  expect(received()).toEqual(['a: run run=1']);
   sources[1]!.onopen!({} as Event);
   expect(open()).toEqual([sources[1]]);
-  expect(told()).toEqual(['b: opened run=2']);
+  expect(received()).toEqual(['b: opened run=2']);
   hub.want('a', []);
   hub.want('b', []);
   soon();
@@ -74,10 +74,10 @@ test('a break is told to all, tried again later and later, and then all have mis
   hub.want('b', ['run=1', 'project=p']);
   soon();
   sources[0]!.onopen!({} as Event);
-  told();
+  received();
   for (const wait of [1000, 2000, 4000]) {
     sources.at(-1)!.onerror!({} as Event);
-    expect(told()).toEqual(['a: broken run=1', 'b: broken run=1', 'b: broken project=p']);
+    expect(received()).toEqual(['a: broken run=1', 'b: broken run=1', 'b: broken project=p']);
     const before = sources.length;
     vi.advanceTimersByTime(wait - 50);
     expect(sources).toHaveLength(before);
@@ -85,7 +85,7 @@ test('a break is told to all, tried again later and later, and then all have mis
     expect(sources).toHaveLength(before + 1);
   }
   sources.at(-1)!.onopen!({} as Event);
-  expect(told()).toEqual(['a: opened run=1', 'b: opened run=1', 'b: opened project=p']);
+  expect(received()).toEqual(['a: opened run=1', 'b: opened run=1', 'b: opened project=p']);
 });
 
 test('what is missing is asked for again, and keeps nobody else waiting', () => {
@@ -99,11 +99,11 @@ test('what is missing is asked for again, and keeps nobody else waiting', () => 
   expect(sources).toHaveLength(2);
   sources[1]!.onopen!({} as Event);
   sources[1]!.bring('missing', { runs: ['gone'], projects: [] });
-  told();
+  received();
   vi.advanceTimersByTime(9000);
   expect(sources).toHaveLength(3);
   sources[2]!.onopen!({} as Event); // restored: whoever waits for it asks again
-  expect(told()).toEqual(['a: opened run=gone']);
+  expect(received()).toEqual(['a: opened run=gone']);
 });
 
 test('more names than the lab takes at once are several connections', () => {
@@ -112,7 +112,7 @@ test('more names than the lab takes at once are several connections', () => {
   soon();
   expect(open().map((s) => s.query.split('&').length - 1)).toEqual([200, 200, 50]);
   for (const source of sources.slice(0, 2)) source.onopen!({} as Event);
-  expect(told()).toEqual([]);
+  expect(received()).toEqual([]);
   sources[2]!.onopen!({} as Event);
-  expect(told()).toHaveLength(1);
+  expect(received()).toHaveLength(1);
 });

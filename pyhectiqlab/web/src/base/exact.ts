@@ -9,13 +9,13 @@ const MARKED = new RegExp(`"${MARK}(-?[0-9]+)"`, 'g');
 
 export function parseExact(text: string): unknown {
   if (!LONG.test(text)) return JSON.parse(text);
-  let found = false;
+  let hasLong = false;
   const marked = text.replace(TEXT_OR_NUMBER, (token) => {
     if (!WHOLE.test(token) || Number.isSafeInteger(Number(token))) return token;
-    found = true;
+    hasLong = true;
     return `"${MARK}${token}"`;
   });
-  if (!found) return JSON.parse(text);
+  if (!hasLong) return JSON.parse(text);
   return JSON.parse(marked, (_, value: unknown) =>
     typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
   );

@@ -130,14 +130,14 @@ test('ticks of any magnitude differ, say their value, and have no digit that doe
     const start = Math.round((next() - 0.5) * 2 ** (next() * 38)); // in increments
     const values = Array.from({ length: 2 + Math.floor(next() * 8) }, (_, i) => (start + i) * increment);
     const labels = formatTicks(values, increment);
-    const told = `${JSON.stringify(values)} by ${increment} read ${JSON.stringify(labels)}`;
-    expect(new Set(labels).size, told).toBe(values.length);
+    const what = `${JSON.stringify(values)} by ${increment} read ${JSON.stringify(labels)}`;
+    expect(new Set(labels).size, what).toBe(values.length);
     const relative = labels[1]!.startsWith('+');
     labels.forEach((label, i) => {
       const value = read(label) + (relative && i > 0 ? read(labels[0]!) : 0);
-      expect(Math.abs(value - values[i]!), told).toBeLessThan(increment * 0.02);
-      if (i > 0 || !relative) expect(digitsOf(label), told).toBeLessThanOrEqual(8);
-      expect(i > 0 || !relative ? label.length : 0, told).toBeLessThanOrEqual(13);
+      expect(Math.abs(value - values[i]!), what).toBeLessThan(increment * 0.02);
+      if (i > 0 || !relative) expect(digitsOf(label), what).toBeLessThanOrEqual(8);
+      expect(i > 0 || !relative ? label.length : 0, what).toBeLessThanOrEqual(13);
     });
   }
 });

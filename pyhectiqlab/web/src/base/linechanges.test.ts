@@ -1,21 +1,21 @@
 import { expect, test } from 'vitest';
 import { lineChanges } from './linechanges';
 
-const told = (before: string[], after: string[]) => lineChanges(before.join('\n'), after.join('\n')).map(({ mark, text }) => mark + text);
+const changed = (before: string[], after: string[]) => lineChanges(before.join('\n'), after.join('\n')).map(({ mark, text }) => mark + text);
 
 test('lines that only one text has are marked, with what is around them', () => {
-  expect(told(['a', 'b', 'c'], ['a', 'x', 'c'])).toEqual([' a', '-b', '+x', ' c']);
-  expect(told(['a', 'b'], ['a', 'b'])).toEqual([]);
+  expect(changed(['a', 'b', 'c'], ['a', 'x', 'c'])).toEqual([' a', '-b', '+x', ' c']);
+  expect(changed(['a', 'b'], ['a', 'b'])).toEqual([]);
   expect(lineChanges('a\n', 'a')).toEqual([]);
-  expect(told([], ['a'])).toEqual(['+a']);
-  expect(told(['a', 'b'], [])).toEqual(['-a', '-b']);
-  expect(told(['a', 'b', 'c', 'd'], ['b', 'd', 'e'])).toEqual(['-a', ' b', '-c', ' d', '+e']);
+  expect(changed([], ['a'])).toEqual(['+a']);
+  expect(changed(['a', 'b'], [])).toEqual(['-a', '-b']);
+  expect(changed(['a', 'b', 'c', 'd'], ['b', 'd', 'e'])).toEqual(['-a', ' b', '-c', ' d', '+e']);
 });
 
 test('lines far from a change are left out', () => {
   const long = Array.from({ length: 20 }, (_, i) => `line ${i}`);
   const other = long.map((line, i) => (i === 10 ? 'other' : line));
-  expect(told(long, other)).toEqual(['…', ...long.slice(7, 10).map((l) => ` ${l}`), '-line 10', '+other', ...long.slice(11, 14).map((l) => ` ${l}`), '…']);
+  expect(changed(long, other)).toEqual(['…', ...long.slice(7, 10).map((l) => ` ${l}`), '-line 10', '+other', ...long.slice(11, 14).map((l) => ` ${l}`), '…']);
 });
 
 test('what both texts are made of again: random lines, and more than are compared one by one', () => {

@@ -8,11 +8,11 @@ const WORD = /^[\w.~-]+$/;
  */
 export function commitLink(remote: unknown, commit: unknown): string | null {
   if (typeof remote !== 'string' || typeof commit !== 'string' || !/^[0-9a-f]{7,64}$/.test(commit)) return null;
-  const found =
+  const match =
     /^(?:https?|ssh|git):\/\/(?:[^@/]*@)?([^/:]+)(?::\d+)?\/(.+?)\/?$/.exec(remote) ?? /^(?:[^@/:]*@)?([^/:]+):([^/].*?)\/?$/.exec(remote);
-  if (!found) return null;
-  const host = (found[1] as string).toLowerCase();
-  const path = (found[2] as string).replace(/\.git$/, '');
+  if (!match) return null;
+  const host = (match[1] as string).toLowerCase();
+  const path = (match[2] as string).replace(/\.git$/, '');
   const parts = path.split('/');
   if (!WORD.test(host) || parts.length < 2 || !parts.every((part) => WORD.test(part) && part !== '..')) return null;
   const view = host.includes('gitlab') ? '-/commit' : host.includes('bitbucket') ? 'commits' : 'commit';

@@ -9,7 +9,7 @@ export const SSO_PROBLEMS: Record<string, string> = {
   stale: 'This login was used already, took too long, or began in another browser. Log in again.',
   denied: 'The login provider did not let you in.',
   no_group: 'None of your groups may use this lab. Ask an admin of the lab.',
-  no_name: 'The login provider tells no name that a user of this lab could have. Ask an admin of the lab.',
+  no_name: 'The login provider gives no name that a user of this lab could have. Ask an admin of the lab.',
   name_taken: 'Somebody in this lab has your name already. If it is you, ask an admin to link your account.',
   no_account: 'You have no account in this lab. Ask an admin for one.',
   disabled: 'Your account in this lab is disabled. Ask an admin of the lab.',

@@ -73,10 +73,10 @@ export class Terminal<T> {
   private write(part: string, tag: T): void {
     this.tag ??= { of: tag };
     let at = 0;
-    for (const found of part.matchAll(SPECIAL)) {
-      this.put(part.slice(at, found.index));
-      this.obey(found[0]);
-      at = found.index + found[0].length;
+    for (const match of part.matchAll(SPECIAL)) {
+      this.put(part.slice(at, match.index));
+      this.obey(match[0]);
+      at = match.index + match[0].length;
     }
     this.put(at ? part.slice(at) : part);
   }

@@ -1,22 +1,25 @@
-// Panels are arranged by hand: dragged by their name to the place of another one, sized by two edges and their corner. The menu does
-// both, too.
+// Arranging panels by hand: a panel is dragged by its name to the place of another one, and sized by two edges and their corner.
+// The menu does both, too.
 
 import { useRef, useState } from 'preact/hooks';
 import type { TargetedDragEvent, TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
 import { describeSize, FIRST_SIZE, resized, ROW, sizeOf, writeSize, type PanelSize } from '../base/panelsize';
 
-/** Where a panel stands among those of its section. `earlier`, `later`: null at the ends. */
+/** The place of a panel among those of its section. `earlier`, `later`: null at the ends. */
 export interface Place {
   section: string;
   earlier: (() => void) | null;
   later: (() => void) | null;
-  /** Another panel of the section is put here. */
+  /** Put another panel of the section here. */
   drop: (name: string) => void;
 }
 
 let dragged: { section: string; name: string } | null = null;
 
-/** What the name of a panel and the panel itself need to be dragged, and to be dropped on. `place` null: it cannot be moved. */
+/**
+ * Return what the name of a panel and the panel itself need to be dragged, and to be dropped on. `place` null: the panel cannot
+ * be moved.
+ */
 export function useDragging(name: string, place: Place | null) {
   const [over, setOver] = useState(false);
   if (!place) return { handle: {}, target: {} };
@@ -56,13 +59,15 @@ type Sides = (typeof EDGES)[number] | 'both';
 interface GripProps {
   of: string;
   size: string | undefined;
-  /** How many columns it takes now: no more than there are. */
+  /** How many columns the panel takes now: no more than there are. */
   span: number;
   onSize: (size: string | undefined) => void;
 }
 
-/** The right and the lower edge of a panel, and the corner between them: dragged, the panel takes the columns and rows that reach there.
- * At the corner arrow keys add one or take one away, 0 makes it as at first. */
+/**
+ * The right and the lower edge of a panel, and the corner between them. The panel takes the columns and rows that they are
+ * dragged over. At the corner, an arrow key adds or removes one, and 0 restores the first size.
+ */
 export function Grip({ of, size, span, onSize }: GripProps) {
   const from = useRef<{ x: number; y: number; size: PanelSize; column: number; sides: Sides } | null>(null);
   const [held, setHeld] = useState<Sides | null>(null);
@@ -76,7 +81,7 @@ export function Grip({ of, size, span, onSize }: GripProps) {
     const { x, y, size: began, column, sides } = from.current;
     const wider = sides === 'bottom' ? 0 : Math.round((e.clientX - x) / column);
     const higher = sides === 'right' ? 0 : Math.round((e.clientY - y) / ROW);
-    // Where all columns were wanted, fewer are counted from those that there are.
+    // If the panel wants all columns, a smaller number is counted from those that there are.
     const { columns, rows } = resized({ columns: wider ? span0.current : began.columns, rows: began.rows }, wider, higher);
     to({ columns, rows });
   };
@@ -91,7 +96,7 @@ export function Grip({ of, size, span, onSize }: GripProps) {
   const release = () => ((from.current = null), setHeld(null));
   const dragging = (sides: Sides) => ({
     onPointerDown: (e: TargetedPointerEvent<HTMLElement>) => {
-      e.preventDefault(); // no text is selected
+      e.preventDefault(); // so that no text is selected
       e.currentTarget.setPointerCapture(e.pointerId);
       span0.current = span;
       from.current = { x: e.clientX, y: e.clientY, size: now, column: e.currentTarget.parentElement!.offsetWidth / span, sides };

@@ -1,4 +1,4 @@
-// Choosing what lines are told apart by.
+// Choosing what tells lines apart.
 
 import { api } from '../api/calls';
 import { assignLabel, type Assign } from '../base/assign';
@@ -11,7 +11,7 @@ export interface AssignProps {
   names: 'any' | readonly string[];
   runs: readonly string[];
   ranks: number;
-  /** Lines are of groups of the runs: how many ranks these have is asked. */
+  /** Lines are of groups of the runs; the lab is asked how many ranks they have. */
   grouped: boolean;
   onChange: (assign: Assign) => void;
 }

@@ -1,4 +1,4 @@
-// By what lines are told apart: the button to choose it, what colours and dashes mean, and the charts that one becomes.
+// What tells lines apart: the button that chooses it, the meaning of colours and dashes, and the charts that a chart becomes.
 
 import type { ComponentChildren } from 'preact';
 import { assignLabel, FACETS_MAX, type Key } from '../base/assign';
@@ -12,13 +12,13 @@ const WAYS = [['color', 'colour'], ['dash', 'dash'], ['facet', 'charts']] as con
 
 export function AssignControl(props: AssignProps) {
   const { assign } = props;
-  const told = WAYS.flatMap(([way, label]) => (assign[way] === null ? [] : [`${label} ${assignLabel(assign[way])}`]));
-  return <Popover text={told.length ? `Told apart: ${told.join(', ')}` : 'Tell apart'} label="What lines are told apart by">{() => <Choices {...props} />}</Popover>;
+  const ways = WAYS.flatMap(([way, label]) => (assign[way] === null ? [] : [`${label} ${assignLabel(assign[way])}`]));
+  return <Popover text={ways.length ? `Told apart: ${ways.join(', ')}` : 'Tell apart'} label="What lines are told apart by">{() => <Choices {...props} />}</Popover>;
 }
 
 const Choices = later<AssignProps>(() => import('./ownkinds').then((its) => its.AssignChoices));
 
-/** What looks mean, and what they do not tell apart. */
+/** The meaning of looks, and what they do not tell apart. */
 export function LookKeys({ keys }: { keys: readonly Key[] }) {
   return (
     <>
@@ -35,7 +35,7 @@ export function LookKeys({ keys }: { keys: readonly Key[] }) {
   );
 }
 
-/** The charts that a metric, or a chart of one's own, has become. */
+/** The charts that a metric, or a chart that somebody made, has become. */
 export function FacetBlock({ title, name, total, children }: { title: string; name: string; total: number; children: ComponentChildren }) {
   return (
     <section class="facets" aria-label={`Charts of ${title}`} data-key={name}>

@@ -30,7 +30,7 @@ import { Large, Legend, LineLegend, MoreKeys, NoKeys } from './boardparts';
 import type { Place } from './arranging';
 import { Controls } from './controls';
 import { FacetBlock, LookKeys } from './assigning';
-import { splitInto, useTold, type Split } from './facets';
+import { splitInto, useAssigning, type Split } from './facets';
 import { lineOf } from './lines';
 import type { OwnActions } from './menuprops';
 import { Panel, type ChartRun, type Facet } from './panel';
@@ -41,26 +41,26 @@ import type * as OwnKinds from './ownkinds';
 interface Props {
   runs: readonly ChartRun[];
   view: ChartView;
-  /** `replace`: no new entry in the history. */
+  /** `replace`: without a new entry in the history. */
   setView: (view: ChartView, replace: boolean) => void;
-  /** The most that any of the runs has. */
+  /** The largest number of ranks of any run. */
   ranks: number;
   attempts: number;
-  /** Any of the runs is still going. */
+  /** One of the runs is live. */
   live: boolean;
-  /** All of the runs are, for good. */
+  /** All of the runs have ended for good. */
   over: boolean;
-  /** Their arrangement is kept by this name; by default that of the project. */
+  /** The name under which their arrangement is kept; by default that of the project. */
   name?: string;
-  /** Something about a run itself changed (its state, for example). */
+  /** Called when something of a run itself changed, such as its state. */
   onRunNews: () => void;
-  /** The project of the runs, where the page hears of all of it anyway. */
+  /** The project of the runs, if the page hears of all of it anyway. */
   project?: string | undefined;
-  /** Without it something else names the runs. */
+  /** false: something else names the runs. */
   legend?: boolean;
-  /** Where the runs are groups of them: their lines. */
+  /** If these are groups of runs: loads their lines. */
   fetch?: FetchBuckets;
-  /** What lines are told apart by; without it only what a line itself has. */
+  /** What tells lines apart; missing: only what a line itself has. */
   assigned?: Pick<Assigned, 'assign' | 'names' | 'values' | 'keys' | 'refresh'>;
 }
 
@@ -69,17 +69,17 @@ const PANEL_WIDTH_MIN = 330;
 const GAP = 12;
 const NO_PANEL_SETTINGS: PanelSettings = {};
 const NO_IDS: string[] = [];
-const PANEL_BUCKETS_MAX = 16_000; // of very many lines each has fewer than pixels, as they hide each other anyway
-const PATTERN_KEYS_MAX = 3000; // that patterns look at
-const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
+const PANEL_BUCKETS_MAX = 16_000; // very many lines have fewer buckets than pixels, because they hide each other anyway
+const PATTERN_KEYS_MAX = 3000; // that patterns are compared with
+const ZOOM_MARGIN = 0.2; // loaded on both sides of the zoomed range, so that lines reach its edges
 
-const frames = new Frames(undefined, undefined, isStill); // panels that are drawn anew
+const frames = new Frames(undefined, undefined, isStill); // for panels that are drawn again
 
 export function Board({ runs, ranks, attempts, live, over, view: asked, setView: setAsked, onRunNews, project, name = project ?? '', legend = true, fetch = fetchLines, assigned }: Props) {
-  const told = useTold(runs, ranks, asked, assigned);
-  const view = told.view;
+  const assigning = useAssigning(runs, ranks, asked, assigned);
+  const view = assigning.view;
   const setView: Props['setView'] = (to, replace) => {
-    // What cannot be told apart here, or follows from what is, stays as it was asked for.
+    // What cannot be told apart here, or follows from something else, stays as the reader asked for it.
     const [color, dash, facet] = (['color', 'dash', 'facet'] as const).map((way) => (to[way] === view[way] ? asked[way] : to[way])) as [string | null, string | null, string | null];
     setAsked({ ...to, color, dash, facet, rank: to.rank === view.rank ? asked.rank : to.rank }, replace);
   };
@@ -89,7 +89,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
   const away = useStore(noPoints);
-  const shown = useMemo(() => told.runs.filter((r) => !view.hidden.includes(r.id)), [told.runs, view.hidden.join()]);
+  const shown = useMemo(() => assigning.runs.filter((r) => !view.hidden.includes(r.id)), [assigning.runs, view.hidden.join()]);
   const ids = useMemo(() => [...new Set(runs.flatMap((r) => r.members ?? [r.id]))], [runs]);
   const keys = useKeys(ids, view.query);
 
@@ -108,23 +108,24 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   const ofGroups = runs.some((run) => run.members);
   const axes = useAxes(ofGroups ? NO_IDS : ids);
   const askedOf = (key: string) => (axes.left.has(key) ? null : askedAxis(axes.of, key));
-  // Charts of different heights are packed, so that no room is left beside a high one. Those that facets make have no height that is known.
-  const gridOf = (names: readonly string[]) => (told.assign.facet === null && needPacking(names.map((name) => settings.panels[name]?.size)) ? 'panels dense' : 'panels');
-  /** The metric that a metric is drawn over; null: the page's axis. */
+  // Charts of different heights are packed, so that no room is left beside a high one. Charts that facets make have no known
+  // height.
+  const gridOf = (names: readonly string[]) => (assigning.assign.facet === null && needPacking(names.map((name) => settings.panels[name]?.size)) ? 'panels dense' : 'panels');
+  /** Return the metric that a metric is drawn over; null: the axis of the page. */
   const overOf = (key: string): string | null => settings.panels[key]?.x ?? (view.axis === 'step' ? askedOf(key) : null);
   const anyOver = !ofGroups && (keys.keys?.some(overOf) ?? false);
   const kinds = useOwnKinds(editing !== null || anyOver || settings.own.some(({ x, runs, histogram }) => x || runs || histogram));
   const all = useAllKeys(settings.own.length || editing ? ids : NO_IDS);
   const spans = groups.map(({ name, items }) => (settings.folded.includes(name) ? Infinity : items.reduce((sum, key) => sum + spanOf(settings.panels[key]?.size), 0)));
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
-  // Few charts take the room there is.
+  // Few charts take all the room.
   const columns = Math.min(fitting, Math.max(2, settings.own.length, ...groups.map((g) => g.items.length)));
   const rows = packed(spans, columns);
   const feed = useFeed(shown, view, attempts, (width - GAP * (columns - 1)) / columns, setFailure, fetch);
   const anyWide = view.panel !== null || rows.some(({ share, span }) => share > span) || Object.values(settings.panels).some((p) => p.size);
   const large = useFeed(shown, view, attempts, anyWide ? window.innerWidth : 0, setFailure, fetch); // for panels wider than a column
 
-  const [news, setNews] = useState(0); // for charts that no feed feeds
+  const [news, setNews] = useState(0); // for charts without a feed
   const newPoints = (named: readonly string[] | null) => {
     if (anyOver || settings.own.some((own) => own.x || own.runs || (named === null && own.histogram))) setNews((n) => n + 1);
     feed.markStale(named);
@@ -139,14 +140,14 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   useLive(
     project ? { project } : { runs: ids },
     {
-      points: (run, named) => (fetch !== fetchLines || ids.includes(run)) && newPoints(named), // of a group some are named
+      points: (run, named) => (fetch !== fetchLines || ids.includes(run)) && newPoints(named), // of a group, some runs are named
       state: onRunNews,
       run: (run) => {
         if (settings.own.some((own) => own.histogram) && ids.includes(run)) setNews((n) => n + 1);
         assigned?.refresh();
         onRunNews();
       },
-      missed: (first) => void ((first && !live) || newPoints(null)), // nothing happens to a run that is over
+      missed: (first) => void ((first && !live) || newPoints(null)), // nothing more happens to a run that has ended
     },
   );
 
@@ -223,11 +224,11 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
 
   const xsOf = (key: string) => ({ asked: view.axis === 'step' ? askedOf(key) : null, names: (keys.keys ?? NO_IDS).filter((other) => other !== key) });
 
-  const splits = useMemo(() => new Map<string, Split | null>(), [shown, told.assign, told.values, ranks]);
+  const splits = useMemo(() => new Map<string, Split | null>(), [shown, assigning.assign, assigning.values, ranks]);
   const splitOf = (name: string, keys: readonly string[]) => {
     const held = splits.get(`${name}\n${keys.join('\n')}`);
     if (held !== undefined) return held;
-    const split = splitInto(shown, keys, told.assign, told.values, Math.min(RANKS_MAX, ranks));
+    const split = splitInto(shown, keys, assigning.assign, assigning.values, Math.min(RANKS_MAX, ranks));
     splits.set(`${name}\n${keys.join('\n')}`, split);
     return split;
   };
@@ -275,7 +276,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   const ownColumns = packed([own.reduce((sum, one) => sum + spanOf(settings.panels[ownName(one)]?.size), 0)], columns)[0]!.span;
   const largeOwn = view.panel === null ? undefined : own.find((one) => ownName(one) === view.panel);
 
-  // Kept between renders: with thousands of panels, news about the run must not touch each of them.
+  // Kept between renderings: with thousands of panels, news of the run must not touch each of them.
   const sections = useMemo(
     () =>
       groups.map((group, g) => (
@@ -318,12 +319,12 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
 
   return (
     <div class="board" ref={root}>
-      <Controls view={view} setView={setView} onReset={reset} onAdd={() => setEditing({ id: newOwnId(), title: '', pattern: view.query })} ranks={ranks} attempts={attempts} assign={told.assign} names={assigned?.names ?? NO_IDS} runs={ids} grouped={ofGroups} />
-      <LookKeys keys={told.keys} />
-      {view.rank === 'each' && shown.length === 1 && !told.keys.length && !ofGroups && (
+      <Controls view={view} setView={setView} onReset={reset} onAdd={() => setEditing({ id: newOwnId(), title: '', pattern: view.query })} ranks={ranks} attempts={attempts} assign={assigning.assign} names={assigned?.names ?? NO_IDS} runs={ids} grouped={ofGroups} />
+      <LookKeys keys={assigning.keys} />
+      {view.rank === 'each' && shown.length === 1 && !assigning.keys.length && !ofGroups && (
         <LineLegend label="Ranks" noun="rank" items={Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => rank)} look={lookOf} choose={(rank) => setView({ ...view, rank }, true)} />
       )}
-      {view.attempt === 'each' && shown.length === 1 && !told.keys.length && (
+      {view.attempt === 'each' && shown.length === 1 && !assigning.keys.length && (
         <LineLegend
           label="Attempts"
           noun="attempt"
@@ -333,7 +334,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
         />
       )}
       {view.attempt === 'each' && attempts > ATTEMPTS_MAX && <p class="dim">The newest {ATTEMPTS_MAX} of {attempts} attempts are shown.</p>}
-      {legend && runs.length > 1 && <Legend runs={told.runs} view={view} setView={setView} />}
+      {legend && runs.length > 1 && <Legend runs={assigning.runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
       {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas, of runs and of histograms are not drawn while runs are grouped.</p>}
       {own.length > 0 && !view.query && width > 0 && (
@@ -361,7 +362,7 @@ export function Board({ runs, ranks, attempts, live, over, view: asked, setView:
   );
 }
 
-/** A feed for panels of this width, kept for the life of the board. */
+/** Return a feed for panels of this width. It lives as long as the board. */
 function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, width: number, setFailure: (text: string) => void, fetch: FetchBuckets): BucketFeed {
   const latest = useRef(fetch);
   latest.current = fetch;
@@ -412,7 +413,7 @@ function newOwnId(): string {
 
 let ownKinds: typeof OwnKinds | null = null;
 
-/** null: not wanted yet, or on their way. */
+/** null: not wanted yet, or not loaded yet. */
 function useOwnKinds(wanted: boolean): typeof OwnKinds | null {
   const [kinds, setKinds] = useState(ownKinds);
   const life = useStore(revival);
@@ -420,13 +421,13 @@ function useOwnKinds(wanted: boolean): typeof OwnKinds | null {
     if (!wanted || kinds) return;
     import('./ownkinds').then(
       (loaded) => setKinds((ownKinds = loaded)),
-      () => {}, // the lab is away: when it is back
+      () => {}, // the lab is away: load them when it is back
     );
   }, [wanted, life]);
   return kinds;
 }
 
-/** The keys of runs, whatever is searched for: as many as patterns look at. */
+/** Return the keys of runs, whatever the search is: as many as patterns are compared with. */
 function useAllKeys(runs: readonly string[]): { keys: readonly string[]; complete: boolean; refresh: () => void } {
   const { keys, complete, more, refresh } = useKeys(runs, '');
   const count = keys?.length ?? 0;

@@ -1,4 +1,4 @@
-// What stands around the panels of a board: legends, what is said where there are no panels, the frame of an enlarged one.
+// What surrounds the panels of a board: legends, what is said if there are no panels, the frame of an enlarged one.
 
 import { useEffect, useRef } from 'preact/hooks';
 import { runUrl } from '../base/links';
@@ -38,7 +38,7 @@ interface LineLegendProps {
   choose: (item: number) => void;
 }
 
-/** The ranks or the attempts of the one run that is shown. */
+/** The ranks or the attempts of the only run that is shown. */
 export function LineLegend({ label, noun, items, look, choose }: LineLegendProps) {
   return (
     <ul class="legend" aria-label={label}>
@@ -73,7 +73,7 @@ export function MoreKeys({ onVisible, count }: { onVisible: () => void; count: n
     const observer = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && onVisible(), { root: scrollerOf(ref.current!), rootMargin: '600px 0px' });
     observer.observe(ref.current!);
     return () => observer.disconnect();
-  }, [onVisible, count]); // observed anew after each page: it may still be in sight
+  }, [onVisible, count]); // observe it again after each page: it may still be in sight
   return (
     <div class="more" ref={ref}>
       <button class="button" onClick={onVisible}>
@@ -88,7 +88,7 @@ export function Large({ title, onClose, children }: { title: string; onClose: ()
   useEffect(() => {
     const d = dialog.current!;
     d.showModal();
-    d.focus(); // not its first button: Escape closes, Tab goes on
+    d.focus(); // the dialog, not its first button: Escape closes it, Tab goes on
     return () => d.close();
   }, []);
   return (

@@ -1,4 +1,4 @@
-// What all panels of a page share; every change is a change of the URL.
+// The settings that all panels of a page share. Every change changes the URL.
 
 import type { Assign } from '../base/assign';
 import { unitOf, type Axis } from '../base/axis';
@@ -22,20 +22,20 @@ interface Props {
   view: ChartView;
   setView: (view: ChartView, replace: boolean) => void;
   onReset: () => void;
-  onAdd: () => void; // a chart of one's own
-  /** The most that any of the runs has. */
+  onAdd: () => void; // makes a chart
+  /** The largest number of ranks of any run. */
   ranks: number;
   attempts: number;
-  /** What lines are told apart by, and what they may be. */
+  /** What tells lines apart, and what can. */
   assign: Assign;
   names: 'any' | readonly string[];
   runs: readonly string[];
-  /** Lines are of groups of these. */
+  /** Lines are of groups of the runs. */
   grouped: boolean;
 }
 
 const SCALE_OPTIONS = SCALES.map((s) => [s, SCALE_NAMES[s]] as const);
-const OPTIONS_MAX = 1024; // more can be asked for in the URL
+const OPTIONS_MAX = 1024; // the URL can ask for more
 
 export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assign, names, runs, grouped }: Props) {
   const narrow = useNarrow();
@@ -53,7 +53,7 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assig
       {(attempts > 1 || view.attempt !== null) && (
         <Choice
           label="Attempt"
-          title="Newest: of what a restarted job told again, its newest telling. Each: a line for each attempt, with all that it told"
+          title="Newest: the newest points of each step, of all attempts of a restarted job. Each: a line for each attempt, with all of its points"
           value={view.attempt}
           options={[['', 'Newest'], ['each', 'Each'], ...numbers(1, attempts, view.attempt)]}
           onChange={(attempt) => setView({ ...view, attempt: attempt === 'each' ? attempt : attempt === '' ? null : Number(attempt) }, true)}
@@ -70,7 +70,7 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assig
         onChange={(what) => setView({ ...view, cut: what ? OUTLIERS : null }, true)}
       />
       {view.cut !== null && (
-        <label class="select" title="So many per cent of a chart's values are left out at either end">
+        <label class="select" title="Charts leave out this share of their values at either end">
           <input class="percent" type="number" min="0.01" max={LEFT_OUT_MAX} step="any" aria-label="Per cent that charts leave out at either end" value={view.cut} onChange={(e) => rangeWithout(Number(e.currentTarget.value)) && setView({ ...view, cut: Number(e.currentTarget.value) }, true)} />
           %
         </label>
@@ -94,7 +94,7 @@ export function Controls({ view, setView, onReset, onAdd, ranks, attempts, assig
         label="Horizontal axis"
         options={AXES}
         value={view.axis}
-        // A range of steps means nothing on a clock, nor does a width in steps.
+        // A range or a width in steps means nothing in time.
         onChange={(axis) => setView({ ...view, axis, xScale: axis === 'time' ? 'linear' : view.xScale, lo: null, hi: null, smoothing: unitOf(axis) === unitOf(view.axis) ? view.smoothing : null }, true)}
       />
       {narrow ? (
@@ -120,7 +120,7 @@ const withoutRanks = ({ color, dash, facet }: Assign): Assign => {
   return { color: other(color), dash: other(dash), facet: other(facet) };
 };
 
-/** The numbers to choose from, also the one that is chosen if there is no such rank or attempt. */
+/** Return the numbers to choose from. The chosen one is among them even if there is no such rank or attempt. */
 function numbers(first: number, count: number, chosen: number | string | null): [string, string][] {
   const all = Array.from({ length: Math.min(OPTIONS_MAX, count) }, (_, i) => String(first + i));
   if (typeof chosen === 'number' && !all.includes(String(chosen))) all.push(String(chosen));
@@ -129,7 +129,7 @@ function numbers(first: number, count: number, chosen: number | string | null): 
 
 interface ChoiceProps {
   label: string;
-  name?: string; // in full
+  name?: string; // the full name
   title: string;
   value: number | string | null;
   options: readonly (readonly [string, string])[];

@@ -1,4 +1,5 @@
-// Curves onto a canvas: band, raw line, line, gaps, lone points, marks of NaN and ±Inf. Positions in, pixels out.
+// Drawing curves onto a canvas: band, raw line, line, gaps, lone points, marks of NaN and ±Inf. It gets positions, and draws
+// pixels.
 
 import type { Curve } from './series';
 
@@ -12,17 +13,18 @@ export interface Frame {
   toX: (x: number) => number; // drawing units → canvas pixels
   toY: (y: number) => number;
   log: boolean;
-  y: readonly [number, number] | null; // the values that the frame covers; null: whatever lies beyond needs no mark
+  y: readonly [number, number] | null; // the values that the frame covers; null: values beyond it need no mark
 }
 
-const DOT_SPACING = 16; // CSS px between points from which on each gets a dot
+const DOT_SPACING = 16; // CSS px between points; with more, each point has a dot
 const LINE = 1.6;
 const LINE_SMOOTH = 2;
-// More curves than this lie over each other: lines are a pixel wide and bands are made of upright strokes of a pixel, which a browser
-// without a graphics card draws ten times as fast as wider lines and filled shapes.
+// With more curves than this, they cover each other. Then lines are a pixel wide, and bands consist of vertical strokes a pixel
+// wide: a browser without a graphics card draws them ten times as fast as wider lines and filled shapes.
 const THIN_FROM = 12;
 
-// CSS px between buckets below which the strokes of the buckets are the band of a thin curve: hardly any room is left between them.
+// CSS px between buckets. With less, there is hardly any room between the strokes of the buckets, which are the band of a thin
+// curve.
 const DENSE = 2.5;
 
 export function drawCurves(f: Frame, curves: readonly Curve[]): void {
@@ -34,18 +36,18 @@ export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   ctx.lineJoin = 'round';
   ctx.lineCap = 'round';
   const pixels = curves.map(({ x }) => pixelsX(f, x));
-  // All bands below all lines; many over each other are drawn lighter, yet never too light to see a spike.
+  // All bands are below all lines. Many bands are drawn lighter, but never so light that a spike disappears.
   const strength = Math.max(0.5, 1 / Math.sqrt(Math.max(1, curves.length)));
   const thin = curves.length > THIN_FROM;
   curves.forEach((curve, i) => drawBand(f, curve, pixels[i]!, strength, thin));
   curves.forEach((curve, i) => {
     if (curve.raw) drawLine(f, curve, pixels[i]!, curve.raw, 1, 0.35, false);
   });
-  const dotted = curves.length === 1 && !curves[0]!.raw; // where they would not crowd
+  const dotted = curves.length === 1 && !curves[0]!.raw; // if they would not crowd
   curves.forEach((curve, i) => drawLine(f, curve, curve.raw ? pixelsX(f, curve.lineX) : pixels[i]!, curve.line, thin ? 1 : curve.raw ? LINE_SMOOTH : LINE, 1, dotted));
   ctx.restore();
-  // The marks lie on the frame's edge: half of each is outside the plotting area. uPlot remembers what style it set last
-  // and does not set it again, so the context must be given back as it was: else the grid takes a curve's colour.
+  // The marks lie on the edge of the frame: half of each is outside the plotting area. uPlot remembers the style that it set last
+  // and does not set it again. So the context is restored afterwards; otherwise the grid would take the colour of a curve.
   ctx.save();
   curves.forEach((curve, i) => drawMarks(f, curve, pixels[i]!));
   ctx.restore();
@@ -57,14 +59,16 @@ function pixelsX(f: Frame, x: Float64Array): Float64Array {
   return px;
 }
 
-/** Canvas y, kept near the frame (a canvas loses precision far outside). NaN: not drawable. */
+/** Return y on the canvas, near the frame, because a canvas loses precision far outside. NaN: it cannot be drawn. */
 function pixelY(f: Frame, y: number): number {
   if (Number.isNaN(y) || (f.log && y <= 0)) return NaN;
   return Math.min(f.top + 4 * f.height, Math.max(f.top - 3 * f.height, f.toY(y)));
 }
 
-/** From the smallest to the largest value of each bucket: a fill between neighbours, and a stroke in each, one pixel wide at
- *  least, so that a spike in a single bucket stays visible. `thin`: the fill is strokes, too, where they are not dense anyway. */
+/**
+ * Draw each bucket from its smallest to its largest value: a fill between neighbours, and in each a stroke at least a pixel wide,
+ * so that a spike in a single bucket is visible. `thin`: the fill consists of strokes, too, unless they are dense anyway.
+ */
 function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number, thin: boolean): void {
   const { ctx } = f;
   const dense = thin && px.length > 1 && (px[px.length - 1]! - px[0]!) / (px.length - 1) < DENSE * f.ratio;
@@ -77,7 +81,7 @@ function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number, thin: 
   for (let i = 0; i < n; i++) {
     highs[i] = pixelY(f, max[i]!);
     const low = pixelY(f, min[i]!);
-    lows[i] = Number.isNaN(low) && !Number.isNaN(highs[i]!) ? bottom : low; // log: the bucket reaches below the scale
+    lows[i] = Number.isNaN(low) && !Number.isNaN(highs[i]!) ? bottom : low; // log scale: the bucket reaches below what it can show
     if (lows[i]! - highs[i]! > 0) any = true;
   }
   if (!any) return;
@@ -112,7 +116,7 @@ function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number, thin: 
   ctx.globalAlpha = 1;
 }
 
-/** Fills between two lines, a stroke in each column of pixels. */
+/** Fill between two lines with a stroke in each column of pixels. */
 function strokeBetween({ ctx, left, width }: Frame, color: string, px: Float64Array, lows: Float64Array, highs: Float64Array): void {
   ctx.strokeStyle = color;
   ctx.lineWidth = 1;
@@ -129,16 +133,16 @@ function strokeBetween({ ctx, left, width }: Frame, color: string, px: Float64Ar
   ctx.stroke();
 }
 
-/** `dotted`: with a dot on each point if there is room; a point without neighbours always has one. */
+/** Draw a line. `dotted`: each point has a dot if there is room; a point without neighbours always has one. */
 function drawLine(f: Frame, c: Curve, px: Float64Array, values: Float64Array, width: number, alpha: number, dotted: boolean): void {
   const { ctx } = f;
   const n = px.length;
   const solid = new Path2D();
-  const across = new Path2D(); // over a gap: dashed, because nothing was reported there
+  const across = new Path2D(); // over a gap, where nothing was reported: dashed
   const dots = new Path2D();
   const roomy = dotted && n > 0 && (px[n - 1]! - px[0]!) / n > DOT_SPACING * f.ratio;
   const radius = (roomy ? 2.4 : 2) * f.ratio;
-  let before = -1; // last drawn bucket that a line may start from
+  let before = -1; // the last drawn bucket from which a line may go on
   let dashedAny = false;
   let dotsAny = false;
   for (let i = 0; i < n; i++) {
@@ -182,8 +186,10 @@ function drawLine(f: Frame, c: Curve, px: Float64Array, values: Float64Array, wi
   ctx.globalAlpha = 1;
 }
 
-/** +Inf ▲ at the top, −Inf ▼ at the bottom, hollow where finite values lie beyond the axis; NaN × on the axis; on a log scale also
- *  a tick at the bottom for what is ≤ 0. */
+/**
+ * Draw marks: ▲ at the top for +Inf, ▼ at the bottom for −Inf, hollow for finite values beyond the axis; × on the axis for NaN;
+ * on a log scale also a tick at the bottom for values ≤ 0.
+ */
 function drawMarks(f: Frame, c: Curve, px: Float64Array): void {
   const { ctx } = f;
   const { nan, pinf, ninf, min, max } = c.buckets;
@@ -220,7 +226,7 @@ function drawMarks(f: Frame, c: Curve, px: Float64Array): void {
   ctx.stroke(hollow);
 }
 
-/** Pointing up (-1) or down (1), its base on y. */
+/** Draw a triangle that points up (-1) or down (1), with its base on y. */
 function triangle(path: Path2D, x: number, y: number, r: number, direction: 1 | -1): void {
   path.moveTo(x - r, y - direction * r);
   path.lineTo(x + r, y - direction * r);

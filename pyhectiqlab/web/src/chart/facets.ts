@@ -1,4 +1,4 @@
-// What the lines of a board are told apart by, and the charts that one becomes.
+// What tells the lines of a board apart, and the charts that a chart becomes.
 
 import { useMemo } from 'preact/hooks';
 import { assignedLooks, facetsOf, takenAssign, type Assign, type RunValues } from '../base/assign';
@@ -11,8 +11,8 @@ import { SharedRanges } from './sharedranges';
 const NO_NAMES: string[] = [];
 type Given = Pick<Assigned, 'assign' | 'values' | 'keys'>;
 
-/** What lines are told apart by: where nobody says, what a line itself has. Told apart by rank, each rank has a line. */
-export function useTold(runs: readonly ChartRun[], ranks: number, view: ChartView, given: Given | undefined) {
+/** Return what tells lines apart; if nobody says, what a line itself has. If it is the rank, each rank has a line. */
+export function useAssigning(runs: readonly ChartRun[], ranks: number, view: ChartView, given: Given | undefined) {
   const assign = useMemo(() => given?.assign ?? takenAssign(view, ranks, NO_NAMES), [given?.assign, view.color, view.dash, view.facet, ranks]);
   const its = useMemo(() => (given ? { runs, keys: given.keys } : assignedLooks(runs, assign, NO_VALUES, Math.min(RANKS_MAX, ranks))), [runs, given?.keys, assign, ranks]);
   const apart = [assign.color, assign.dash, assign.facet].includes('rank') && view.rank === null;
@@ -28,7 +28,7 @@ export interface Split {
   ys: SharedRanges;
 }
 
-/** The charts that one becomes, which share their axes; null: it stays one. */
+/** Return the charts that a chart becomes, which share their axes; null: it stays one. */
 export function splitInto(runs: readonly ChartRun[], keys: readonly string[], assign: Assign, values: RunValues, ranks: number): Split | null {
   const split = facetsOf(runs, keys, assign, values, ranks);
   if (!split) return null;

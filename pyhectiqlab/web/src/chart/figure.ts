@@ -1,4 +1,5 @@
-// A chart as SVG for a paper: axes with labels, lines with their bands, a legend. Black on white, whatever the page looks like.
+// A chart as SVG for a paper: axes with labels, lines with their bands, a legend. It is black on white, whatever the page looks
+// like.
 
 import type { Scale } from '../base/boardsettings';
 import type { FigureSize } from '../base/figurestyle';
@@ -19,7 +20,7 @@ interface Side {
   ticks: readonly (readonly [value: number, label: string])[];
 }
 
-/** `drawn`: what the panel shows; its element tells nothing more. */
+/** Return the SVG of a panel. `drawn`: everything that the panel shows. */
 export function svgOf({ data, x, y }: Drawn, title: string, size: FigureSize): string {
   const { curves, axis } = data;
   const names = curves.length > 1 && size.style.legend ? curves : [];
@@ -52,7 +53,7 @@ ${legend.join('\n')}`,
   );
 }
 
-/** The frame of any figure: black on white, a font that papers have. */
+/** Return the frame of a figure: black on white, in a font that papers use. */
 export function figureOf({ width, unit, style }: FigureSize, height: number, content: string): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${place(width / unit)}" height="${place(height / unit)}" viewBox="0 0 ${place(width)} ${place(height)}" font-family="${style.serif ? 'Times New Roman, Times, serif' : 'Helvetica, Arial, sans-serif'}" font-size="${place(style.font * unit)}">
 <rect width="100%" height="100%" fill="#fff"/>

@@ -1,10 +1,10 @@
-// What of a chart is taken along as text: its numbers as CSV, and the Python that reads the same.
+// A chart as text, to be taken along: its numbers as CSV, and Python code that reads the same ones.
 
 import type { BucketQuery } from '../api/columns';
 import type { Axis } from '../base/axis';
 import { axisScale, type Curve } from './series';
 
-/** A row for each slice in sight, as it is drawn: its ends on the axis (steps, or seconds), and its numbers in full. */
+/** Return a row for each bucket in sight as it is drawn: its ends on the axis (steps, or seconds), and its numbers in full. */
 export function csvOf(curves: readonly Curve[], axis: Axis, [lo, hi]: readonly [number, number]): string {
   const scale = axisScale(axis);
   const smoothed = curves.some((c) => c.buckets.smoothed);
@@ -30,11 +30,11 @@ function cell(text: string): string {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Python that gives the same slices. Their grid is that of all lines of a key together, so its ends are stated. */
+/** Return Python code that reads the same buckets. Their grid belongs to all lines of a key, so the code states its ends. */
 export function pythonOf(curves: readonly Curve[], query: BucketQuery): string {
   const lines = curves.map(({ run, name, buckets: b }) => {
     const same = curves.filter((c) => c.buckets.key === b.key);
-    // Laid at steps by the page: the lab has them by time.
+    // The page has placed them at steps; the lab has them by time.
     const timed = query.axis === 'step' && b.key.startsWith('system/');
     const options = [
       `n=${query.n}`,
@@ -57,7 +57,7 @@ for name, line in lines.items():
 `;
 }
 
-/** A text of Python: JSON's escapes are Python's, too. */
+/** Return a text of Python. The escapes of JSON are also those of Python. */
 function quoted(text: string): string {
   return JSON.stringify(text);
 }

@@ -1,4 +1,4 @@
-// What of a chart is taken along, made when somebody asks for it.
+// What can be taken along of a chart. It is made when somebody asks for it.
 
 import type { BucketQuery } from '../api/columns';
 import type { FigureSize } from '../base/figurestyle';
@@ -9,11 +9,11 @@ import type { Drawn } from './plot';
 export interface Given {
   svg: (size: FigureSize) => string;
   csv: () => string;
-  /** Python that gives the same; not there where there is none. */
+  /** Python code that reads the same; missing if there is none. */
   python?: () => string;
 }
 
-/** A chart of lines over the page's axis. `python`: the lab has its lines one by one. */
+/** A chart of lines over the page's axis. `python`: the lab can answer its lines one by one. */
 export interface Lines {
   drawn: Drawn;
   query: BucketQuery;

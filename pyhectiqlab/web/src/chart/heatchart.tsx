@@ -1,4 +1,4 @@
-// Histograms over x, as a heat map or as ridges: a canvas with axes. The pointer, or the arrow keys, read the bins of a step.
+// Histograms over x, as a heat map or as ridges: a canvas with axes. The pointer or the arrow keys read the bins of a step.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Axis } from '../base/axis';
@@ -25,7 +25,7 @@ interface Props {
   onReset: () => void;
 }
 
-/** What is read: a step by its place, and a bin of it; -1: the pointer is beside all bins. */
+/** What is read: a step, by its place, and one of its bins; -1: the pointer is beside all bins. */
 interface At {
   i: number;
   bin: number;
@@ -43,7 +43,7 @@ export function HeatChart({ label, histograms, color, axis, ridges, xScale, scal
   const [size, setSize] = useState<[number, number]>([0, 0]);
   const [at, setAt] = useState<At | null>(null);
   const [drag, setDrag] = useState<[number, number] | null>(null); // px
-  const [pinching, setPinching] = useState<readonly [number, number] | null>(null); // what two fingers have between the edges now
+  const [pinching, setPinching] = useState<readonly [number, number] | null>(null); // the range that two fingers have between the edges now
   const zoom = pinching ?? asked;
   useLayoutEffect(() => {
     const measure = () => setSize([box.current!.clientWidth, box.current!.clientHeight]);
@@ -92,7 +92,7 @@ export function HeatChart({ label, histograms, color, axis, ridges, xScale, scal
       move: (left, right) => {
         began ??= now.current.layout;
         if (!began) return;
-        const scale = (right - left) / now.current.size[0]; // what is pinched is the whole box; the axis begins and ends within it
+        const scale = (right - left) / now.current.size[0]; // two fingers hold the whole box; the axis begins and ends within it
         const [lo, hi] = [began.across.back(left + LEFT * scale - LEFT), began.across.back(right - RIGHT * scale - LEFT)];
         if (lo < hi && Number.isFinite(lo) && Number.isFinite(hi)) setPinching((last = [lo, hi]));
         setAt(null);
@@ -156,7 +156,7 @@ export function HeatChart({ label, histograms, color, axis, ridges, xScale, scal
   );
 }
 
-/** NaN: below what a log scale can draw. */
+/** NaN: less than a log scale can draw. */
 const place = (px: number, height: number) => (Number.isNaN(px) ? height : px);
 
 function Readout({ histogram, axis, bin, color, style }: { histogram: StepHistogram; axis: Axis; bin: number; color: string; style: Record<string, string> }) {

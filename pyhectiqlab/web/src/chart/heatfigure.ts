@@ -1,4 +1,5 @@
-// Histograms over x, taken along: as SVG for a paper with the picture in it, as CSV with every bin, as Python that reads the same.
+// Histograms over x, to be taken along: as SVG for a paper with the picture in it, as CSV with every bin, as Python code that
+// reads the same.
 
 import type { FigureSize } from '../base/figurestyle';
 import type { Axis } from '../base/axis';
@@ -14,7 +15,7 @@ export interface HeatFigure {
   title: string;
   run: string;
   runName: string;
-  name: string; // of the histograms
+  name: string; // the name of the histograms
   color: string;
   histograms: readonly StepHistogram[];
   axis: Axis;
@@ -31,7 +32,7 @@ const LEFT = 84;
 const RIGHT = 16;
 const TOP = 30;
 const BOTTOM = 52;
-const SHARP = 3; // pixels of the picture for each of the figure
+const SHARP = 3; // pixels of the picture for each pixel of the figure
 
 export function heatGiven(figure: HeatFigure): Given {
   return { svg: (size) => svgOf(figure, size), csv: () => csvOf(figure), python: () => pythonOf(figure) };
@@ -65,7 +66,7 @@ ${text(right, 19, `${runName} · densest row: ${percent(most)} of a step's value
 
 export const percent = (share: number) => `${Number((100 * share).toPrecision(2))} %`;
 
-/** A row for each bin of each step that is drawn. */
+/** Return a row for each bin of each step that is drawn. */
 function csvOf({ run, runName, name, histograms }: HeatFigure): string {
   const head = ['run', 'name', 'histogram', 'rank', 'attempt', 'step', 'time', 'from', 'to', 'count', 'nan', 'pinf', 'ninf'];
   const rows = histograms.flatMap((h) => {

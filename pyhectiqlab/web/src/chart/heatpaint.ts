@@ -1,4 +1,5 @@
-// Histograms over x onto a canvas: a column for each of them, its rows in the run's colour, denser where more values lie.
+// Painting histograms over x onto a canvas: a column for each, with rows in the colour of the run, stronger where more values
+// lie.
 
 import type { Axis } from '../base/axis';
 import type { Scale, YRange } from '../base/boardsettings';
@@ -7,15 +8,15 @@ import { formatDurationTick } from '../base/format';
 import { sideBetween, type Side } from '../base/ticks';
 import { timeTicks } from '../base/timeticks';
 
-/** What is drawn into a box of so many px, whose upper left is 0, 0. */
+/** What is drawn into a box of so many px; its upper left corner is 0, 0. */
 export interface HeatLayout {
   across: Side; // steps, or seconds
-  up: Side; // values
-  values: readonly [number, number]; // that it covers
+  up: Side; // the axis of values
+  values: readonly [number, number]; // the values that it covers
   columns: readonly (readonly [from: number, to: number])[]; // px
   rows: number;
-  shares: Float64Array; // of each step's values, column by column, from the lowest row up
-  most: number; // the greatest of them
+  shares: Float64Array; // the shares of each step's values: column by column, from the lowest row up
+  most: number; // the greatest share
 }
 
 export interface HeatFrame {
@@ -29,11 +30,11 @@ export interface HeatFrame {
   zoom: readonly [number, number] | null; // in units of the axis
 }
 
-export const RISE_PX = 44; // of the densest row of all, as a ridge
+export const RISE_PX = 44; // how high the densest row of all rises as a ridge
 const ROW_PX = 3;
-const FAINTEST = 0.14; // of what is not empty
+const FAINTEST = 0.14; // of a cell that is not empty
 
-/** null: there is nothing that the axes could draw. */
+/** Return the layout; null: there is nothing that the axes could show. */
 export function layOut(histograms: readonly StepHistogram[], { width, height, axis, ridges, xScale, scale, y, zoom }: HeatFrame): HeatLayout | null {
   const range = valueRange(histograms, y, scale === 'log');
   const edges = columnsOf(histograms.map((h) => h.x));
@@ -43,7 +44,7 @@ export function layOut(histograms: readonly StepHistogram[], { width, height, ax
   let [lo, hi] = zoom ?? [edges[0]![0], edges.at(-1)![1]];
   if (xScale === 'log' && lo <= 0) lo = Math.min(first.x, hi > 0 ? hi : first.x) / 1.1;
   if (!(lo < hi)) [lo, hi] = [lo, lo + 1];
-  if (ridges && !zoom) hi = xScale === 'log' ? hi * (hi / lo) ** (RISE_PX / width) : hi + ((hi - lo) * RISE_PX) / width; // the last one has room to rise
+  if (ridges && !zoom) hi = xScale === 'log' ? hi * (hi / lo) ** (RISE_PX / width) : hi + ((hi - lo) * RISE_PX) / width; // for the last ridge
   const across = sideAcross([lo, hi], axis, xScale, width);
   const up = sideBetween(range, scale, thresholdOf(range), [height, 0], height / 34);
   const rows = Math.max(1, Math.round(height / ROW_PX));
@@ -59,13 +60,13 @@ function sideAcross(ends: readonly [number, number], axis: Axis, xScale: Scale, 
   return { ...side, ticks: side.ticks.map(([v]) => [v, formatDurationTick(v)]) };
 }
 
-/** Of a symmetric log scale: three decades below the greatest. */
+/** Return where a symmetric log scale turns linear: three decades below the greatest value. */
 const thresholdOf = ([lo, hi]: readonly [number, number]) => Math.max(Math.abs(lo), Math.abs(hi)) / 1000 || 1;
 
-/** How strong the colour of a row is, from 0 to 1. */
+/** Return how strong the colour of a row is, from 0 to 1. */
 export const strengthOf = (share: number, most: number) => (share > 0 ? FAINTEST + (1 - FAINTEST) * Math.sqrt(share / most) : 0);
 
-/** `ratio`: pixels of the canvas for each px of the layout. */
+/** Paint a layout. `ratio`: pixels of the canvas for each px of the layout. */
 export function paint(canvas: HTMLCanvasElement, layout: HeatLayout, color: string, width: number, height: number, ratio: number): void {
   const { columns, rows, shares, most } = layout;
   canvas.width = Math.round(width * ratio);

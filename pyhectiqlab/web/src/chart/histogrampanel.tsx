@@ -1,4 +1,4 @@
-// A panel of the histograms of one name over x, of one run at a time: the one that is chosen, or the first that has some.
+// A panel of the histograms of one name over x. It shows one run at a time: the chosen one, or the first that has some.
 
 import { rangeWithout } from '../base/boardsettings';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -25,17 +25,17 @@ interface Props extends FramedProps {
   onReset: () => void;
 }
 
-/** The element of a panel carries what it drew, for tests. */
+/** The element of a panel says what it drew, for tests. */
 interface HeatElement extends HTMLElement {
   drawn?: () => { run: string; histograms: readonly StepHistogram[]; layout: HeatLayout | null } | null;
 }
 
 const REFRESH_MS = 2000;
-const ASKED_MAX = 24; // runs that are asked for histograms of the name, one after the other, until one has some
+const ASKED_MAX = 24; // runs that are asked one after the other, until one has histograms of the name
 const ZOOM_MARGIN = 0.2;
-const COUNTED_MS = 30_000; // the lab counts all histograms of a name: not with every new one
+const COUNTED_MS = 30_000; // the lab counts all histograms of a name, so not with every new one
 const VIEWS = [['heat', 'Heat map'], ['ridges', 'Ridges']] as const;
-const COLUMN_PX = 64; // the width that steps are asked for grows by so much
+const COLUMN_PX = 64; // the number of steps that are asked for depends on the width, rounded to so much
 
 export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...frame }: Props) {
   const { title, runs, view, news, settings, onSettings } = frame;
@@ -156,7 +156,7 @@ export function HistogramPanel({ histogram: name, onRun, onZoom, onReset, ...fra
 
 const hex = (strength: number) => Math.round(255 * strength).toString(16).padStart(2, '0');
 
-/** "3.1 % of all values above · …": what the axis of values does not reach. */
+/** Return "3.1 % of all values above · …": what lies beyond the axis of values. */
 function beyondText(histograms: readonly StepHistogram[], { values }: HeatLayout): string {
   const { above, below } = shareBeyond(histograms, values);
   const text = (share: number, where: string) => (share > 0.005 ? `${formatValue(share, 2)} % of all values ${where}` : '');

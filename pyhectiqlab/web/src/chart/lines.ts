@@ -1,16 +1,17 @@
-// Which line of a panel is whose: its name, and what it looks like.
+// The lines of a panel: the name and the look of each.
 
 import { colorAt, dashAt, type Assign } from '../base/assign';
 import { RANKS_MAX, type Buckets } from '../base/buckets';
 import { lookOf, type Look } from '../base/looks';
 
-/** A run, or a group of them. `rank`: the only one that it is of, which its name says. */
+/** A run, or a group of runs. `rank`: the only rank that is shown, which the name says. */
 type Whose = Look & { name: string; rank?: number };
 
 /**
- * The ranks or attempts of one run have colours of their own; where there are both, the attempts differ by their dash. Over another
- * run's (`alone` false) all have the run's colour, and the attempts of a run whose line is solid differ by their dash.
- * Of several `keys` in one panel, those of one run have colours, those of several runs dashes.
+ * Return the name and the look of a line. The ranks or attempts of a single run have different colours; if it has both, its
+ * attempts have different dashes. Beside other runs (`alone` false), all lines of a run have its colour, and its attempts have
+ * different dashes if its line is solid. If a panel has several `keys`, those of a single run have different colours, those of
+ * several runs different dashes.
  */
 export function lineOf(b: Pick<Buckets, 'rank' | 'attempt' | 'key'>, run: Whose, alone: boolean, keys: readonly string[] = []): { name: string; look: Look } {
   if (keys.length > 1) {
@@ -27,7 +28,10 @@ export function lineOf(b: Pick<Buckets, 'rank' | 'attempt' | 'key'>, run: Whose,
   return { name: parts.join(' · '), look };
 }
 
-/** As lineOf, with what colour and dash are assigned to. What is assigned to runs, or to their values, is in the look of `run`. */
+/**
+ * Return the name and the look of a line, with a colour and a dash that are assigned. What is assigned to runs, or to their
+ * values, is in the look of `run`.
+ */
 export function assignedLine(b: Pick<Buckets, 'rank' | 'attempt' | 'key' | 'ranks'>, run: Whose, alone: boolean, keys: readonly string[], { color, dash }: Pick<Assign, 'color' | 'dash'>): { name: string; look: Look } {
   const { name, look } = lineOf(b, run, alone, keys);
   if (color === null && dash === null) return { name, look };

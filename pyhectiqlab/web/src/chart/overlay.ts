@@ -1,11 +1,12 @@
-// The curves of one run over all others of a plot, which fade. On a canvas of its own: pointing at runs draws few curves.
+// The curves of one run in front of all others of a plot, which fade. They have their own canvas, so that pointing at a run draws
+// few curves.
 
 import uPlot from 'uplot';
 import { drawCurves } from './draw';
 import { nearest, type Curve } from './series';
 
 const FADE = 0.78;
-const REACH_PX = 14; // from the pointer to a line that it points at
+const REACH_PX = 14; // between the pointer and a line that it points at
 
 export class Overlay {
   private readonly canvas = document.createElement('canvas');
@@ -16,13 +17,13 @@ export class Overlay {
     u.over.prepend(this.canvas); // below the cursor and the dots
   }
 
-  /** None: nothing fades. */
+  /** Show these curves. If there are none, nothing fades. */
   show(curves: readonly Curve[], log: boolean): void {
     const { u, canvas } = this;
     canvas.hidden = !curves.length;
     if (!curves.length) return;
     const { left, top, width, height } = u.bbox;
-    canvas.width = width; // which clears it
+    canvas.width = width; // this clears the canvas
     canvas.height = height;
     const ctx = canvas.getContext('2d')!;
     ctx.fillStyle = getComputedStyle(u.over).getPropertyValue('--surface') || '#fff';
@@ -34,7 +35,7 @@ export class Overlay {
   }
 }
 
-/** The run whose line passes nearest to a place in the plot, in CSS pixels; null where none is near. */
+/** Return the run whose line is nearest to a place in the plot, in CSS pixels; null: none is near. */
 export function runAt(u: uPlot, curves: readonly Curve[], left: number, top: number): string | null {
   let best = REACH_PX;
   let run: string | null = null;
@@ -47,7 +48,7 @@ export function runAt(u: uPlot, curves: readonly Curve[], left: number, top: num
   return run;
 }
 
-/** Where a line passes x, between its points; NaN where it does not. */
+/** Return the y of a line at x, between its points; NaN: it has none there. */
 function lineAt({ lineX: xs, line }: Curve, x: number): number {
   const near = nearest(xs, x);
   if (near < 0 || xs[near] === x) return line[near] ?? NaN;

@@ -1,5 +1,6 @@
-// A chart of one's own: its title, and what it draws: the keys that a pattern matches, a formula of metrics over the steps, one formula
-// over another, a point or a bar for each run, or histograms over their steps. While it is typed there is a look at what that gives, or why it gives nothing.
+// The editor of a chart: its title, and what it draws: the keys that a pattern matches, a formula of metrics over the steps, one
+// formula over another, a point or a bar for each run, or histograms over their steps. While somebody types, it shows the result,
+// or why there is none.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -14,7 +15,7 @@ import { Segments } from '../widgets/basics';
 
 interface Props {
   panel: OwnPanel;
-  /** Those that are drawn; formulas are tried with the first. */
+  /** The runs that are drawn. Formulas are tried with the first. */
   runs: readonly { id: string; members?: readonly string[] }[];
   keys: readonly string[];
   /** There are more keys than these. */
@@ -28,7 +29,7 @@ const KINDS = [['pattern', 'Metrics by a pattern'], ['formula', 'A formula'], ['
 const TRY_MS = 250;
 
 interface Trial {
-  text: string; // what was tried
+  text: string; // the text that was tried
   error: string;
   steps: number;
 }
@@ -102,7 +103,7 @@ export function OwnEditor({ panel, runs, keys, some, onSave, onClose }: Props) {
   );
 }
 
-/** Whether a text names a column with values; `open`: nothing is fine, too. */
+/** Return whether a text names a column with values. `open`: an empty text is right, too. */
 function fits(name: string | undefined, open: boolean): boolean {
   return name ? parseColumn(name) !== null && isValue(name) : open;
 }
@@ -151,7 +152,7 @@ function HistogramField({ name, runs, onChange }: { name: string; runs: Props['r
 }
 
 function Matched({ pattern, keys, some }: { pattern: string; keys: readonly string[]; some: boolean }) {
-  if (patternOf(pattern) === null) return <p class="dim">{pattern.trim() ? 'This is no regular expression.' : 'For example: loss$, ^valid/, head[0-9]+/norm.'}</p>;
+  if (patternOf(pattern) === null) return <p class="dim">{pattern.trim() ? 'This is not a regular expression.' : 'For example: loss$, ^valid/, head[0-9]+/norm.'}</p>;
   const found = matching(keys, pattern);
   return (
     <>
@@ -176,7 +177,7 @@ function Tried({ trial }: { trial: Trial | null }) {
   );
 }
 
-/** What the lab says of formulas, some time after the last key; null: nothing yet, or nothing to try. */
+/** Return what the lab says of formulas, some time after the last key; null: nothing yet, or there is nothing to try. */
 function useTrial(run: string | null, formulas: readonly string[]): Trial | null {
   const [trial, setTrial] = useState<Trial | null>(null);
   const text = JSON.stringify(formulas);

@@ -1,5 +1,5 @@
-// What few charts need, loaded when one of them is there or is made: the editor of charts of one's own, those that are no lines over
-// the page's axis, and choosing what lines are told apart by.
+// Code that few charts need, loaded when such a chart is there or is being made: the editor of charts, the kinds that draw no
+// lines over the page's axis, and choosing what tells lines apart.
 
 export { AssignChoices } from './assignchoices';
 export { HistogramPanel } from './histogrampanel';

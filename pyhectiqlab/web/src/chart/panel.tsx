@@ -35,42 +35,42 @@ export interface ChartRun extends Look {
   name: string;
   /** Of a group: its runs, or some of them. */
   members?: readonly string[];
-  rank?: number; // the only one that it is of, which its name says
+  rank?: number; // the only rank that is shown, which the name says
 }
 
 interface Props {
-  metric: string; // its name: the key, or that of a chart of one's own
+  metric: string; // the name of the panel: its key, or that of a chart that somebody made
   facet?: Facet | undefined;
   title: string;
   keys: readonly string[];
-  /** How to change a chart of one's own; null: it is that of a key. */
+  /** Changes a chart that somebody made; null: it is the chart of a key. */
   own: OwnActions | null;
-  /** null: it cannot be moved. */
+  /** null: the panel cannot be moved. */
   place: Place | null;
   xs?: XChoice | undefined;
   runs: readonly ChartRun[];
   view: ChartView;
   feed: BucketFeed;
   height: number;
-  /** Columns of its grid that it takes. */
+  /** The columns of the grid that the panel takes. */
   span: number;
   settings: PanelSettings;
   onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
-  /** Of a section whose panels have one y range. */
+  /** The ranges of a section whose panels have the same y range. */
   ranges: SharedRanges | null;
   onZoom: (lo: number, hi: number) => void;
   onReset: () => void;
   onEnlarge: (() => void) | null;
 }
 
-/** Which of a metric's charts this is: it has some of its lines, and the axes of all. */
+/** One of the charts of a metric: it has some of the lines, and the axes of all. */
 export interface Facet extends FacetOf {
   among: readonly string[]; // the keys of all charts
-  alone: boolean; // there is one run, in all charts
+  alone: boolean; // all charts together have one run
   xs: SharedRanges;
 }
 
-/** The element of a panel carries what it drew, for tests. */
+/** The element of a panel says what it drew, for tests. */
 export interface PanelElement extends HTMLElement {
   drawn?: () => Drawn | null;
 }
@@ -84,9 +84,9 @@ interface Hover {
   own: boolean;
 }
 
-const widthOf = ([lo, hi]: readonly [number, number]) => hi - lo; // of what is drawn, which is wider than a lone point
+const widthOf = ([lo, hi]: readonly [number, number]) => hi - lo; // of what is drawn; it is wider than a lone point
 const LEGEND_MAX = 12;
-const frames = new Frames(); // panels that come into sight or leave it
+const frames = new Frames(); // for panels that come into sight or leave it
 const NO_RANGES = new SharedRanges();
 const NO_LOOK: Look = { color: '', dash: [] };
 
@@ -102,7 +102,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
   const callbacks = useRef({ onZoom, onReset });
   callbacks.current = { onZoom, onReset };
 
-  // Asked for only while in sight (and a little before).
+  // Ask only while the panel is in sight, or nearly.
   useEffect(() => {
     const panel = feed.add(keys, (series, query) => setAnswer({ series, axis: query.axis, query }));
     const stop = watchSight(root.current!, scrollerOf(root.current!), (inSight) => {
@@ -121,7 +121,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
     const byId = new Map(runs.map((r) => [r.id, r]));
     return answer.series.flatMap((b) => {
       const run = byId.get(b.run);
-      if (!run || !b.start.length || !keys.includes(b.key)) return []; // of the pattern before
+      if (!run || !b.start.length || !keys.includes(b.key)) return []; // these are of the pattern before
       if (facet && facet.rank !== null && b.rank !== facet.rank) return [];
       const { name, look } = assignedLine(b, run, facet ? facet.alone : runs.length === 1, facet?.among ?? keys, view);
       return [makeCurve(b, answer.axis, name, look)];
@@ -133,7 +133,7 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
     () => (view.lo === null || view.hi === null ? null : [view.lo * unit, view.hi * unit]),
     [view.lo, view.hi, unit],
   );
-  // The axes are those of all lines: also of charts that are not in sight, and have not asked for theirs.
+  // The axes are those of all lines, also of charts that are not in sight and have not asked for theirs.
   const all = useMemo(() => {
     if (!facet || !answer) return curves;
     return answer.series.flatMap((b) => (b.start.length && keys.includes(b.key) ? [makeCurve(b, answer.axis, '', NO_LOOK)] : []));
@@ -158,9 +158,9 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
     return () => ranges?.set(id, null);
   }, [ranges, id, extremes?.[0], extremes?.[1]]);
   const held = useStore((ranges ?? NO_RANGES).union);
-  const union = held ?? (facet && extremes ? extremes : null); // before it is told to the others
+  const union = held ?? (facet && extremes ? extremes : null); // before the other charts hear of it
 
-  // The answer may still be to the axis before: it is drawn when the one to this axis is there.
+  // The answer may still be that for the axis before. Then wait for the right one.
   const fits = answer !== null && answer.axis === view.axis;
   useLayoutEffect(() => {
     if (!shown) {
@@ -289,7 +289,8 @@ export function Panel({ metric, facet, title, keys, own, place, xs, runs, view, 
 
 function Readout({ readings, hover, axis, log, box }: { readings: Reading[]; hover: Hover; axis: Axis; log: boolean; box: HTMLElement }) {
   const several = readings.length > 1;
-  // One run's fits beside the cursor; several may reach over the panel's edge, towards the middle of what scrolls, where there is room.
+  // The values of one run fit beside the cursor. Those of several may reach over the edge of the panel, towards the middle of
+  // what scrolls, if there is room.
   const { left, width } = scrollerOf(box)?.getBoundingClientRect() ?? { left: 0, width: window.innerWidth };
   const onRight = several ? box.getBoundingClientRect().left + hover.left < left + width / 2 : hover.left < box.clientWidth / 2;
   const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${box.clientWidth - hover.left + 14}px` };
@@ -304,7 +305,7 @@ function Readout({ readings, hover, axis, log, box }: { readings: Reading[]; hov
           <Swatch {...r} />
           {several && <span class="readout-name">{r.name}</span>}
           <b>{r.value}</b>
-          {/* One run has room for everything, several are told apart by what they differ in. */}
+          {/* One run has room for everything; several show only what tells them apart. */}
           <span class="readout-detail">
             {[several && !r.of.endsWith('runs') ? '' : r.of, several || !r.raw ? '' : `raw ${r.raw}`, r.range, several ? '' : r.count, r.odd, oneWhere || r.count ? '' : r.where].filter(Boolean).join(' · ')}
           </span>

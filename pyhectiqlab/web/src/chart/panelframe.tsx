@@ -1,4 +1,4 @@
-// The frame of a chart that draws no lines over x: its head with menu, what is said where there is nothing, its grip.
+// The frame of a chart that draws no lines over x: its head with the menu, what it says if there is nothing to draw, its grip.
 
 import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -16,25 +16,25 @@ import type { Given } from './given';
 import type { OwnActions, XChoice } from './menuprops';
 import { PanelMenu } from './panelmenu';
 
-/** What such a chart is given, beside what it is of. */
+/** What such a chart gets, besides what it shows. */
 export interface FramedProps {
   name: string;
   title: string;
-  own: OwnActions | null; // null: it is of a metric of the runs
+  own: OwnActions | null; // null: it is the chart of a metric of the runs
   xs?: XChoice | undefined;
   place: Place | null; // null: it cannot be moved
   runs: readonly ChartRun[];
   view: ChartView;
-  news: number; // grows with new points
+  news: number; // grows when there are new points
   height: number;
-  /** Columns of its grid that it takes. */
+  /** The columns of the grid that the chart takes. */
   span: number;
   settings: PanelSettings;
   onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
   onEnlarge: (() => void) | null;
 }
 
-/** The chart's element, and whether it is in sight: what is not asks for nothing. */
+/** Return a ref for the element of the chart, and whether it is in sight. A chart out of sight asks for nothing. */
 export function useSight<E extends HTMLElement>(): { root: RefObject<E | null>; visible: boolean } {
   const root = useRef<E>(null);
   const [visible, setVisible] = useState(false);
@@ -47,14 +47,14 @@ interface Props extends FramedProps {
   hint: string; // of the title
   state: 'loading' | 'empty' | 'drawn';
   error: Error | null;
-  /** Said where there is nothing to draw. */
+  /** What is said if there is nothing to draw. */
   none: string;
   note: string;
-  /** What is taken along; null: there is nothing yet. */
+  /** What can be taken along; null: nothing yet. */
   give: () => Given | null;
-  /** Below the chart, also where there is nothing to draw. */
+  /** Stands below the chart, also if there is nothing to draw. */
   foot?: ComponentChildren;
-  /** The range of values that is drawn, where it can be chosen. */
+  /** Returns the range of values that is drawn, if it can be chosen. */
   drawn?: () => readonly [number, number] | null;
   outliers?: number;
   children: ComponentChildren;

@@ -1,4 +1,4 @@
-// What a panel has of its own: its scale, which values its y axis covers, its size.
+// The settings of one panel: its scale, the values that its y axis covers, its size.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Icon } from '../widgets/icon';
@@ -7,7 +7,7 @@ import type { MenuProps } from './menuprops';
 
 const Contents = later(() => import('./panelsettings').then((its) => its.Contents));
 
-/** Its contents are there only while it is open: there may be hundreds of panels. */
+/** The contents exist only while the menu is open, because there may be hundreds of panels. */
 export function PanelMenu(props: MenuProps) {
   const root = useRef<HTMLDetailsElement>(null);
   const [open, setOpen] = useState(false);
@@ -22,7 +22,7 @@ export function PanelMenu(props: MenuProps) {
   const onKeyDown = (e: KeyboardEvent) => {
     if (e.key !== 'Escape' || !root.current!.open) return;
     e.stopPropagation();
-    e.preventDefault(); // an enlarged panel stays
+    e.preventDefault(); // so that an enlarged panel stays
     root.current!.removeAttribute('open');
     root.current!.querySelector('summary')!.focus();
   };

@@ -1,4 +1,5 @@
-// What the menu of a panel has: its scales, its range, its size, and what is taken along. Loaded when a menu is opened.
+// The contents of a panel's menu: its scales, its range, its size, and what can be taken along. It is loaded when a menu is
+// opened.
 
 import { useState } from 'preact/hooks';
 import { LEFT_OUT_MAX, leftOut, rangeWithout, SCALE_NAMES, SCALES, type Scale } from '../base/boardsettings';
@@ -82,7 +83,7 @@ export function Contents({ metric, own, place, xs, settings, onChange, drawn, ou
         </select>
       </label>}
       {percent !== null && (
-        <label class="select" title="How many per cent of the values are left out at the top, and as many at the bottom; below the chart stands how many points these are">
+        <label class="select" title="This share of the values is left out at the top, and as much at the bottom. The line below the chart counts these points">
           Left out at either end
           <input class="percent" type="number" min="0.01" max={LEFT_OUT_MAX} step="any" aria-label="Per cent left out at either end" value={percent} onChange={(e) => onChange({ y: rangeWithout(Number(e.currentTarget.value)) ?? 'most' })} />
           %

@@ -1,8 +1,8 @@
 // Two fingers on a plot: what lies between them stays between them.
 
-const APART_MIN_PX = 12; // fingers that are nearer to each other are taken as that far apart
+const APART_MIN_PX = 12; // fingers that are nearer to each other count as so far apart
 
-/** Where the edges of a plot come to lie, in its pixels before: two fingers were at `before`, and are at `now`. */
+/** Return where the edges of a plot go, in its pixels before: two fingers were at `before`, and are at `now`. */
 export function pinched(before: readonly [number, number], now: readonly [number, number], width: number): [number, number] {
   const apart = (left: number, right: number) => Math.max(APART_MIN_PX, right - left);
   const scale = apart(...before) / apart(...now);
@@ -12,14 +12,14 @@ export function pinched(before: readonly [number, number], now: readonly [number
 }
 
 interface PinchEvents {
-  /** The edges of what is between, in pixels before the fingers were two. */
+  /** The edges of what is between, in pixels before the two fingers came. */
   move: (left: number, right: number) => void;
   end: () => void;
 }
 
-/** Watches the fingers on an element. Returns whether there are two. */
+/** Watch the fingers on an element. Return a function that says whether there are two. */
 export function watchPinch(element: HTMLElement, events: PinchEvents): () => boolean {
-  const fingers = new Map<number, number>(); // x, by pointer
+  const fingers = new Map<number, number>(); // the x of each pointer
   let before: [number, number] | null = null;
   const now = () => [...fingers.values()].sort((a, b) => a - b) as [number, number];
   const at = ({ clientX }: PointerEvent) => clientX - element.getBoundingClientRect().left;
@@ -40,7 +40,7 @@ export function watchPinch(element: HTMLElement, events: PinchEvents): () => boo
   };
   element.addEventListener('pointerup', lift);
   element.addEventListener('pointercancel', lift);
-  // Else the browser scrolls the page by two fingers, and takes them away from us.
+  // Otherwise the browser scrolls the page with two fingers, and we no longer see them.
   element.addEventListener('touchmove', (e) => e.touches.length > 1 && e.cancelable && e.preventDefault(), { passive: false });
   return () => fingers.size > 1;
 }

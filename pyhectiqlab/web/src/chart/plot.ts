@@ -1,4 +1,4 @@
-// uPlot for scales, axes, cursor and selection; the curves themselves are drawn by draw.ts, each on its own x.
+// uPlot for scales, axes, cursor and selection. draw.ts draws the curves themselves, each on its own x.
 
 import uPlot from 'uplot';
 import { formatDurationTick, formatTicks, formatValue } from '../base/format';
@@ -14,25 +14,28 @@ import { thresholdOf, yAxis } from './yrange';
 export interface PlotData {
   curves: readonly Curve[];
   axis: Axis;
-  scale: Scale; // of y
+  scale: Scale; // the scale of y
   xScale: Scale;
   y: YRange;
-  /** Extremes of other panels that this one has its y range with. */
+  /** The extremes of other panels, with which this one shares its y range. */
   shared: readonly [number, number] | null;
-  /** The range that is drawn where nobody zoomed in; null: that of the curves. */
+  /** The range that is drawn unless somebody zoomed in; null: that of the curves. */
   whole: readonly [number, number] | null;
-  /** The zoomed range in drawing units, or null for all of it. */
+  /** The zoomed range in drawing units; null: everything. */
   zoom: [number, number] | null;
 }
 
 export interface PlotEvents {
-  /** x in drawing units, y a value, `left` in CSS pixels of the panel; null when the pointer left. `own`: the pointer is over this plot. */
+  /**
+   * x is in drawing units, y a value, `left` in CSS pixels of the panel; null: the pointer left. `own`: the pointer is over this
+   * plot.
+   */
   hover: (at: { x: number; y: number; left: number; own: boolean } | null) => void;
   zoom: (lo: number, hi: number) => void;
   reset: () => void;
 }
 
-/** What a test can ask a panel: what was drawn, in which ranges. */
+/** What a test can ask a panel: what it drew, in which ranges. */
 export interface Drawn {
   data: PlotData;
   x: [number, number];
@@ -42,7 +45,7 @@ export interface Drawn {
 const DRAG_MIN_PX = 5;
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const SYNC_KEY = 'hectiqlab';
-const DISTRIBUTIONS = { linear: 1, log: 3, symlog: 4 } as const; // uPlot's numbers
+const DISTRIBUTIONS = { linear: 1, log: 3, symlog: 4 } as const; // the numbers that uPlot has for them
 
 const STRETCHES = { linear: [(v: number) => v, (v: number) => v], log: [Math.log10, (v: number) => 10 ** v], symlog: [Math.asinh, Math.sinh] } as const;
 
@@ -52,7 +55,8 @@ const SECOND_INCREMENTS = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000,
   31_536_000,
 ];
-// uPlot's own form: least increment, label, what is added where year, month, day, hour, minute, second begins, 1 = added.
+// The form that uPlot wants: least increment, label, what is added where a year, month, day, hour, minute or second begins, 1 =
+// added.
 const TIME_LABELS = [
   [31_536_000, '{YYYY}', null, null, null, null, null, null, 1],
   [2_419_200, '{MMM}', '\n{YYYY}', null, null, null, null, null, 1],
@@ -64,7 +68,7 @@ const TIME_LABELS = [
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
-/** Colours of the page's style, read once a theme: to ask for a style makes the browser compute it, for each plot anew. */
+/** The colours of the page's style, read once for each theme: whenever a style is read, the browser computes it anew. */
 const colors = {
   theme: '',
   known: new Map<string, string>(),
@@ -78,16 +82,16 @@ const colors = {
   },
 };
 
-let touched: Plot | null = null; // that a finger read last
+let touched: Plot | null = null; // the plot that a finger read last
 
 export class Plot {
   private u: uPlot;
   private pointerInside = false;
   private dots: HTMLElement[] = [];
   private drawn: Drawn;
-  private threshold: number; // of a symmetric log scale
-  private whole: [number, number] | null = null; // what there was to see before somebody zoomed in; null: not known
-  private overlay!: Overlay; // made with `u`
+  private threshold: number; // where a symmetric log scale turns linear
+  private whole: [number, number] | null = null; // the range in sight before somebody zoomed in; null: not known
+  private overlay!: Overlay; // made together with `u`
   private readonly forget = highlighted.subscribe(() => this.showHighlight());
 
   constructor(
@@ -132,14 +136,14 @@ export class Plot {
     this.u.redraw(false, true);
   }
 
-  /** Moves the cursor to x (drawing units), as if the pointer were there; null takes it away. */
+  /** Move the cursor to x (drawing units), as if the pointer were there; null: take it away. */
   point(x: number | null): void {
     this.pointerInside = x !== null;
     if (x === null) this.u.setCursor({ left: -10, top: -10 });
     else this.u.setCursor({ left: this.u.valToPos(x, 'x'), top: this.u.over.clientHeight / 3 });
   }
 
-  /** Dots on the curves at the cursor; y NaN: none. */
+  /** Show dots on the curves at the cursor. y NaN: no dot. */
   showDots(points: readonly { x: number; y: number; color: string }[]): void {
     while (this.dots.length < points.length) {
       const dot = document.createElement('div');
@@ -172,13 +176,13 @@ export class Plot {
     const { curves, zoom, scale, shared } = this.data;
     if (!zoom) this.whole = this.data.whole ? [...this.data.whole] : rangeX(curves, this.data.axis);
     let x: [number, number] = zoom ?? (this.data.whole ? [...this.data.whole] : (rangeX(curves, this.data.axis) ?? [0, 1]));
-    if (x[0] === x[1]) x = widened(x, this.data.axis === 'step' ? 2 : 1); // one point: in the middle
+    if (x[0] === x[1]) x = widened(x, this.data.axis === 'step' ? 2 : 1); // a single point is in the middle
     x = widened(x, 0);
     if (this.data.xScale === 'log') x = positive(x, curves);
     return { data: this.data, x, y: yAxis(curves, x, this.data.y, scale, shared) };
   }
 
-  /** Two points that span the scales. Where nothing finite is to be seen the y axis is 0 … 1. */
+  /** Return two points that span the scales. If nothing finite is in sight, the y axis is 0 … 1. */
   private placeholder(): uPlot.AlignedData {
     return [Float64Array.from(this.drawn.x), Float64Array.from(this.drawn.y ?? (this.log ? [1, 10] : [0, 1]))];
   }
@@ -225,7 +229,7 @@ export class Plot {
     u.over.addEventListener('pointerdown', (e) => e.pointerType === 'touch' && !isPinched() && this.touch(e));
     u.over.addEventListener('pointermove', (e) => e.pointerType === 'touch' && !isPinched() && this.touch(e));
     u.over.addEventListener('pointerleave', ({ pointerType }) => {
-      if (pointerType === 'touch') return; // what a finger read stays until it reads elsewhere
+      if (pointerType === 'touch') return; // what a finger read stays until it reads somewhere else
       this.pointerInside = false;
       this.events.hover(null);
       highlighted.set(null);
@@ -233,7 +237,7 @@ export class Plot {
     return u;
   }
 
-  /** A finger reads where it is: a tap, or while it moves sideways. */
+  /** Read where a finger is: at a tap, or while it moves sideways. */
   private touch({ offsetX, offsetY }: PointerEvent): void {
     if (touched && touched !== this) touched.pointerInside = false;
     touched = this;
@@ -241,10 +245,10 @@ export class Plot {
     this.u.setCursor({ left: offsetX, top: offsetY });
   }
 
-  /** Two fingers zoom: the lines follow them, and once they are lifted the lab is asked for what is in sight. */
+  /** Zoom with two fingers: the lines follow them, and when they are lifted, the lab is asked for what is in sight. */
   private watchFingers(u: uPlot): () => boolean {
     const [by, back] = STRETCHES[this.data.xScale];
-    let edges: [number, number] | null = null; // of the axis, when the fingers became two
+    let edges: [number, number] | null = null; // the edges of the axis when the second finger came
     return watchPinch(u.over, {
       move: (left, right) => {
         edges ??= [by(this.drawn.x[0]), by(this.drawn.x[1])];
@@ -266,7 +270,7 @@ export class Plot {
     });
   }
 
-  /** The run that is pointed at, here or elsewhere, over the others. */
+  /** Show the run that the reader points at, here or elsewhere, in front of the others. */
   private showHighlight(): void {
     const run = highlighted.value;
     const its = run === null ? [] : this.data.curves.filter((c) => c.run === run);
@@ -336,26 +340,29 @@ export class Plot {
     const lo = u.posToVal(left, 'x');
     const hi = u.posToVal(left + width, 'x');
     u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    if (this.pointerInside) this.events.zoom(lo, hi); // not where the selection was only mirrored from another plot
+    if (this.pointerInside) this.events.zoom(lo, hi); // not if the selection only mirrors that of another plot
   }
 }
 
-/** Other scales have no use for it: it changes with new points, and the plot would be built anew. */
+/** Return the threshold, for a symmetric log scale only: it changes with new points, and then the plot is built anew. */
 const neededThreshold = ({ scale, curves }: PlotData) => (scale === 'symlog' ? thresholdOf(curves) : 1);
 
-/** Labels of an axis that is no linear one: at round numbers. */
+/** Label an axis that is not linear at round numbers. */
 function roundLabels(format: (value: number) => string): uPlot.Axis.DynamicValues {
   return (_, splits) => splits.map((v) => (v === null || !isRound(v) ? '' : format(v)));
 }
 
-/** The part of a range that a log scale can draw, from the first point on. */
+/** Return the part of a range that a log scale can draw, from the first point on. */
 function positive([lo, hi]: [number, number], curves: readonly Curve[]): [number, number] {
   const first = Math.min(...curves.map(({ lineX }) => lineX.find((v) => v > 0 && v >= lo) ?? Infinity));
   const from = lo > 0 ? lo : Math.min(first, hi > 0 ? hi : 1);
   return from < hi ? [from, hi] : [from / 2, 2 * from];
 }
 
-/** 0, or a whole number times a power of ten. uPlot's log axis also has a tick at its lower end, wherever that is. */
+/**
+ * Return whether a number is 0, or a digit times a power of ten. uPlot's log axis also has a tick at its lower end, wherever that
+ * is.
+ */
 function isRound(signed: number): boolean {
   const value = Math.abs(signed);
   if (value === 0) return true;
@@ -363,7 +370,7 @@ function isRound(signed: number): boolean {
   return Math.abs(mantissa - Math.round(mantissa)) < 1e-6;
 }
 
-/** 1, 2, 5 times each power of ten. */
+/** Return 1, 2, 5 times each power of ten. */
 function decades(from: number, to: number): number[] {
   const out: number[] = [];
   for (let k = from; k <= to; k++) out.push(...[1, 2, 5].map((m) => Number(`${m}e${k}`)));

@@ -1,4 +1,4 @@
-// What stands at the cursor: one line for each curve, in words.
+// What stands at the cursor: a line of text for each curve.
 
 import { formatDurationTick, formatInteger, formatMoment, formatValue, plural } from '../base/format';
 import type { Buckets } from '../base/buckets';
@@ -8,32 +8,35 @@ import type { Dash } from '../base/looks';
 import { axisScale, nearest, type Curve } from './series';
 
 export interface Reading {
-  id: string; // of the curve
+  id: string; // the id of the curve
   name: string;
   color: string;
   dash: Dash;
-  x: number; // where the dot goes, drawing units
-  y: number; // on the line; NaN: no dot
-  value: string; // of the line
-  raw: string; // "0.52": the points that the line was smoothed from; "" when it was not
-  of: string; // "mean of 4 ranks"; "" of one rank
-  range: string; // "0.31 … 0.47": the extremes of several points
+  x: number; // x of the dot, in drawing units
+  y: number; // y of the dot, on the line; NaN: no dot
+  value: string; // the value of the line
+  raw: string; // "0.52": the mean of the points, if the line is smoothed; else ""
+  of: string; // "mean of 4 ranks"; "": it is one rank
+  range: string; // "0.31 … 0.47": the extremes, if there are several points
   count: string; // "16 points"
-  where: string; // step or time, exactly
+  where: string; // the exact step or time
   odd: string; // "2 NaN"
 }
 
 const ROWS_MAX = 12;
-const BEST_ROWS = 4; // the best ones are there wherever the pointer is
+const BEST_ROWS = 4; // the best ones are shown wherever the pointer is
 
-/** Of such a metric the lowest value is the best, unless the project's objective says otherwise. */
+/**
+ * Return whether the lowest value of a metric is the best. The project's objective decides, if it is of this metric; else the
+ * name.
+ */
 export function lowIsGood(metric: string, objective: Objective | null = null): boolean {
   return objective?.key === metric ? objective.goal === 'min' : /loss|error|perplexity/i.test(metric);
 }
 
 /**
- * The reading of each curve that has a bucket within `reach` (drawing units) of x and in sight (`seen`, from … to); the best
- * line first, those that are NaN there last.
+ * Return the reading of each curve that has a bucket within `reach` (drawing units) of x and in sight (`seen`, from … to): the
+ * best first, those that are NaN there last.
  */
 export function readAt(curves: readonly Curve[], x: number, axis: Axis, reach: number, seen: readonly [number, number], lowFirst: boolean): Reading[] {
   const readings: Reading[] = [];
@@ -46,7 +49,10 @@ export function readAt(curves: readonly Curve[], x: number, axis: Axis, reach: n
   return readings.sort((a, b) => (Number.isNaN(a.y) || Number.isNaN(b.y) ? Number(Number.isNaN(a.y)) - Number(Number.isNaN(b.y)) : sign * (a.y - b.y)));
 }
 
-/** The rows that a readout has room for: the best, those around the pointer's value `y`, and between and after them how many there are more. */
+/**
+ * Return the rows that a readout has room for: the best, those around the pointer's value `y`, and between and after them the
+ * number of those left out.
+ */
 export function rowsOf(readings: readonly Reading[], y: number, log: boolean): (Reading | number)[] {
   const n = readings.length;
   if (n <= ROWS_MAX) return [...readings];
@@ -89,8 +95,10 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
   };
 }
 
-/** What stands in a panel's head while nothing is pointed at: the newest value itself, as every table of runs tells it; the mean of the
- * newest points where the line is the mean of several ranks. */
+/**
+ * Return what the head of a panel shows while nothing is pointed at: the newest value itself, as tables of runs have it; if the
+ * line is the mean of several ranks, the mean of the newest points.
+ */
 export function readNewest(c: Curve, axis: Axis): Reading {
   const b = c.buckets;
   const i = c.x.length - 1;
@@ -100,7 +108,7 @@ export function readNewest(c: Curve, axis: Axis): Reading {
   return { ...reading, ...(c.raw ? { raw: newest } : { value: newest }), where: describeX(b.start[i]!, b.width, lastOf(b, i), axis) };
 }
 
-/** "raw 0.095 · smoothed 0.13", "0.13 · mean of 4 ranks". */
+/** Return "raw 0.095 · smoothed 0.13", "0.13 · mean of 4 ranks". */
 export function describeHead({ raw, value, of }: Reading): string {
   return [raw ? `raw ${raw} · smoothed ${value}` : value, of].filter(Boolean).join(' · ');
 }
@@ -109,7 +117,7 @@ function lastOf(b: Buckets, i: number): number | bigint {
   return b.exactX ? b.exactX[i]! : b.lastX[i]!;
 }
 
-/** "step 12,345", "steps 1,024 – 1,031", "2026-03-01 14:05:07", "1h 30m". */
+/** Return "step 12,345", "steps 1,024 – 1,031", "2026-03-01 14:05:07", "1h 30m". */
 export function describeX(start: number, width: number, exact: number | bigint | null, axis: Axis): string {
   if (axis === 'step') {
     if (exact !== null || width === 1) return `step ${formatInteger(exact ?? start)}`;

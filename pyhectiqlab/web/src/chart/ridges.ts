@@ -1,11 +1,11 @@
-// Histograms over x as ridges: each is a curve over the values that rises along x from where it was logged.
+// Histograms over x as ridges: each is a curve over the values that rises along x from the step where it was logged.
 
 import { RISE_PX, type HeatLayout } from './heatpaint';
 
-const APART_PX = 18; // from ridge to ridge, at the least
+const APART_PX = 18; // between two ridges, at least
 const FILL = 0.35;
 
-/** Which columns are drawn: the last one, and before it as many as there is room for. */
+/** Return which columns are drawn: the last one, and before it as many as there is room for. */
 export function ridgesOf({ columns }: Pick<HeatLayout, 'columns'>): number[] {
   const chosen: number[] = [];
   let next = Infinity;
@@ -18,7 +18,7 @@ export function ridgesOf({ columns }: Pick<HeatLayout, 'columns'>): number[] {
   return chosen;
 }
 
-/** `ratio`: pixels of the canvas for each px of the layout. */
+/** Paint ridges. `ratio`: pixels of the canvas for each px of the layout. */
 export function paintRidges(canvas: HTMLCanvasElement, layout: HeatLayout, color: string, width: number, height: number, ratio: number): void {
   const { columns, rows, shares, most } = layout;
   canvas.width = Math.round(width * ratio);
@@ -32,7 +32,7 @@ export function paintRidges(canvas: HTMLCanvasElement, layout: HeatLayout, color
     ridge.moveTo(base, height);
     for (let row = 0; row < rows; row++) ridge.lineTo(base + (RISE_PX * shares[i * rows + row]!) / most, height * (1 - (row + 0.5) / rows));
     ridge.lineTo(base, 0);
-    // A later ridge stands before those behind it.
+    // A later ridge covers earlier ones.
     to.globalCompositeOperation = 'destination-out';
     to.fill(ridge);
     to.globalCompositeOperation = 'source-over';

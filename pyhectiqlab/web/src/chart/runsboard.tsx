@@ -8,7 +8,7 @@ import type { FetchBuckets } from '../state/feed';
 import { useAssigned, type Assigned } from '../state/assigned';
 import { Board } from './board';
 
-/** What of a run its charts need. */
+/** What charts need to know of a run. */
 export interface DrawnRun {
   id: string;
   name: string;
@@ -17,7 +17,7 @@ export interface DrawnRun {
   attempt: number;
   /** Of a group: its runs, or some of them. */
   members?: readonly string[];
-  /** Of a group: the only rank that it is of, which its name says. */
+  /** Of a group: the only rank that is shown, which the name says. */
   rank?: number | null;
 }
 
@@ -29,14 +29,14 @@ interface Props {
   view: ChartView;
   setView: (view: ChartView, replace: boolean) => void;
   onRunNews: () => void;
-  /** Of all of the runs; none: they are of several. */
+  /** The project of all runs; missing: they are of several. */
   project?: string | undefined;
-  /** Their arrangement is kept by this name; by default that of the project. */
+  /** The name under which the arrangement of the charts is kept; by default that of the project. */
   name?: string;
   legend: boolean;
-  /** Where the runs are groups of them: their lines. */
+  /** If these are groups of runs: loads their lines. */
   fetch?: FetchBuckets;
-  /** Its looks are in `looks`. Without it, any value of the runs may be assigned. */
+  /** Its looks are in `looks`. Missing: any value of the runs can be assigned. */
   assigned?: Assigned;
 }
 

@@ -1,4 +1,4 @@
-// A panel of what the table tells of the drawn runs: a point for each, of two columns, or a bar for each, of one.
+// A panel of the drawn runs by columns of the table: a point for each run, of two columns, or a bar for each run, of one.
 
 import { useEffect, useMemo } from 'preact/hooks';
 import type { RunsChart } from '../base/boardsettings';
@@ -18,14 +18,14 @@ import { barsGiven, xyGiven } from './xyfigure';
 
 interface Props extends FramedProps {
   chart: RunsChart;
-  /** Of x, that is zoomed to. */
+  /** The range of x that is zoomed to. */
   range: XRange | null;
   onRange: (range: XRange | null) => void;
 }
 
 type Value = number | string | null;
 
-/** The element of a panel carries what it drew, for tests. */
+/** The element of a panel says what it drew, for tests. */
 interface RunsElement extends HTMLElement {
   points?: readonly RunPoint[];
 }
@@ -55,7 +55,7 @@ export function RunsPanel({ chart, range, onRange, ...frame }: Props) {
   const labels = columnLabels(columns);
   const [yName, xName] = [labels[0]!, chart.x ? labels[1]! : ''];
   const { points, legend, without } = useMemo(() => {
-    // A metric's NaN comes as text, as JSON has none.
+    // The NaN of a metric comes as text, because JSON has none.
     const isText = columns.map((column) => parseColumn(column)?.kind !== 'metric');
     const values = new Map(data?.rows.map((row) => [row.id, row.values.map((v, i) => (typeof v === 'string' && !isText[i] ? null : v))]));
     const colorOf = (of: readonly Value[] | undefined) => (chart.color ? (of?.[columns.length - 1] ?? null) : null);
@@ -99,7 +99,7 @@ export function RunsPanel({ chart, range, onRange, ...frame }: Props) {
   );
 }
 
-/** From 0, which is where the bars of both signs meet. */
+/** Bars that begin at 0, where those of both signs meet. */
 function Bars({ points, label }: { points: readonly RunPoint[]; label: string }) {
   const values = points.map((p) => p.y as number);
   const [lo, hi] = [Math.min(0, ...values), Math.max(0, ...values)];

@@ -1,6 +1,6 @@
 // Files that the page makes itself.
 
-/** Gives the reader a file to keep. */
+/** Offer the reader a file to keep. */
 export function saveFile(name: string, content: Blob): void {
   const url = URL.createObjectURL(content);
   const a = document.createElement('a');
@@ -10,7 +10,7 @@ export function saveFile(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-/** The picture of an SVG as PNG, `zoom` pixels for each of its own. Rejects where the browser cannot draw it. */
+/** Return an SVG as a PNG with `zoom` pixels for each of its own. Rejects if the browser cannot draw it. */
 export async function pngOf(svg: string, zoom: number): Promise<Blob> {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;

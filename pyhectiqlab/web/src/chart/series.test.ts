@@ -4,7 +4,7 @@ import type { Buckets } from '../base/buckets';
 
 const LOOK = { color: '#000', dash: [] };
 
-/** Buckets of width 1 holding one point each. */
+/** Make buckets of width 1 that have one point each. */
 function single(values: number[], steps = values.map((_, i) => i)): Buckets {
   const finite = values.map((v) => (Number.isFinite(v) ? v : NaN));
   const ones = (test: (v: number) => boolean) => Float64Array.from(values, (v) => (test(v) ? 1 : 0));
@@ -18,7 +18,7 @@ function single(values: number[], steps = values.map((_, i) => i)): Buckets {
 }
 
 const curve = (b: Buckets): Curve => makeCurve(b, 'step', 'run', LOOK);
-/** The buckets with what the lab would answer beside them. */
+/** Return buckets with the smoothed values that the lab would send. */
 const smoothed = (b: Buckets, values: number[]): Buckets => ({ ...b, smoothed: Float64Array.from(values) });
 
 test('a spike inside a bucket decides the range, smoothed or not', () => {
@@ -130,5 +130,5 @@ test('a range is wide enough for ticks that float64 can tell apart', () => {
   const at = 1764000000_123456789;
   const [lo, hi] = widened([at, at], 2);
   expect(lo).toBeLessThan(at);
-  expect(hi - lo).toBeGreaterThan(1000 * 2 ** 8); // neighbours lie 256 apart there
+  expect(hi - lo).toBeGreaterThan(1000 * 2 ** 8); // neighbours are 256 apart there
 });

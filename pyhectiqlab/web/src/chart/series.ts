@@ -14,27 +14,27 @@ export interface Curve {
   color: string;
   dash: Dash;
   buckets: Buckets;
-  x: Float64Array; // [m] where each bucket is drawn, in drawing units (steps, or seconds)
-  line: Float64Array; // [m] what the line goes through: the mean, or the smoothed value; NaN breaks it
-  lineX: Float64Array; // [m] where: as x, and at the last point of each bucket when the line is smoothed
-  raw: Float64Array | null; // [m] the mean itself, drawn faintly, when the line is smoothed
-  gap: Uint8Array; // [m] 1: much more than the usual distance lies before this bucket
+  x: Float64Array; // [m] the x of each bucket, in drawing units (steps, or seconds)
+  line: Float64Array; // [m] the y of the line: the mean, or the smoothed value; NaN breaks the line
+  lineX: Float64Array; // [m] the x of the line: as `x`, or at the last point of each bucket if the line is smoothed
+  raw: Float64Array | null; // [m] the mean, which is drawn faintly if the line is smoothed
+  gap: Uint8Array; // [m] 1: the distance before this bucket is much more than usual
 }
 
 export interface Oddities {
   nan: number;
   pinf: number;
   ninf: number;
-  notPositive: number; // finite points ≤ 0: not drawable on a log scale
-  notPositiveAtLeast: boolean; // true: a bucket holds both kinds, so the number is a lower bound
+  notPositive: number; // finite points ≤ 0, which a log scale cannot draw
+  notPositiveAtLeast: boolean; // true: a bucket has both kinds, so the number is a lower bound
 }
 
-const RELATIVE_MIN = 2 ** -40; // of a range: some 4,000 float64 lie in it
+const RELATIVE_MIN = 2 ** -40; // of a range: it then has some 4,000 float64
 const GAP_FACTOR = 8; // times the usual distance
-const LOG_DECADES_MIN = 0.45; // so that one of 1, 2, 5 · 10^k is in sight and can be labelled
-const GAP_POINTS_MIN = 8; // with fewer points there is no usual distance
+const LOG_DECADES_MIN = 0.45; // so that one of 1, 2, 5 · 10^k is in sight and can have a label
+const GAP_POINTS_MIN = 8; // with fewer points, no distance is usual
 
-/** Drawing units per unit of the axis: the chart draws time in seconds. */
+/** Return drawing units per unit of the axis: a chart draws time in seconds. */
 export function axisScale(axis: Axis): number {
   return axis === 'step' ? 1 : 1e-6;
 }
@@ -50,7 +50,8 @@ export function makeCurve(buckets: Buckets, axis: Axis, name: string, { color, d
     dash,
     buckets,
     x,
-    // Where all points of a bucket are NaN the smoothed line is that of their neighbours: it would hide that there is nothing.
+    // If all points of a bucket are NaN, the smoothed line there is that of its neighbours, which would hide that there is
+    // nothing.
     line: smoothed ? smoothed.map((v, i) => (Number.isNaN(mean[i]!) ? NaN : v)) : mean,
     lineX: smoothed ? buckets.lastX.map((v) => v * scale) : x,
     raw: smoothed ? mean : null,
@@ -58,7 +59,7 @@ export function makeCurve(buckets: Buckets, axis: Axis, name: string, { color, d
   };
 }
 
-/** A lone point is drawn exactly where it is; several share the middle of their bucket. */
+/** Return the x of each bucket. A lone point is drawn exactly where it is; several points are in the middle of their bucket. */
 export function drawnX(b: Buckets, scale: number): Float64Array {
   const x = new Float64Array(b.start.length);
   const middle = (b.width - 1) / 2;
@@ -66,7 +67,7 @@ export function drawnX(b: Buckets, scale: number): Float64Array {
   return x;
 }
 
-/** The usual distance between neighbours: the median of the steps of x. 0 with fewer than two points. x: not falling. */
+/** Return the usual distance between neighbours: the median of the steps of x; 0: fewer than two points. x never decreases. */
 export function typicalSpacing(x: Float64Array): number {
   if (x.length < 2) return 0;
   const steps = new Float64Array(x.length - 1);
@@ -82,7 +83,7 @@ export function findGaps(x: Float64Array, spacing: number): Uint8Array {
   return gap;
 }
 
-/** From the first bucket's edge to the last point of any curve, in drawing units; null when there is no point. */
+/** Return the range from the edge of the first bucket to the last point of any curve, in drawing units; null: there is no point. */
 export function rangeX(curves: readonly Curve[], axis: Axis): [number, number] | null {
   const scale = axisScale(axis);
   let lo = Infinity;
@@ -97,8 +98,8 @@ export function rangeX(curves: readonly Curve[], axis: Axis): [number, number] |
 }
 
 /**
- * A range that is `least` wide at the least, and wide enough for float64 to tell the ticks of an axis apart: near 10^18, as
- * steps of time.time_ns() are, neighbours lie 128 apart.
+ * Return a range that is at least `least` wide, and wide enough for float64 to tell the ticks of an axis apart: near 10^18, where
+ * the steps of time.time_ns() are, neighbours are 128 apart.
  */
 export function widened([lo, hi]: [number, number], least: number): [number, number] {
   const most = Math.max(Math.abs(lo), Math.abs(hi));
@@ -108,7 +109,10 @@ export function widened([lo, hi]: [number, number], least: number): [number, num
   return [middle - wide / 2, middle + wide / 2];
 }
 
-/** Extremes within lo … hi of the points and of the line, which may lie beyond them when it is smoothed. null: nothing finite. */
+/**
+ * Return the extremes within lo … hi of the points and of the line, which may lie beyond them if it is smoothed. null: nothing is
+ * finite.
+ */
 export function rangeY(curves: readonly Curve[], lo: number, hi: number, log: boolean): [number, number] | null {
   let least = Infinity;
   let most = -Infinity;
@@ -126,7 +130,7 @@ export function rangeY(curves: readonly Curve[], lo: number, hi: number, log: bo
       let bottom = min[i]!;
       if (log) {
         if (!(top > 0)) continue;
-        // The smallest positive value in a bucket of both signs is not known; its mean or its top is the best there is.
+        // If a bucket has both signs, its smallest positive value is not known: take its mean, or its top.
         if (!(bottom > 0)) bottom = mean[i]! > 0 ? mean[i]! : top;
       }
       if (bottom < least) least = bottom;
@@ -136,7 +140,7 @@ export function rangeY(curves: readonly Curve[], lo: number, hi: number, log: bo
   return least <= most ? [least, most] : null;
 }
 
-/** Some air around the extremes, and a range even for a constant. */
+/** Return a range with some room around the extremes, also if they are the same. */
 export function padY([lo, hi]: [number, number], log: boolean): [number, number] {
   if (log) {
     const size = Math.log10(hi) - Math.log10(lo);
@@ -150,7 +154,7 @@ export function padY([lo, hi]: [number, number], log: boolean): [number, number]
   return [lo - around, hi + around];
 }
 
-/** How many points lie at x or before. */
+/** Return how many points are at x or before it. */
 export function countAtMost(curves: readonly Curve[], x: number): number {
   return curves.reduce((n, c) => n + c.x.reduce((some, at, i) => (at <= x ? some + c.buckets.count[i]! : some), 0), 0);
 }
@@ -173,7 +177,7 @@ export function countOddities(curves: readonly Curve[], lo: number, hi: number):
   return out;
 }
 
-/** "3 NaN · 1 +Inf · 12 points ≤ 0 not drawable on a log scale"; "" when there is nothing odd. */
+/** Return "3 NaN · 1 +Inf · 12 points ≤ 0 not drawable on a log scale"; "": nothing is odd. */
 export function describeOddities(o: Oddities, log: boolean): string {
   const parts: string[] = [];
   if (o.nan) parts.push(`${formatInteger(o.nan)} NaN`);
@@ -185,14 +189,14 @@ export function describeOddities(o: Oddities, log: boolean): string {
   return parts.join(' · ');
 }
 
-/** "the first 32 of 512 ranks are shown"; "" when all are, or all as one. */
+/** Return "the first 32 of 512 ranks are shown"; "": all are shown, or all as one. */
 export function describeLines(curves: readonly Curve[]): string {
   const apart = curves.filter((c) => c.buckets.rank !== null);
   const most = Math.max(0, ...apart.map((c) => c.buckets.ranks));
   return most > RANKS_MAX && apart.length > 1 ? `the first ${RANKS_MAX} of ${formatInteger(most)} ranks are shown` : '';
 }
 
-/** Index of the bucket nearest to x (drawing units); -1 for an empty curve. x: not falling. */
+/** Return the index of the bucket nearest to x (drawing units); -1: the curve is empty. xs never decreases. */
 export function nearest(xs: Float64Array, x: number): number {
   let lo = 0;
   let hi = xs.length - 1;

@@ -1,4 +1,4 @@
-// One y range for the panels of a section: each says its extremes, all follow their union.
+// One y range for the panels of a section: each reports its extremes, and all follow their union.
 
 import { Store } from '../state/store';
 
@@ -6,7 +6,7 @@ export class SharedRanges {
   private readonly own = new Map<string, readonly [number, number]>();
   readonly union = new Store<readonly [number, number] | null>(null);
 
-  /** null: the panel has nothing to see, or is gone. */
+  /** null: the panel has nothing in sight, or is gone. */
   set(panel: string, range: readonly [number, number] | null): void {
     if (range) this.own.set(panel, range);
     else this.own.delete(panel);

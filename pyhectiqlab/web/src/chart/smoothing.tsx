@@ -1,4 +1,4 @@
-// How lines are smoothed: a slider over widths, the width itself, and the kind of weights.
+// The controls of smoothing: a slider over widths, the width itself, and the kind of weights.
 
 import { unitOf, type Axis } from '../base/axis';
 import { atPlace, KINDS, placeOfWidth, WIDTH_MAX, WIDTHS, type Smoothing } from '../base/smooth';

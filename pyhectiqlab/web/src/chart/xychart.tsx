@@ -1,4 +1,5 @@
-// Points in a plane: lines of values over values, or a point for each run. SVG: there are few of them, and each can be pointed at.
+// Points in a plane: lines of values over values, or a point for each run. It is SVG, because there are few points and each can
+// be pointed at.
 
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Scale } from '../base/boardsettings';
@@ -15,23 +16,23 @@ export interface XySeries extends Look {
   name: string;
   x: readonly number[];
   y: readonly number[];
-  /** What stands beside the values of a point. */
+  /** The text beside the values of a point. */
   where: (i: number) => string;
 }
 
 interface Props {
   label: string;
   series: readonly XySeries[];
-  /** The points of each are one line, in their order. */
+  /** The points of each series are one line, in their order. */
   joined: boolean;
   xName: string;
   yName: string;
   xScale: Scale;
   yScale: Scale;
   onPick?: (run: string) => void;
-  /** Of x, what is in sight; null: all. */
+  /** The x in sight; null: all. */
   range?: XRange | null;
-  /** Zooms: by a drag, by two fingers, by + and −; 0 and a double click show all. Without it nothing does. */
+  /** Called to zoom, by a drag, two fingers, + and −; 0 and a double click show everything. Missing: the chart does not zoom. */
   onRange?: (range: XRange | null) => void;
 }
 
@@ -48,7 +49,7 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
   const [at, setAt] = useState<{ s: number; i: number } | null>(null);
   const lit = useStore(highlighted);
   const clip = useId();
-  const [pinching, setPinching] = useState<XRange | null>(null); // what two fingers have between the edges now
+  const [pinching, setPinching] = useState<XRange | null>(null); // the range that two fingers have between the edges now
   const range = pinching ?? asked;
   useLayoutEffect(() => {
     const measure = () => setSize([box.current!.clientWidth, box.current!.clientHeight]);
@@ -77,7 +78,7 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
     highlighted.set(to ? series[to.s]!.run : null);
   };
 
-  const whole = useRef<XRange | null>(null); // of x, when it was last in sight
+  const whole = useRef<XRange | null>(null); // the whole range of x, when it was last in sight
   const extent = useMemo(() => extentOf(series), [series]);
   if (!range && series.length) whole.current = extent;
   const zoom = (to: XRange) => {
@@ -97,7 +98,7 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
     watchPinch(box.current!, {
       move: (left, right) => {
         began ??= now.current.across;
-        // What is pinched is the whole box; the axis begins and ends within it.
+        // Two fingers hold the whole box; the axis begins and ends within it.
         const scale = (right - left) / now.current.width;
         last = between(began, left + LEFT * scale, right - RIGHT * scale) ?? last;
         setPinching(last);
@@ -198,10 +199,10 @@ export function XyChart({ label, series, joined, xName, yName, xScale, yScale, o
   );
 }
 
-/** Below a chart that is zoomed in its own x. */
+/** A button below a chart that is zoomed in its own x. */
 export const ShowAll = ({ of, onClick }: { of: string; onClick: () => void }) => <p class="panel-note"><button class="link" onClick={onClick}>Show all of {of}</button></p>;
 
-/** What lies between two places of an axis; null: nothing that it can say. */
+/** Return the range between two places of an axis; null: the axis has no numbers there. */
 function between(across: { back: (px: number) => number }, left: number, right: number): XRange | null {
   const [lo, hi] = [across.back(left), across.back(right)];
   return lo < hi && Number.isFinite(lo) && Number.isFinite(hi) ? [lo, hi] : null;
@@ -212,7 +213,7 @@ function extentOf(series: readonly XySeries[]): XRange {
   return [finite.reduce((a, b) => Math.min(a, b), Infinity), finite.reduce((a, b) => Math.max(a, b), -Infinity)];
 }
 
-/** A line through all points, broken where one cannot be drawn; and dots: of each point, or of those that have no neighbour. */
+/** Return a line through all points, broken where one cannot be drawn, and dots: at each point, or at those without neighbours. */
 function drawnOf({ x, y }: XySeries, joined: boolean, atX: (v: number) => number, atY: (v: number) => number): { line: string; dots: string } {
   let line = '';
   let dots = '';

@@ -1,4 +1,4 @@
-// Charts that are no lines over the page's axis, taken along: points in a plane, or bars, as SVG for a paper and as CSV.
+// Charts that draw no lines over the page's axis, to be taken along: points in a plane, or bars, as SVG for a paper and as CSV.
 
 import type { Scale } from '../base/boardsettings';
 import type { FigureSize } from '../base/figurestyle';
@@ -22,7 +22,7 @@ interface XyFigure {
   yName: string;
   xScale: Scale;
   yScale: Scale;
-  /** Of each series' points, where they are in a third direction: their steps. */
+  /** The steps of each series' points, if they have any. */
   steps: readonly (readonly number[])[] | null;
   legend: readonly { color: string; text: string }[];
 }
@@ -32,7 +32,7 @@ const RIGHT = 16;
 const TOP = 30;
 const BOTTOM = 52;
 const LEGEND_LINE = 18;
-const NAMES_CHARS = 28; // of a run beside its bar
+const NAMES_CHARS = 28; // characters of a run's name beside its bar
 
 export function xyGiven(figure: XyFigure): Given {
   return { svg: (size) => xySvgOf(figure, size), csv: () => xyCsvOf(figure) };
@@ -78,7 +78,7 @@ export function xyCsvOf({ series, xName, yName, steps }: XyFigure): string {
   return csvText([['run', 'name', ...(steps ? ['step'] : []), xName, yName], ...rows]);
 }
 
-/** Bars from 0, which is where those of both signs meet. */
+/** Return bars that begin at 0, where those of both signs meet. */
 export function barsGiven(title: string, yName: string, bars: readonly (Named & { value: number })[]): Given {
   return {
     svg: (size) => barsSvgOf(title, bars, size),

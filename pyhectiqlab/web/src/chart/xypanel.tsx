@@ -12,17 +12,17 @@ import { xyGiven } from './xyfigure';
 interface Props extends FramedProps {
   x: string;
   y: string;
-  /** What they are called; by default the formulas. */
+  /** The name of x; by default its formula. */
   xName?: string;
   yName?: string;
-  /** Of x, that is zoomed to. */
+  /** The range of x that is zoomed to. */
   range: XRange | null;
   onRange: (range: XRange | null) => void;
-  /** There is nothing to draw. */
+  /** Called if there is nothing to draw. */
   onEmpty?: () => void;
 }
 
-/** The element of a panel carries what it drew, for tests. */
+/** The element of a panel says what it drew, for tests. */
 interface XyElement extends HTMLElement {
   series?: readonly XySeries[];
 }

@@ -1,20 +1,20 @@
-// Which values a y axis covers, and what lies beyond it.
+// The values that a y axis covers, and what lies beyond it.
 
 import { leftOut, type Scale, type YRange } from '../base/boardsettings';
 import { plural } from '../base/format';
 import { nth } from '../base/nth';
 import { padY, rangeY, type Curve } from './series';
 
-export const OUTLIERS = 2; // % of the slices at either end
-const FLATTENED = 8; // times as much as most need: then the rest is flat
+export const OUTLIERS = 2; // % of the buckets, at either end
+const FLATTENED = 8; // times as much as most points need: then the rest is flat
 
 export interface Beyond {
   above: number;
   below: number;
-  atLeast: boolean; // a slice holds points on both sides: the numbers are lower bounds
+  atLeast: boolean; // a bucket has points on both sides, so the numbers are lower bounds
 }
 
-/** From … to of an axis, some air included; null: there is nothing finite to see. `shared`: extremes that other panels have. */
+/** Return from … to of an axis, with some room; null: nothing finite is in sight. `shared`: the extremes of other panels. */
 export function yAxis(curves: readonly Curve[], x: readonly [number, number], y: YRange, scale: Scale, shared: readonly [number, number] | null): [number, number] | null {
   const log = scale === 'log';
   let all = rangeY(curves, x[0], x[1], log);
@@ -38,7 +38,10 @@ function padRange(range: [number, number], scale: Scale, curves: readonly Curve[
   return padY([lo, hi], false).map((v) => Math.sinh(v) * t) as [number, number];
 }
 
-/** Where a symmetric log scale turns linear: the power of ten below the least value that is not 0, and six decades below the greatest at most. */
+/**
+ * Return where a symmetric log scale turns linear: at the power of ten below the least value that is not 0, but at most six
+ * decades below the greatest.
+ */
 export function thresholdOf(curves: readonly Curve[]): number {
   let least = Infinity;
   let most = 0;
@@ -53,7 +56,10 @@ export function thresholdOf(curves: readonly Curve[]): number {
   return most ? 10 ** Math.floor(Math.log10(Math.max(least, most * 1e-6)) + 1e-9) : 1;
 }
 
-/** The extremes without those of so many per cent of the slices at either end, of one at least. null: there are too few slices to tell. */
+/**
+ * Return the extremes without so many per cent of the buckets at either end, but without one at least; null: there are too few
+ * buckets to tell.
+ */
 function mostOf(curves: readonly Curve[], [lo, hi]: readonly [number, number], log: boolean, left: number): [number, number] | null {
   const room = curves.reduce((n, { x }) => n + x.length, 0);
   const [lows, highs] = [new Float64Array(room), new Float64Array(room)];
@@ -70,7 +76,7 @@ function mostOf(curves: readonly Curve[], [lo, hi]: readonly [number, number], l
   return ends[0] <= ends[1] ? ends : null;
 }
 
-/** Whether a few outliers leave most points no room. */
+/** Return whether a few outliers leave no room for most points. */
 export function flattened(curves: readonly Curve[], x: readonly [number, number], scale: Scale): boolean {
   const log = scale === 'log';
   const all = rangeY(curves, x[0], x[1], log);
@@ -94,7 +100,7 @@ export function countBeyond(curves: readonly Curve[], x: readonly [number, numbe
   return out;
 }
 
-/** "2 points above · at least 3 points below"; "" when all is in sight. */
+/** Return "2 points above · at least 3 points below"; "": everything is in sight. */
 export function describeBeyond({ above, below, atLeast }: Beyond): string {
   const text = (n: number, where: string) => (n ? `${atLeast ? 'at least ' : ''}${plural(n, 'point')} ${where}` : '');
   return [text(above, 'above'), text(below, 'below')].filter(Boolean).join(' · ');

@@ -1,4 +1,4 @@
-// Who is logged in, and the keys that scripts use in their name.
+// The page of who is logged in, and the keys that scripts use in that name.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

@@ -1,4 +1,4 @@
-// For admins of the lab: users and invites, the state of the lab, and the audit log.
+// The page for admins of the lab: users and invites, the state of the lab, and the audit log.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

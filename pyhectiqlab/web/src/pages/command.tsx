@@ -1,4 +1,4 @@
-// A command that asks for an API key in the name of whoever is logged in here: they compare its code and confirm it.
+// The page for a command that asks for an API key: the user who is logged in compares its code and confirms it.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

@@ -1,4 +1,5 @@
-// Where an invite leads: name and password of a new account. The token is behind #, which no server's log ever sees.
+// The page that an invite leads to: name and password of a new account. The token stands behind #, so no server's log ever has
+// it.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -16,7 +17,7 @@ export function InvitePage() {
   const { problem, attempt } = useAttempt(() => navigate('/', true));
   useEffect(() => {
     document.title = 'Invitation · hectiqlab';
-    history.replaceState(null, '', at('/invite')); // a token is not for bookmarks
+    history.replaceState(null, '', at('/invite')); // nobody should bookmark a token
     name.current?.focus();
   }, []);
   const submit = (event: Event) => {

@@ -1,4 +1,4 @@
-// The login by name and password, or by single sign-on. It leads back to the page that was asked for.
+// The login by name and password, or by single sign-on. It leads back to the page that somebody wanted.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -25,7 +25,7 @@ export function LoginPage({ next, problem }: { next: string; problem: string }) 
     document.title = 'Log in · hectiqlab';
     name.current?.focus();
   }, []);
-  useEffect(() => void api.healthy().then((told) => setSso(told.sso), () => undefined), [again]);
+  useEffect(() => void api.healthy().then((health) => setSso(health.sso), () => undefined), [again]);
   useEffect(() => {
     if (who) navigate(next, true);
   }, [who, next]);

@@ -1,4 +1,4 @@
-// Who may see a project, and what they may do in it.
+// The page of those who may see a project, and what they may do in it.
 
 import { useRef } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -18,9 +18,9 @@ export function MembersPage({ project }: { project: string }) {
   const name = useRef<HTMLSelectElement>(null);
   const role = useRef<HTMLSelectElement>(null);
   const { problem, attempt } = useAttempt(() => (its.refresh(), members.refresh()));
-  const found = its.data;
-  useLive(found ? { project: found.id } : null, { project: its.refresh, missed: its.refresh });
-  const admin = found?.role === 'admin';
+  const detail = its.data;
+  useLive(detail ? { project: detail.id } : null, { project: its.refresh, missed: its.refresh });
+  const admin = detail?.role === 'admin';
   const add = (event: Event) => {
     event.preventDefault();
     attempt(() => api.setMember(project, name.current!.value, role.current!.value as Role));
@@ -28,19 +28,19 @@ export function MembersPage({ project }: { project: string }) {
   const error = its.error ?? members.error;
   const listed = new Set(members.data?.items.map((m) => m.username));
   return (
-    <Shell crumbs={[{ text: found?.name ?? project, href: projectUrl(project) }, { text: 'Members' }]} title="Members">
+    <Shell crumbs={[{ text: detail?.name ?? project, href: projectUrl(project) }, { text: 'Members' }]} title="Members">
       <h1>Members</h1>
       <ProjectNav project={project} here="members" />
       {(error || problem) && <p class="problem" role="alert">{problem || error?.message}</p>}
-      {!found && !error && <Waiting />}
-      {found && (
+      {!detail && !error && <Waiting />}
+      {detail && (
         <p>
-          {found.private
+          {detail.private
             ? 'This project is private: only those listed here and the admins of the lab see it. '
             : 'Everybody in the lab sees this project. '}
           {admin && (
-            <button class="button" onClick={() => attempt(() => api.setPrivate(project, !found.private))}>
-              {found.private ? 'Open it to the lab' : 'Make it private'}
+            <button class="button" onClick={() => attempt(() => api.setPrivate(project, !detail.private))}>
+              {detail.private ? 'Open it to the lab' : 'Make it private'}
             </button>
           )}
         </p>

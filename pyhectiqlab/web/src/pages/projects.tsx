@@ -1,4 +1,4 @@
-// All projects the user may see.
+// All projects that the user may see.
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';

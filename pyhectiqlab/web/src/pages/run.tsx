@@ -1,11 +1,11 @@
-// One run: what it is, how it does, its charts, and everything else known about it.
+// One run: what it is, how it is doing, its charts, and everything else that is known of it.
 
 import { useMemo } from 'preact/hooks';
 import { api } from '../api/calls';
 import type { ApiError } from '../api/http';
 import { formatDuration, formatInteger, plural } from '../base/format';
 import { projectUrl, runUrl } from '../base/links';
-import { keptUntilTold } from '../base/retention';
+import { keptUntilText } from '../base/retention';
 import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { durationOf, isLive, isOver } from '../base/runstate';
@@ -27,7 +27,7 @@ import { Shell, type Crumb } from '../widgets/shell';
 type RunRoute = Extract<Route, { page: 'run' }>;
 
 const REFRESH_MS = 2000;
-const KEPT_UNTIL = 'Then it is deleted, as its project keeps runs for so long. It can be restored for another 7 days.';
+const KEPT_UNTIL = 'Then it is deleted, because its project keeps runs for a limited time. It can be restored for another 7 days.';
 
 export function RunPage({ route }: { route: RunRoute }) {
   const { data: run, error, refresh } = useLoad((signal) => api.run(route.run, signal), [route.run], REFRESH_MS);
@@ -102,7 +102,7 @@ function NoRun({ error, run, onRestored }: { error: ApiError; run: string; onRes
 function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => void }) {
   const now = useNow(true);
   const { problem, attempt } = useAttempt(onDeleted);
-  const keptUntil = keptUntilTold(run.kept_until, now);
+  const keptUntil = keptUntilText(run.kept_until, now);
   return (
     <header class="run-head">
       <div class="run-title">
@@ -121,7 +121,7 @@ function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => voi
         <div><dt>Points</dt><dd class="num">{formatInteger(run.points)}</dd></div>
         <BestValue run={run} />
         {run.ranks > 1 && <div><dt>Ranks</dt><dd class="num">{run.ranks}</dd></div>}
-        {run.attempt > 1 && <div><dt>Attempt</dt><dd class="num" title={plural(run.attempt, 'life', 'lives') + ' of this job; the newest telling of a step is shown'}>{run.attempt}</dd></div>}
+        {run.attempt > 1 && <div><dt>Attempt</dt><dd class="num" title={plural(run.attempt, 'life', 'lives') + ' of this job; the newest points of each step are shown'}>{run.attempt}</dd></div>}
         {run.group && <div><dt>Group</dt><dd>{run.group}</dd></div>}
         {run.fork && <ForkFact fork={run.fork} />}
         {keptUntil && <div><dt>Kept until</dt><dd class="num" title={KEPT_UNTIL}>{keptUntil}</dd></div>}
@@ -131,7 +131,7 @@ function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => voi
   );
 }
 
-const FORK = 'The points of that run up to this step are shown as this run\'s own, until it tells them anew';
+const FORK = 'The points of that run up to this step are shown as this run\'s own, until it reports its own';
 
 function ForkFact({ fork }: { fork: NonNullable<RunDetailAnswer['fork']> }) {
   const { data: parent } = useLoad((signal) => api.run(fork.parent, signal), [fork.parent]);

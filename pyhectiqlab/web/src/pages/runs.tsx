@@ -7,7 +7,7 @@ import { formatBytes, formatInteger, plural } from '../base/format';
 import { tableCsvUrl } from '../base/links';
 import { NO_LAYOUT, type ColumnLayout } from '../base/columnlayout';
 import { objectiveName, type Objective } from '../base/objective';
-import { retentionTold } from '../base/retention';
+import { retentionText } from '../base/retention';
 import { at } from '../base/root';
 import { DEFAULT_SORT, FIRST_SHOWN, RUNS_MAX, type Pane, type RunsRoute, type Side } from '../base/route';
 import { GROUPS_MAX, ranksOf, sampleOf } from '../base/grouplines';
@@ -24,7 +24,7 @@ import { FirstRun } from '../parts/firstrun';
 import { GroupPicker } from '../parts/grouppicker';
 import { GroupsTable, inOrder, useGroups } from '../parts/groupstable';
 import { groupNotes, groupView, LineControls, viewBehind } from '../parts/linecontrols';
-import { ActionTold, Picked, tagNames } from '../parts/picked';
+import { ActionDone, Picked, tagNames } from '../parts/picked';
 import { ProjectNav } from '../parts/projectnav';
 import { RunEdit } from '../parts/runedit';
 import { RunsTable } from '../parts/runstable';
@@ -59,7 +59,7 @@ const Differences = later(() => import('../parts/differences').then((its) => its
 
 const REFRESH_MS = 2000;
 const COLUMNS_REFRESH_MS = 10_000;
-const ROWS_FIRST_MS = 500; // for which charts wait for rows beside them: drawing them takes as long
+const ROWS_FIRST_MS = 500; // charts wait so long for the rows beside them, because drawing them takes as long
 const PANES: readonly (readonly [Pane, string])[] = [
   ['table', 'Table'],
   ['both', 'Both'],
@@ -78,11 +78,11 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const { data, error } = project;
   const states = useRecentStates(data?.id);
   const name = data?.name ?? ref;
-  const told = data ? projectTold(data) : '';
+  const text = data ? projectText(data) : '';
   return (
     <Shell crumbs={[{ text: name }]} title={name} states={states}>
       <h1 class="name">{name}</h1>
-      {told && <p class="dim">{told}</p>}
+      {text && <p class="dim">{text}</p>}
       {!error && <ProjectNav project={ref} here="runs" />}
       {error ? <NoProject error={error} /> : data && views.all ? <Workspace key={ref} route={route} project={data} views={views} onProjectNews={project.refresh} /> : <Waiting />}
     </Shell>
@@ -105,7 +105,10 @@ interface WorkspaceProps {
   onProjectNews: () => void;
 }
 
-/** What comes first, how it is arranged and what is drawn depend on what the project has set, so it is known here. */
+/**
+ * The page of a project. The project decides what is shown first, how it is arranged and what is drawn, so it is loaded before
+ * this.
+ */
 function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const { project: ref, query, state } = route;
   const { id, objective } = project;
@@ -113,8 +116,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const chosen = chosenColumns(route);
   const listed = listedRuns(route, objective);
   const { filter, sort: sorts } = listed;
-  // The lab takes a while to list the columns. So it is asked only once there are rows, and only if nobody chose
-  // columns.
+  // The lab takes a while to list the columns, so it is asked only when there are rows, and only if nobody chose columns.
   const [begun, setBegun] = useState(false);
   const known = useLoad(async (signal) => (chosen || !begun ? null : api.tableColumns({ project: ref }, signal)), [ref, !chosen && begun], COLUMNS_REFRESH_MS);
   const columns = (chosen ?? firstColumns(known.data, objective)).filter((name) => parseColumn(name));
@@ -148,7 +150,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const opened = useOpenedView(route, id, views, chosen ?? [], drawn);
   const ranks = useGroupRanks(route, filter);
   const groupLines = useDrawnGroups(route, inOrder(groups.data?.groups ?? [], by, columns, sorts), ranks.data);
-  const lines = route.side === 'charts' ? groupLines : null; // elsewhere runs are chosen
+  const lines = route.side === 'charts' ? groupLines : null; // with differences beside the table, runs are chosen, not groups
   const ownGroupLooks = useLooks((lines?.drawn ?? []).map((group) => ({ id: group.id, project: id })));
   const assignedGroups = useAssigned((lines?.drawn ?? []).map(({ id, name, runs }) => ({ id, name, ranks: ranksOf(lines!.drawn), members: runs })), ownGroupLooks, route.view, by);
   const { looks: groupLooks } = assignedGroups;
@@ -162,7 +164,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     const before = lines ? [] : drawn;
     const to = on ? [...new Set([...before, ...runs])] : before.filter((run) => !runs.includes(run));
     setTooMany(to.length > RUNS_MAX);
-    // A run that is drawn from an opened group is drawn as a line of its own.
+    // A run that somebody draws from an opened group has a line of its own.
     if (to.length <= RUNS_MAX) set({ shown: to, ...byRuns, solo: null, view: { ...route.view, hidden: [] } });
   };
   const drawOnly = (to: RunsRoute['shown']) => set({ shown: to, ...byRuns, solo: null, view: { ...route.view, hidden: [] } });
@@ -181,7 +183,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   };
   const smoothed = route.view.smoothing && smoothedStat(route.view.smoothing, route.view.axis);
   const filtered = query !== '' || state !== '';
-  // The error of a search that the lab cannot read stands beside the box; the runs stay.
+  // If the lab cannot read a search, the error stands beside the box, and the runs stay.
   const unclear = error?.code === 'bad_filter';
   const some = (data ? data.total > 0 : !!shown.data?.runs.length) && !opened.opening;
   const rows = {
@@ -218,7 +220,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
         <Picked hint={route.pane !== 'charts'} picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
       </div>
-      <ActionTold actions={actions} />
+      <ActionDone actions={actions} />
       {unclear && <SearchProblem text={error.message} />}
       {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are drawn at a time: leave some out first.</p>}
       {error && !unclear && <p class="problem" role="alert">{error.message}</p>}
@@ -296,9 +298,9 @@ interface GroupChartsProps {
   set: (change: Partial<RunsRoute>, replace?: boolean) => void;
 }
 
-const KEYS_OF_MAX = 100; // runs whose metrics make the charts
+const KEYS_OF_MAX = 100; // runs whose metrics become charts
 
-/** The charts, with a line for each group of runs. */
+/** Charts with a line for each group of runs. */
 function GroupCharts({ route, groups, solo, looks, assigned, project, board, set }: GroupChartsProps) {
   const { drawn, left, fetch } = groups;
   const some = new Set(sampleOf(drawn, KEYS_OF_MAX));
@@ -330,13 +332,13 @@ function groupsText({ all, drawn }: DrawnGroups, solo: string | null): string {
   return drawn.length < all.length ? `${formatInteger(drawn.length)} of ${plural(all.length, 'group')} are drawn.` : `${groups} ${drawn.length === 1 ? 'is' : 'are'} drawn.`;
 }
 
-/** What the lab does not answer now, a click may ask again. */
+/** Return null if the lab does not answer: another click asks again. */
 function orNothing(e: unknown): null {
   if (e instanceof UnreachableError || e instanceof ApiError) return null;
   throw e;
 }
 
-/** Which runs are drawn, and that it is not all of them where it is not. */
+/** Return in words which runs are drawn, and whether there are more. */
 function drawnText(drawn: number, { total }: ShownRuns, { shown, solo }: RunsRoute, sorts: readonly string[]): string {
   if (solo) return 'One run is drawn alone.';
   const which = sorts.join() === DEFAULT_SORT ? 'newest' : 'first';
@@ -344,14 +346,14 @@ function drawnText(drawn: number, { total }: ShownRuns, { shown, solo }: RunsRou
   return `${plural(drawn, 'run')} ${drawn === 1 ? 'is' : 'are'} drawn.`;
 }
 
-/** Who may see it, what its files take, and how long it keeps what. */
-function projectTold(project: ProjectDetailAnswer): string {
+/** Return in words who may see a project, what its files take, and how long it keeps what. */
+function projectText(project: ProjectDetailAnswer): string {
   const { objective } = project;
-  return [objective && `compared by the ${objectiveName(objective)}`, project.archived !== null && 'archived: takes no new runs', project.private && 'private', filesTold(project), retentionTold(project.retention)].filter(Boolean).join(' · ');
+  return [objective && `compared by the ${objectiveName(objective)}`, project.archived !== null && 'archived: takes no new runs', project.private && 'private', filesText(project), retentionText(project.retention)].filter(Boolean).join(' · ');
 }
 
-/** What the project's files take, where there are some or their bytes are bounded. */
-function filesTold({ file_bytes, quota }: ProjectDetailAnswer): string {
+/** Return in words what the files of a project take, if there are any or if they have a quota. */
+function filesText({ file_bytes, quota }: ProjectDetailAnswer): string {
   if (quota === null) return file_bytes ? `${formatBytes(file_bytes)} of files` : '';
   return `${formatBytes(file_bytes)} of ${formatBytes(quota)} for files${file_bytes >= quota ? ': full' : ''}`;
 }

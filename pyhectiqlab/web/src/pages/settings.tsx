@@ -1,4 +1,4 @@
-// The settings with which the admins and the owner of a project rename, archive, move and delete it.
+// The settings of a project: its admins and its owner rename, archive, move and delete it here.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -65,7 +65,7 @@ function Rename({ project, attempt }: Part) {
   return (
     <section class="block">
       <h2>Name</h2>
-      <p class="dim">Links and scripts with the name until now go on, until an admin takes that name for another project.</p>
+      <p class="dim">Links and scripts with the present name keep working, until an admin gives that name to another project.</p>
       <form class="controls" onSubmit={submit}>
         <label class="search">
           <input ref={name} defaultValue={project.name} aria-label="Name of the project" maxLength={512} required />
@@ -81,7 +81,7 @@ function Archive({ project, attempt }: Part) {
   return (
     <section class="block">
       <h2>Archive</h2>
-      <p class="dim">An archived project is in no list and takes no new runs. Runs that are there go on, and links to it work.</p>
+      <p class="dim">An archived project is in no list and takes no new runs. Its runs go on, and links to it keep working.</p>
       <p>
         {project.archived === null
           ? <button class="button" onClick={() => set(true)}>Archive it</button>
@@ -99,7 +99,7 @@ function Move({ project, attempt }: Part) {
   return (
     <section class="block">
       <h2>Owner</h2>
-      <p class="dim">The owner moves and deletes a project, and is an admin of it. It counts for them.</p>
+      <p class="dim">The owner moves and deletes a project, and is an admin of it. It counts as one of the owner's projects.</p>
       <div class="controls">
         <select ref={to} aria-label="New owner">
           {others.map((u) => <option key={u.id}>{u.username}</option>)}

@@ -1,4 +1,4 @@
-// One version of a model or dataset: what it is, its files, its aliases, which run made it and which runs used it.
+// One version of a model or dataset: what it is, its files, its aliases, the run that made it and the runs that used it.
 
 import { useState } from 'preact/hooks';
 import { ApiError } from '../api/http';
@@ -32,7 +32,7 @@ export function VersionPage({ route }: { route: NamedRoute }) {
   const { data, error, refresh } = useLoad((signal) => versions.one(project, kind, name, version, signal), [project, kind, name, version], 200);
   const all = useLoad((signal) => versions.all(project, kind, name, signal), [project, kind, name], 200);
   const changed = () => {
-    // An alias in the address may point to another version by now, or to none.
+    // By now an alias in the address may point to another version, or to none.
     if (data && version !== 'latest' && version !== data.version) navigate({ ...route, version: data.version }, true);
     else refresh();
     all.refresh();
@@ -107,7 +107,7 @@ function Shown({ version, others, pick, changed }: ShownProps) {
         <Files version={version} />
         <section class="block wide">
           <h2>Used by</h2>
-          {version.used_by.length === 0 && <p class="dim">No run told that it used this version.</p>}
+          {version.used_by.length === 0 && <p class="dim">No run has reported that it used this version.</p>}
           <ul class="lineage">
             {version.used_by.map((run) => (
               <li key={run.id}>
@@ -158,7 +158,7 @@ function Aliases({ version, changed }: { version: VersionDetailAnswer; changed: 
         <button class="button" disabled={!text}>Point here</button>
       </form>
       {problem && <p class="bad" role="alert">{problem}</p>}
-      <p class="dim">An alias points to one version: set here, it leaves any other.</p>
+      <p class="dim">An alias points to one version: setting it here takes it away from any other.</p>
     </section>
   );
 }

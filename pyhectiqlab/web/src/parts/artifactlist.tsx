@@ -53,7 +53,7 @@ export function RunArtifacts({ run, onNews }: { run: RunDetailAnswer; onNews: ()
   );
 }
 
-/** Nothing where there are none. */
+/** The files that the runs of a project share. If there are none, show nothing. */
 export function SharedArtifacts({ project }: { project: string }) {
   const of = { project };
   const { data } = useLoad((signal) => loadArtifacts(of, signal), [project]);
@@ -80,8 +80,8 @@ function List(props: { items: ArtifactAnswer[]; complete: boolean; of: Holder; l
 }
 
 function Row({ group, of, now }: { group: Group<ArtifactAnswer>; of: Holder; now: number }) {
-  const [chosen, setChosen] = useState<number | null>(null); // null: the newest step, also of those to come
-  const [old, setOld] = useState<ArtifactAnswer | null>(null); // an earlier version that was picked
+  const [chosen, setChosen] = useState<number | null>(null); // null: always the newest step
+  const [old, setOld] = useState<ArtifactAnswer | null>(null); // an earlier version that somebody picked
   const last = group.items.length - 1;
   const at = Math.min(chosen ?? last, last);
   const newest = group.items[at]!;
@@ -133,7 +133,7 @@ function Row({ group, of, now }: { group: Group<ArtifactAnswer>; of: Holder; now
   );
 }
 
-/** The version at hand; where there are others, a choice of them, loaded when it is first looked at. */
+/** The version that is shown. If there are others, the reader can choose; the list is loaded when it is first opened. */
 function Versions(props: { newest: ArtifactAnswer; shown: ArtifactAnswer; of: Holder; onPick: (artifact: ArtifactAnswer | null) => void }) {
   const { newest, shown, of, onPick } = props;
   const [all, setAll] = useState<ArtifactAnswer[]>([]);
@@ -142,7 +142,7 @@ function Versions(props: { newest: ArtifactAnswer; shown: ArtifactAnswer; of: Ho
   const load = () => {
     if (all.length) return;
     loadArtifacts(of, AbortSignal.timeout(30_000), { name: newest.name, step: newest.step }).then(
-      (found) => setAll(found.items),
+      (page) => setAll(page.items),
       () => {}, // the lab is away: the line above the page says so, and the next look asks again
     );
   };

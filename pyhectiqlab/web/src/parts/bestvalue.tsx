@@ -1,4 +1,4 @@
-// The best value of a run, and at which step it was, if the project has an objective.
+// The best value of a run and its step, if the project has an objective.
 
 import { api } from '../api/calls';
 import { formatInteger, formatValue } from '../base/format';
@@ -6,7 +6,7 @@ import { bestColumn, objectiveName } from '../base/objective';
 import type { RunDetailAnswer } from '../schema/lab';
 import { useLoad } from '../state/load';
 
-/** A term of a list of facts; nothing where the run or its project has none. */
+/** An entry in a list of facts. Show nothing if the run has no best value, or the project no objective. */
 export function BestValue({ run }: { run: RunDetailAnswer }) {
   const { data } = useLoad(
     async (signal) => {

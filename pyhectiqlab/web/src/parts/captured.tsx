@@ -1,5 +1,5 @@
-// What a run's scripts reported of their surroundings: versions, machine, git. A client sent these fields, so the code
-// takes none of them for granted.
+// What the scripts of a run reported of their environment: versions, machine, git. A client sent these fields, so any of them may
+// be missing or of another type.
 
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -11,17 +11,17 @@ import { Tree } from '../widgets/tree';
 type Fields = Record<string, unknown>;
 
 export function Captured({ run, capture }: { run: string; capture: CaptureAnswer }) {
-  const told = capture.packages;
-  const packages = fieldsOf(told?.packages);
-  const git = fieldsOf(told?.git);
-  const variables = fieldsOf(told?.variables);
+  const reported = capture.packages;
+  const packages = fieldsOf(reported?.packages);
+  const git = fieldsOf(reported?.git);
+  const variables = fieldsOf(reported?.variables);
   const repos = Object.entries(capture.repos);
   return (
     <>
-      {told && (
+      {reported && (
         <section class="block">
           <h2>Environment</h2>
-          <Tree value={{ ...(told.command ? { command: told.command } : {}), ...(told.python ? { python: told.python } : {}), ...machineOf(told.system) }} empty="Nothing was told of the machine." />
+          <Tree value={{ ...(reported.command ? { command: reported.command } : {}), ...(reported.python ? { python: reported.python } : {}), ...machineOf(reported.system) }} empty="Nothing was reported of the machine." />
           <Folded of={packages} what="package" />
           <Folded of={variables} what="environment variable" />
         </section>
@@ -96,7 +96,7 @@ function Diff({ run, find }: { run: string; find: (capture: CaptureAnswer) => Fi
   return <pre class="diff">{text}</pre>;
 }
 
-/** The machine, its memory in units that people read. */
+/** Return the facts of the machine, its memory in units that people read. */
 function machineOf(system: unknown): Fields {
   const { memory_bytes: bytes, ...rest } = fieldsOf(system);
   return typeof bytes === 'number' ? { ...rest, memory: formatBytes(bytes) } : fieldsOf(system);

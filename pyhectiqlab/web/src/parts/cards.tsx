@@ -4,27 +4,27 @@ import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 
 const NAME_PX = 50;
-const VALUES_PX = 38; // a line of two values; the same in media.css
+const VALUES_PX = 38; // height of a line of two values; media.css has the same
 const AROUND_PX = 12;
-const BEFORE = 3; // cells of a row that are no values: tick, eye, name
+const BEFORE = 3; // cells of a row before its values: tick, eye, name
 
-/** Of each card, in pixels. */
+/** Return the height of each card, in pixels. */
 export function cardHeight(values: number): number {
   return NAME_PX + VALUES_PX * Math.ceil(values / 2) + AROUND_PX;
 }
 
-/** What stands above each value: the head of a table is not there to say it. */
+/** The labels above the values: a table of cards has no head. */
 export function CardLabels({ labels }: { labels: readonly string[] }) {
   const rules = labels.map((label, i) => `.cards-of-runs tr:is([data-run], .group-row) > :nth-child(${BEFORE + 1 + i})::before { content: ${quoted(label)}; }`);
   return <style>{rules.join('\n')}</style>;
 }
 
-/** As a string of CSS that can hold anything, also the end of an element. */
+/** Return a text as a string of CSS, whatever it contains, even the end of an element. */
 function quoted(text: string): string {
   return `"${text.replace(/[^\w /.-]/gu, (c) => `\\${c.codePointAt(0)!.toString(16)} `)}"`;
 }
 
-/** A tap on a value shows all of it, as pointing at it does elsewhere; another tap anywhere hides it. */
+/** Show all of a value when the reader taps on it, as pointing at it does with a mouse. Another tap anywhere hides it. */
 export function useTapToRead(scroller: RefObject<HTMLElement | null>, on: boolean): void {
   useEffect(() => {
     const element = scroller.current;

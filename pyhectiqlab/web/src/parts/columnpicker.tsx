@@ -1,4 +1,4 @@
-// Choosing the columns of the runs' table: which, in which order, and what of a metric.
+// Choosing the columns of the runs' table: which ones, in which order, and which statistic of a metric.
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -13,7 +13,7 @@ interface PickerProps {
   project: string;
   filter: string[];
   columns: readonly string[];
-  /** What the charts beside the table end with; null: they are not smoothed. */
+  /** The statistic at the end of the lines in the charts beside the table; null: they are not smoothed. */
   smoothed: SmoothedStat | null;
   onChange: (columns: string[]) => void;
   onReset: () => void;
@@ -77,7 +77,7 @@ function Lists({ project, filter, columns, smoothed, onChange, onReset }: Picker
             Metrics
             <select aria-label="Which value of a metric" value={stat} onChange={(e) => setStat(e.currentTarget.value as Stat)}>
               {STATS.map((s) => <option key={s} value={s}>{statName(s)}</option>)}
-              {smoothed ? <option value={smoothed}>{statName(smoothed)}</option> : <option disabled>smoothed: as the charts, once they are</option>}
+              {smoothed ? <option value={smoothed}>{statName(smoothed)}</option> : <option disabled>smoothed: like the charts, once they are</option>}
             </select>
           </h3>
         )}

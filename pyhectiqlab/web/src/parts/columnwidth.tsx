@@ -1,4 +1,4 @@
-// The edge of a column's head, by which it is made wider or narrower.
+// The edge of a column's head. Dragging it changes the width.
 
 import type { TargetedPointerEvent } from 'preact';
 import { fitting, WIDTH_MAX, WIDTH_MIN } from '../base/columnlayout';
@@ -7,9 +7,9 @@ const KEY_PX = 10;
 
 interface Props {
   label: string;
-  /** undefined: as wide as what is in it. */
+  /** undefined: as wide as its contents. */
   width: number | undefined;
-  /** null: as at first. `done`: else it is being dragged. */
+  /** null: the width at first. `done`: the edge is not being dragged any more. */
   onWidth: (px: number | null, done: boolean) => void;
 }
 
@@ -26,7 +26,7 @@ export function ColumnWidth({ label, width, onWidth }: Props) {
       aria-valuenow={width ?? WIDTH_MIN}
       aria-valuetext={width === undefined ? 'as wide as what is in it' : `${width} pixels`}
       tabIndex={0}
-      title="Drag: width of the column; double click: as at first"
+      title="Drag to change the width; double-click to reset it"
       onPointerDown={(e) => (e.preventDefault(), e.currentTarget.setPointerCapture(e.pointerId))}
       onPointerMove={(e) => e.currentTarget.hasPointerCapture(e.pointerId) && onWidth(fitting(widthAt(e)), false)}
       onPointerUp={(e) => e.currentTarget.hasPointerCapture(e.pointerId) && onWidth(width ?? null, true)}

@@ -1,4 +1,4 @@
-// The config or the meta of a run: of its newest attempt, of an earlier one, or of all of them together.
+// The config or the meta of a run: that of its newest attempt, of an earlier one, or of all of them together.
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -12,7 +12,7 @@ type What = 'config' | 'meta';
 const NEWEST = '';
 const ALL = 'all';
 
-/** One that only one attempt told needs no choice. */
+/** If only one attempt reported it, there is no choice. */
 export function ConfigOrMeta({ run, what, empty }: { run: RunDetailAnswer; what: What; empty: string }) {
   const attempts = what === 'config' ? run.config_attempts : run.meta_attempts;
   const [chosen, choose] = useState(NEWEST);
@@ -21,8 +21,7 @@ export function ConfigOrMeta({ run, what, empty }: { run: RunDetailAnswer; what:
   const newest = attempts[attempts.length - 1];
   const shown = !several || chosen === ALL ? null : chosen === NEWEST ? newest! : Number(chosen);
   const load = what === 'config' ? api.attemptConfig : api.attemptMeta;
-  // The merged config changes whenever that of an attempt does: then the config of the chosen attempt is asked for
-  // again.
+  // The merged config changes whenever that of an attempt does; then the config of the chosen attempt is loaded again.
   const its = useLoad(
     async (signal) => (shown === null ? null : { of: shown, value: await load(run.id, shown, signal) }),
     [run.id, what, shown, stringifyExact(run[what])],
@@ -34,7 +33,7 @@ export function ConfigOrMeta({ run, what, empty }: { run: RunDetailAnswer; what:
         {title}
         {loaded && what === 'config' && <CopyButton text={stringifyExact(loaded.value ?? {}, 2)} label="Copy the config as JSON" />}
         {several && (
-          <label class="select" title={`What one attempt told itself, or all of them, the newest one's values last`}>
+          <label class="select" title={`What one attempt reported, or what all of them reported: the newest values count`}>
             Attempt
             <select value={chosen} onChange={(e) => choose(e.currentTarget.value)}>
               <option value={NEWEST}>{newest} (newest)</option>

@@ -15,7 +15,7 @@ import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { Swatch } from '../widgets/swatch';
 
-const RUNS_MAX = 50; // that the lab compares at once
+const RUNS_MAX = 50; // runs that the lab compares at once
 const REFRESH_MS = 5000;
 const TITLES = { config: 'Config', packages: 'Packages', environment: 'Environment', git: 'Git', metrics: 'Metrics, newest values' } as const;
 
@@ -26,13 +26,13 @@ interface Compared {
 
 interface Props {
   project: string;
-  /** Those that are drawn; the baseline is one of them, or another. */
+  /** The runs that are drawn. The baseline is one of them, or another run. */
   runs: readonly Compared[];
   looks: ReadonlyMap<string, Look>;
   /** The run that the others are compared with; null: the first. */
   base: string | null;
   onBase: (run: string) => void;
-  /** Also what all have in common. */
+  /** Also show what all runs have in common. */
   alike: boolean;
   onAlike: (on: boolean) => void;
 }
@@ -107,7 +107,7 @@ interface RowProps {
   runs: readonly string[];
   names: ReadonlyMap<string, string>;
   open: boolean;
-  /** Of what can be looked into; else null. */
+  /** null: there is nothing to open. */
   onOpen: (() => void) | null;
 }
 
@@ -138,17 +138,17 @@ function Row({ row, runs, names, open, onOpen }: RowProps) {
 function shownValue(value: number | string | null, metric: boolean) {
   if (value === null) return <span class="dim">–</span>;
   if (!metric) return typeof value === 'number' ? formatValue(value) : value;
-  const number = Number(value); // NaN comes as text, as JSON has none
+  const number = Number(value); // NaN comes as text, because JSON has none
   return <span class={Number.isFinite(number) ? '' : 'not-finite'}>{formatValue(number)}</span>;
 }
 
-/** Nothing where there is no distance. */
+/** The distance to the baseline. Show nothing if there is none. */
 function Delta({ delta }: { delta: number }) {
   if (delta === 0 || Number.isNaN(delta)) return null;
   return <small class="delta">{delta > 0 ? `+${formatValue(delta)}` : formatValue(delta)}</small>;
 }
 
-/** How the uncommitted changes of two runs differ. */
+/** The differences between the uncommitted changes of two runs. */
 function DiffOfDiffs({ name, before, after, title }: { name: string; before: string; after: string; title: string }) {
   const { data, error } = useLoad(
     async (signal) => {
@@ -169,7 +169,7 @@ function DiffOfDiffs({ name, before, after, title }: { name: string; before: str
   );
 }
 
-/** `name`: "diff", of the script's own repository, or "PACKAGE diff". */
+/** `name`: "diff" for the script's own repository, or "PACKAGE diff". */
 function diffIn(capture: CaptureAnswer, name: string): string {
   const git = name === 'diff' ? capture.packages?.['git'] : capture.repos[name.slice(0, -' diff'.length)];
   const diff = git && typeof git === 'object' ? (git as Record<string, unknown>)['diff'] : '';

@@ -1,4 +1,4 @@
-// The search of a table of runs: its terms as chips, and what may come next while somebody types.
+// The search of a table of runs: its terms as chips, and suggestions while somebody types.
 
 import type { TargetedKeyboardEvent } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
@@ -12,10 +12,10 @@ import type { SuggestAnswer } from '../schema/lab';
 import { Store, useStore } from '../state/store';
 import { Icon } from '../widgets/icon';
 
-const SENT_EVERY_MS = 80; // at the most, while a key is held down
-const PAUSED_AFTER_MS = 600; // since the last key: what is half typed then is sent as it is
+const SENT_EVERY_MS = 80; // at most so often while a key is held down
+const PAUSED_AFTER_MS = 600; // so long after the last key, what is half typed is sent as it is
 const ASKED_AFTER_MS = 80;
-const SETTLED_AFTER_MS = 200; // once the focus has left: what was clicked has not moved meanwhile
+const SETTLED_AFTER_MS = 200; // so long after the focus has left: until then, what somebody clicks does not move
 
 interface Props {
   project: string;
@@ -23,13 +23,13 @@ interface Props {
   onChange: (query: string) => void;
 }
 
-/** From a key in the search until a pause, Enter, or until the focus has left. */
+/** True from a key in the search until a pause, Enter, or until the focus has left. */
 const isTyping = new Store(false);
 const FEW: Record<string, readonly string[]> = { state: ALL_STATES, archived: ['true', 'false'] };
 
 /**
- * A search is sent at each key, as soon as its terms are whole. What is half typed is kept back until somebody pauses,
- * presses Enter or leaves the field.
+ * The search box. A search is sent at each key, if its terms are whole. What is half typed is sent when somebody pauses, presses
+ * Enter or leaves the field.
  */
 export function FilterBar({ project, value, onChange }: Props) {
   const [terms, setTerms] = useState(() => splitTerms(value));
@@ -45,7 +45,7 @@ export function FilterBar({ project, value, onChange }: Props) {
 
   useEffect(() => {
     if (value === sent.current) return;
-    sent.current = value; // changed by other means, such as Back
+    sent.current = value; // something else changed it, such as Back
     setTerms(splitTerms(value));
     setDraft('');
   }, [value]);
@@ -80,7 +80,7 @@ export function FilterBar({ project, value, onChange }: Props) {
   }, [draft]);
   useEffect(() => setActive(-1), [answer]);
 
-  /** What was typed becomes chips. */
+  /** Turn what was typed into chips. */
   function settle(): void {
     setTerms([...terms, ...splitTerms(draft)]);
     setDraft('');
@@ -174,7 +174,7 @@ export function FilterBar({ project, value, onChange }: Props) {
             ref={(element) => void (i === active && element?.scrollIntoView({ block: 'nearest' }))}
             role="option"
             aria-selected={i === active}
-            onPointerDown={(e) => e.preventDefault()} // the focus stays in the field
+            onPointerDown={(e) => e.preventDefault()} // keep the focus in the field
             onClick={() => accept(i)}
           >
             <code>{item.text}</code>
@@ -186,12 +186,12 @@ export function FilterBar({ project, value, onChange }: Props) {
   );
 }
 
-/** What is wrong with a search. It is said once nobody types any more. */
+/** What is wrong with a search. It is shown when nobody types any more. */
 export function SearchProblem({ text }: { text: string }) {
   return useStore(isTyping) ? null : <p class="problem" role="alert">{text}</p>;
 }
 
-/** What may come next, of the text that was asked for last. */
+/** Return the suggestions for the text that was asked for last. */
 function useSuggestions(project: string): { answer: SuggestAnswer | null; ask: (text: string, caret: number) => void; close: () => void } {
   const [answer, setAnswer] = useState<SuggestAnswer | null>(null);
   const newest = useRef(new Newest());
@@ -200,14 +200,14 @@ function useSuggestions(project: string): { answer: SuggestAnswer | null; ask: (
   useEffect(() => stop, [project]);
   const ask = (text: string, caret: number): void => {
     stop();
-    setAnswer(null); // it was of another text: nobody is to accept it
+    setAnswer(null); // these are for another text, so nobody may accept them
     timer.current = setTimeout(async () => {
       const ticket = newest.current.begin();
       try {
-        const told = await api.suggest({ project, text, caret: caretOf(text, caret) }, ticket.signal);
-        if (ticket.isNewest()) setAnswer(told);
+        const suggested = await api.suggest({ project, text, caret: caretOf(text, caret) }, ticket.signal);
+        if (ticket.isNewest()) setAnswer(suggested);
       } catch (e) {
-        if (!(e instanceof UnreachableError || e instanceof ApiError) && ticket.isNewest()) throw e; // without suggestions one types on
+        if (!(e instanceof UnreachableError || e instanceof ApiError) && ticket.isNewest()) throw e; // without suggestions, people simply type on
       }
     }, ASKED_AFTER_MS);
   };

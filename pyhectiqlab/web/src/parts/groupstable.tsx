@@ -1,4 +1,5 @@
-// The runs of a project in groups of what they have in common: how many, with statistics of each column, opened to show them.
+// The runs of a project in groups of those with the same values: how many there are, and statistics of each column. A group opens
+// to show its runs.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -24,11 +25,11 @@ import type { TableProps } from './runstable';
 import { ColumnHead } from './tablehead';
 
 const REFRESH_MS = 2000;
-const CLOCK_MS = 3000; // of durations and ages, where no news of groups come
+const CLOCK_MS = 3000; // for durations and ages, if no news of groups come
 const SHOWN_FIRST = 200; // groups
 const ROWS_MAX = 100; // runs of an opened group
 
-/** `columns`: of the table. */
+/** `columns`: those of the table. */
 export function useGroups(project: string, filter: string[], by: readonly string[], columns: readonly string[]) {
   const column = columns.filter(hasStatistics);
   return useLoad(
@@ -43,14 +44,14 @@ interface Props extends Omit<TableProps, 'table' | 'layout' | 'onLayout' | 'onPi
   query: TableQuery;
   by: readonly string[];
   groups: Loaded<Awaited<ReturnType<typeof api.tableGroups>> | null>;
-  /** The groups that have a line, by id, and what it looks like; null: runs have lines. */
+  /** The groups that have a line, by id, with its look; null: runs have lines. */
   lines: ReadonlyMap<string, Look> | null;
   onLine: (group: string, on: boolean) => void;
 }
 
 type Groups = readonly GroupAnswer[];
 
-/** In the order of the table. */
+/** Return groups in the order of the table. */
 export function inOrder(groups: Groups, by: readonly string[], columns: readonly string[], sorts: readonly string[]): Groups {
   return sortGroups(groups, by, columns.filter(hasStatistics), sorts);
 }
@@ -66,7 +67,7 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
   useTapToRead(scroller, narrow);
   const counted = columns.filter(hasStatistics);
   const labels = columnLabels(counted);
-  const same = new Set(by.map(columnOf)); // all runs of a group have it in common
+  const same = new Set(by.map(columnOf)); // all runs of a group have the same
   const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective), curve: curveOf(name, menu) })).filter(({ name }) => !same.has(columnOf(name)));
   const picked = new Set(picks);
   const pick = (runs: readonly string[], on: boolean) => onPick(on ? [...new Set([...picks, ...runs])] : picks.filter((run) => !runs.includes(run)));
@@ -135,7 +136,7 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
   );
 }
 
-/** undefined: the column is none that has statistics. */
+/** undefined: the column has no statistics. */
 function StatisticsCell({ its }: { its: StatisticsAnswer | undefined }) {
   if (!its) return <td />;
   const odd = its.nan ? `, ${formatInteger(its.nan)} of them not finite` : '';
@@ -184,7 +185,7 @@ function GroupRuns({ query, by, group, rows, onPick, onDraw }: GroupRunsProps) {
   );
 }
 
-/** One text for each way to write a column. */
+/** Return the same text for every way to write a column. */
 function columnOf(name: string): string {
   return JSON.stringify(parseColumn(name));
 }

@@ -1,5 +1,5 @@
-// API keys as rows with a button that revokes each, and a key that was just made. The page of an account shows its own
-// keys, the page of people those of others.
+// API keys as rows with a button that revokes each, and a key that was just made. The page of an account shows its own keys; the
+// page of people shows those of others.
 
 import { ROOT } from '../base/root';
 import type { KeyAnswer } from '../schema/lab';
@@ -32,7 +32,7 @@ export function KeyTable({ keys, label, onRevoke }: { keys: KeyAnswer[]; label: 
   );
 }
 
-// A key is shown as a script takes it; one that only reads the lab's metrics is for a program that asks for the bare key.
+// A key is shown as a script takes it. One that only reads the lab's metrics is for a program that wants the bare key.
 export function MadeKey({ name, secret, scope }: { name: string; secret: string; scope: KeyAnswer['scope'] }) {
   return (
     <Snippet

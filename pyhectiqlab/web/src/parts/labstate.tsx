@@ -1,4 +1,4 @@
-// The state of the lab, for its admins: what needs attention, what fills the disk, who is at work, what waits.
+// The state of the lab, for its admins: what they should do, what fills the disk, who is at work, what waits.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';

@@ -1,4 +1,4 @@
-// What is drawn while runs are grouped: a line for each group, with its band, or one for each run.
+// What is drawn while runs are grouped: a line with its band for each group, or a line for each run.
 
 import { BANDS, bandOf, LINES, type BandKind, type Lines } from '../base/grouplines';
 import { plural } from '../base/format';
@@ -19,7 +19,7 @@ export function LineControls({ lines, band, onChange }: Props) {
     <>
       <Segments label="A line for each" options={LINES.map((l) => [l, LINE_NAMES[l]] as const)} value={lines} onChange={(to) => onChange({ lines: to })} />
       {lines !== 'runs' && (
-        <label class="select" title="Of the runs of a group. Each counts once in a slice, with the mean of its points there">
+        <label class="select" title="What the line shows of a group's runs. Each run counts once in a slice, with the mean of its points there">
           Band
           <select aria-label="Band" value={bandOf(lines, band)} onChange={(e) => onChange({ band: BANDS.find((b) => b === e.currentTarget.value)! })}>
             {BANDS.filter((b) => bandOf(lines, b) === b).map((b) => <option key={b} value={b}>{BAND_NAMES[b]}</option>)}
@@ -30,17 +30,17 @@ export function LineControls({ lines, band, onChange }: Props) {
   );
 }
 
-/** What the lines of groups leave out of what the reader asked for. `left`: runs that are in no line. */
+/** Return what the lines of groups leave out of what the reader asked for. `left`: how many runs have no line. */
 export function groupNotes(left: number): string {
   return left > 0 ? `${plural(left, 'run')} of large groups are left out.` : '';
 }
 
-/** How lines of groups are drawn: of all ranks and attempts. */
+/** Return how lines of groups are drawn: over all ranks and attempts. */
 export function groupView(view: ChartView): ChartView {
   return { ...view, rank: null, attempt: null };
 }
 
-/** The view that the reader has after changing something of `groupView`: what lines of groups do not have stays. */
+/** Return the reader's view after a change of `groupView`. What lines of groups do not have stays as it was. */
 export function viewBehind(view: ChartView, changed: ChartView): ChartView {
   return { ...changed, rank: view.rank, attempt: view.attempt };
 }

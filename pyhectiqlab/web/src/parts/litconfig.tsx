@@ -1,4 +1,4 @@
-// The config of the run that is pointed at, or whose row has the focus: the values in which the drawn runs differ.
+// The config of the run that the reader points at, or whose row has the focus: the values in which the drawn runs differ.
 
 import { useEffect, useRef } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -11,10 +11,10 @@ import { useStore } from '../state/store';
 import { firstRows } from '../state/tablerows';
 
 const VALUES_MAX = 8;
-const CHARS_MAX = 40; // of a text
+const CHARS_MAX = 40; // of a text that is shown
 const REFRESH_MS = 10_000;
-const NEAR_PX = 130; // of the lower edge, where it would lie over what is pointed at
-const RUN = /^[0-9a-f]{12}$/; // a group of runs is called otherwise
+const NEAR_PX = 130; // px from the lower edge of the window: there it would cover what the reader points at
+const RUN = /^[0-9a-f]{12}$/; // the ids of groups look different
 
 /** `runs`: those that are drawn. */
 export function LitConfig({ runs }: { runs: readonly string[] }) {
@@ -22,7 +22,7 @@ export function LitConfig({ runs }: { runs: readonly string[] }) {
   const drawn = runs.join();
   const columns = useLoad(async (signal) => (drawn ? (await api.tableColumns({ filter: [`id=${drawn}`] }, signal)).config : []), [drawn], REFRESH_MS);
   const differ = columns.data?.filter((column) => column.differs) ?? [];
-  // If none differ, as for a single run, it shows some of them.
+  // If no value differs, such as with a single run, show some of them.
   const paths = (differ.length ? differ : (columns.data ?? [])).slice(0, VALUES_MAX).map((column) => column.path);
   const column = paths.map((path) => columnName({ kind: 'config', path }));
   const of = async (ids: string, n: number, signal: AbortSignal) => (ids && column.length ? (await firstRows({ filter: [`id=${ids}`], sort: [], column }, n, signal)).rows : []);
@@ -35,18 +35,18 @@ export function LitConfig({ runs }: { runs: readonly string[] }) {
   return (
     <div class={low() ? 'lit-config above' : 'lit-config'} role="status" aria-label="Config of the run">
       <b>{run.name}</b>
-      {paths.map((path, i) => <span key={path}><span class="dim">{path}</span> {told(run.values[i])}</span>)}
+      {paths.map((path, i) => <span key={path}><span class="dim">{path}</span> {valueText(run.values[i])}</span>)}
     </div>
   );
 }
 
-function told(value: TableRow['values'][number] | undefined): string {
+function valueText(value: TableRow['values'][number] | undefined): string {
   if (value === null || value === undefined) return '–';
   if (typeof value === 'number') return formatValue(value);
   return value.length > CHARS_MAX ? `${value.slice(0, CHARS_MAX)}…` : value;
 }
 
-/** Whether the pointer, or what got the focus last, is near the lower edge of the window. */
+/** Return whether the pointer, or the last element that got the focus, is near the lower edge of the window. */
 function useLowPointer(): () => boolean {
   const y = useRef(0);
   useEffect(() => {

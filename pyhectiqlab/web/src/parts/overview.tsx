@@ -1,4 +1,4 @@
-// Everything about a run that is not a curve: data health, note, paper, config, meta, surroundings, sessions.
+// Everything about a run that is not a curve: whether all data arrived, note, paper, config, meta, environment, sessions.
 
 import { useEffect } from 'preact/hooks';
 import { formatDuration, formatInteger, plural } from '../base/format';
@@ -17,8 +17,8 @@ const HEARTBEATS_MS = 5000;
 export function Overview({ run, onNews }: { run: RunDetailAnswer; onNews: () => void }) {
   const now = useNow(true);
   useLive({ runs: [run.id] }, { points: onNews, state: onNews, run: onNews, missed: onNews });
-  // Heartbeats are not published as news of a run, so without asking again, what uploaders report would be as old as
-  // the last point.
+  // Heartbeats are not published as news of a run. Without asking again, the uploaders' reports would be as old as the last
+  // point.
   const live = run.sessions.some((s) => s.ended === null && !s.lost);
   useEffect(() => {
     if (!live) return;
@@ -49,7 +49,7 @@ export function Overview({ run, onNews }: { run: RunDetailAnswer; onNews: () => 
   );
 }
 
-/** What reasons mean whose names say too little. */
+/** The meaning of reasons whose names say too little. */
 const LOSSES: Record<string, string> = {
   lab_restored: 'gone with a restored backup',
   host_gone: 'in the memory of a machine that is gone',
@@ -65,7 +65,10 @@ const LOSSES: Record<string, string> = {
   rejected: 'refused by the lab',
 };
 
-/** In words, whether all is here: of what the uploaders last said to have, and of what was told as lost. */
+/**
+ * Return in words whether everything is here: compared with what the uploaders last said they have, and what was reported as
+ * lost.
+ */
 function verdict(run: RunDetailAnswer, lost: number): string {
   const waiting = run.sessions.filter((s) => s.ended === null).reduce((sum, s) => sum + s.backlog, 0);
   const silent = run.sessions.some((s) => s.ended === null && s.backlog > 0 && s.lost);
@@ -128,14 +131,14 @@ function StillGoing({ session }: { session: SessionAnswer }) {
   return session.lost ? <StateBadge state="lost" /> : <span class="dim">still going</span>;
 }
 
-/** What became of the run, the newest first: when, who knew it, and why. */
+/** The states of the run, the newest first: when, who reported it, and why. */
 function History({ history, now }: { history: readonly StateChangeAnswer[]; now: number }) {
   if (!history.length) return <p class="dim">No process has attached to this run yet.</p>;
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label="States">
       <table>
         <thead>
-          <tr><th>State</th><th class="number">Attempt</th><th class="number">Rank</th><th>When</th><th>Told by</th><th>Why</th></tr>
+          <tr><th>State</th><th class="number">Attempt</th><th class="number">Rank</th><th>When</th><th>Reported by</th><th>Why</th></tr>
         </thead>
         <tbody>
           {[...history].reverse().map((h, i) => (

@@ -1,4 +1,4 @@
-// Everybody with an account, for admins of the lab: roles, last activity, keys, handing over, deleting, service accounts.
+// Everybody who has an account, for admins of the lab: roles, last activity, keys, handing over, deleting, service accounts.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

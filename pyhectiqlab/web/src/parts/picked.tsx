@@ -1,5 +1,5 @@
-// What can be done with the picked rows of the runs' table: draw, tag, note, group, move, archive, delete; and what was done,
-// with Undo.
+// What can be done with the picked rows of the runs' table: draw, tag, note, group, move, archive, delete; and what was done
+// last, with Undo.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -28,10 +28,10 @@ interface PickedProps {
   picks: readonly string[];
   rows: Rows | null;
   actions: Actions;
-  /** Draws these runs and no others. */
+  /** Draw these runs and no others. */
   onDraw: (runs: readonly string[]) => void;
   onClear: () => void;
-  /** Whether to say what ticks are for. */
+  /** Whether to explain the ticks. */
   hint: boolean;
 }
 
@@ -72,7 +72,8 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
   const runs = [...selected];
   const [text, setText] = useState('');
   const form = useRef<HTMLFormElement>(null);
-  useLayoutEffect(() => form.current?.querySelector<HTMLElement>('input, textarea')?.focus(), []); // Escape closes it from the start
+  // A layout effect, so that Escape closes the form from the beginning.
+  useLayoutEffect(() => form.current?.querySelector<HTMLElement>('input, textarea')?.focus(), []);
   const one = kind === 'note' && runs.length === 1 ? runs[0] : undefined;
   useEffect(() => {
     if (!one) return;
@@ -80,7 +81,7 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
     // A list has only the beginning of a note.
     api.run(one, stop.signal).then(
       (run) => setText((typed) => typed || run.note),
-      () => {}, // then it is written anew
+      () => {}, // then the note is written anew
     );
     return () => stop.abort();
   }, [one]);
@@ -109,18 +110,18 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
   );
 }
 
-/** What may be typed for the project. The lab takes only one that takes runs of the caller. */
+/** Suggestions for the project. The lab takes only a project to which the user may add runs. */
 function ProjectNames() {
   const { data } = useLoad((signal) => api.projects('active', null, signal), []);
   return <datalist id="known-projects">{(data?.items ?? []).map((project) => <option key={project.id} value={project.name} />)}</datalist>;
 }
 
-/** The rows that are loaded, or those among `only`. */
+/** Return the loaded rows, or those of them in `only`. */
 function known(rows: Rows | null, only: readonly string[] | null): TableRow[] {
   return [...(rows?.blocks.values() ?? [])].flat().filter((run): run is TableRow => !!run && (!only || only.includes(run.id)));
 }
 
-/** Of the rows that are loaded, or of those among `only`. */
+/** Return the tags of the loaded rows, or of those of them in `only`. */
 export function tagNames(rows: Rows | null, only: readonly string[] | null): string[] {
   return [...new Set(known(rows, only).flatMap((run) => run.tags.map((tag) => tag.name)))].sort();
 }
@@ -129,7 +130,7 @@ function groupNames(rows: Rows | null): string[] {
   return [...new Set(known(rows, null).map((run) => run.group))].filter(Boolean).sort();
 }
 
-export function ActionTold({ actions: { done, undoable, problem, busy, undo } }: { actions: Actions }) {
+export function ActionDone({ actions: { done, undoable, problem, busy, undo } }: { actions: Actions }) {
   return (
     <>
       {done && (

@@ -1,4 +1,4 @@
-// One run of the table changed in place: its name, its note, its tags, and the colour of its line in this browser.
+// Editing one run of the table: its name, its note, its tags, and the colour of its line in this browser.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -13,9 +13,9 @@ import { NAME_CHARS_MAX, NOTE_CHARS_MAX } from './picked';
 
 interface Props {
   run: TableRow;
-  /** undefined: it is not drawn. */
+  /** undefined: the run is not drawn. */
   look: Look | undefined;
-  /** Tags that other runs have. */
+  /** The tags that other runs have. */
   known: readonly string[];
   actions: Actions;
   onClose: () => void;
@@ -23,8 +23,8 @@ interface Props {
 
 export function RunEdit({ run, look, known, actions, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const { data } = useLoad((signal) => api.run(run.id, signal), [run.id]); // a list has the beginning of a note only
-  const [note, setNote] = useState<string | null>(null); // null: as it is
+  const { data } = useLoad((signal) => api.run(run.id, signal), [run.id]); // a list has only the beginning of a note
+  const [note, setNote] = useState<string | null>(null); // null: unchanged
   const [newName, setNewName] = useState<string | null>(null);
   const [added, setAdded] = useState<readonly string[]>([]);
   const [removed, setRemoved] = useState<readonly string[]>([]);
@@ -115,7 +115,7 @@ function Remove({ tag, onClick }: { tag: string; onClick: () => void }) {
   return <button type="button" class="icon-button" aria-label={`Remove the tag ${tag}`} onClick={onClick}><Icon name="close" /></button>;
 }
 
-/** Kept at once, in this browser. */
+/** The colour of the line. A choice is kept at once, in this browser. */
 function Colors({ run, look }: { run: TableRow; look: Look }) {
   const choose = (color: string) => chooseColor(run.project.id, run.id, color);
   return (

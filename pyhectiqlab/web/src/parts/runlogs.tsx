@@ -1,4 +1,4 @@
-// The logs of a run, as a terminal would have shown them: live, by level, by channel, by words.
+// The logs of a run as a terminal would have shown them: live, by level, by channel, by words.
 
 import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -117,17 +117,17 @@ function useLogs(run: RunDetailAnswer, view: LogView, onNews: () => void) {
     return () => mine.stop();
   }, [run.id, view.level, view.channel, life]);
   const look = () => tail.current?.news();
-  // A run that lives may have logged something between the first load and the opening of the stream.
+  // A live run may have logged something between the first load and the opening of the stream.
   const missed = (first: boolean) => void ((first && !isLive(run.state)) || look());
   useLive({ runs: [run.id] }, { logs: look, points: onNews, state: onNews, run: onNews, missed });
   return { shown, error, earlier: () => tail.current?.earlier() };
 }
 
-/** A box that shows its end stays there when something is added; one that was scrolled up keeps showing the same lines. */
+/** Keep a box that shows its end at the end when lines are added; keep showing the same lines in one that was scrolled up. */
 function useStickToEnd(blocks: readonly (readonly LogLine[])[], deps: readonly unknown[]) {
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
-  const top = useRef<LogLine | null>(null); // what stood first when earlier lines were asked for
+  const top = useRef<LogLine | null>(null); // the first line when earlier ones were asked for
   useLayoutEffect(() => {
     const el = box.current;
     if (!el) return;
@@ -137,7 +137,7 @@ function useStickToEnd(blocks: readonly (readonly LogLine[])[], deps: readonly u
       return;
     }
     const block = blocks.findIndex((lines) => lines.some((line) => line.tag === first.tag));
-    if (block === 0 && blocks[0]![0]!.tag === first.tag) return; // not there yet
+    if (block === 0 && blocks[0]![0]!.tag === first.tag) return; // the earlier lines are not there yet
     top.current = null;
     const at = blocks[block]?.findIndex((line) => line.tag === first.tag) ?? -1;
     el.querySelectorAll('.log-block')[block]?.children[at]?.scrollIntoView({ block: 'start' });
@@ -148,7 +148,7 @@ function useStickToEnd(blocks: readonly (readonly LogLine[])[], deps: readonly u
       const el = box.current!;
       atEnd.current = el.scrollHeight - el.scrollTop - el.clientHeight < 24;
     },
-    /** The next lines come above. */
+    /** Call this before earlier lines are added above. */
     growsAbove: () => {
       top.current = blocks[0]?.[0] ?? null;
     },

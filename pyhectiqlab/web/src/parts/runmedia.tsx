@@ -1,4 +1,4 @@
-// Media of a run: figures, images, tables, histograms and texts by name, each with a slider over its steps.
+// The media of a run: figures, images, tables, histograms and texts by name, each with a slider over its steps.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { MediaSource, loadGroups, type Step } from '../api/media';
@@ -27,7 +27,7 @@ interface Props {
 
 export function RunMedia({ run, query, setQuery, onNews }: Props) {
   const { data, error, refresh } = useLoad((signal) => loadGroups(run.id, query, signal), [run.id, query], REFRESH_MS);
-  const [news, setNews] = useState(0); // counts: panels in sight look again
+  const [news, setNews] = useState(0); // a counter: when it grows, panels in sight look for new items
   const look = () => {
     setNews((n) => n + 1);
     refresh();
@@ -65,7 +65,7 @@ export function RunMedia({ run, query, setQuery, onNews }: Props) {
   );
 }
 
-/** Asks the lab for nothing before it is in sight. */
+/** A panel. It asks the lab for nothing until it is in sight. */
 function Panel({ run, group, news }: { run: string; group: MediaGroupAnswer; news: number }) {
   const root = useRef<HTMLElement>(null);
   const [seen, setSeen] = useState(false);
@@ -95,11 +95,11 @@ function Panel({ run, group, news }: { run: string; group: MediaGroupAnswer; new
   );
 }
 
-/** `news` null: out of sight; what is shown stays. */
+/** `news` null: the panel is out of sight, and stays as it is. */
 function Steps({ run, group, rank, news }: { run: string; group: MediaGroupAnswer; rank: number; news: number | null }) {
   const source = useMemo(() => new MediaSource(run, group, rank), [run, group.kind, group.name, rank]);
   const [begun, setBegun] = useState(false);
-  const [chosen, setChosen] = useState<Step>('newest'); // also of those to come
+  const [chosen, setChosen] = useState<Step>('newest'); // 'newest' also follows items that are still to come
   const now = useNow(true);
   const histograms = group.kind === 'histogram' && group.count > 1;
   const steps = useLoad(async (signal) => (begun ? source.steps(signal) : null), [source, begun], REFRESH_MS);

@@ -1,4 +1,4 @@
-// One run as a row of a table: to pick, to draw, its name, and its values.
+// One run as a row of a table: its tick, its eye, its name, and its values.
 
 import type { RefObject } from 'preact';
 import { useMemo, useRef } from 'preact/hooks';
@@ -16,19 +16,19 @@ import { Swatch } from '../widgets/swatch';
 
 const Spark = later(() => import('./spark').then((its) => its.Spark), null);
 
-/** A column that is shown. `place`: of its values in a row; -1: they are not loaded. */
+/** A column that is shown. `place`: where a row has its value; -1: values are not loaded. */
 export interface ShownColumn {
   name: string;
   label: string;
   column: Column;
   place: number;
-  /** Of the column's numbers. */
+  /** Writes the numbers of the column. */
   format: (value: number) => string;
-  /** The extremes of the column, where it is shaded by them. */
+  /** The extremes of the column; null: it is not shaded. */
   heat: readonly [number, number] | null;
-  /** Where lower values are better: they have the darker shade. */
+  /** Lower values are better, and have the darker shade. */
   lowBest: boolean;
-  /** The metric whose course stands beside its value. */
+  /** The metric whose curve stands beside the value; null: none. */
   curve: string | null;
 }
 
@@ -36,9 +36,9 @@ export interface ShownColumn {
 export interface RowsProps {
   columns: readonly ShownColumn[];
   picked: ReadonlySet<string>;
-  /** The runs that are drawn, and what their lines look like. */
+  /** The runs that are drawn, with the looks of their lines. */
   drawn: ReadonlyMap<string, Look>;
-  /** The run that is drawn alone. */
+  /** The run that is drawn alone; null: none is. */
   solo: string | null;
   onSolo: (run: string | null) => void;
   onEdit: (run: TableRow) => void;
@@ -47,7 +47,7 @@ export interface RowsProps {
 
 interface Props extends RowsProps {
   run: TableRow;
-  /** In the whole table, from 1; the head is the first. */
+  /** In the whole table, from 1; the head is 1. */
   index: number;
   /** `through`: with Shift. */
   onPick: (on: boolean, through: boolean) => void;
@@ -60,14 +60,14 @@ export function RunRow(props: Props) {
   const picked = props.picked.has(run.id);
   const latest = useRef(props);
   latest.current = props;
-  // An unchanged row is not drawn again while others are scrolled in.
+  // An unchanged row is not drawn again when others are scrolled into sight.
   return useMemo(() => <Row run={run} index={index} columns={columns} picked={picked} look={look} solo={solo} now={now} latest={latest} />, [run, index, columns, picked, look, solo, now]);
 }
 
 interface RowProps extends Pick<Props, 'run' | 'index' | 'columns' | 'solo' | 'now'> {
   picked: boolean;
   look: Look | undefined;
-  /** What the row calls. */
+  /** The handlers that the row calls. */
   latest: RefObject<Pick<Props, 'onSolo' | 'onEdit' | 'onPick' | 'onDraw'>>;
 }
 
@@ -106,7 +106,7 @@ export function Eye({ drawn, what, onClick }: { drawn: boolean; what: string; on
   );
 }
 
-/** What a line looks like, and drawing it alone. */
+/** The look of a line, and a button that draws it alone. */
 export function Alone({ look, alone, what, onClick }: { look: Look; alone: boolean; what: string; onClick: () => void }) {
   return (
     <button class="icon-button look" aria-pressed={alone} aria-label={`Draw ${what} alone`} title={alone ? 'Draw the others again' : 'Draw it alone'} onClick={onClick}>
@@ -125,7 +125,7 @@ function Cell({ run, shown, value, color, now, onEdit }: { run: TableRow; shown:
   }
   if (value === undefined) return <td class="number value dim">…</td>;
   if (value === null) return <td class="number value dim">–</td>;
-  // JSON has no NaN, so a metric's NaN comes as a text.
+  // JSON has no NaN, so the NaN of a metric comes as text.
   const number = column.kind === 'metric' ? Number(value) : value;
   if (typeof number === 'string') return <td class="value words" title={number}>{number}</td>;
   return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)} style={heat ? shaded(shadeOf(number, heat), lowBest) : {}}>{curve && <Spark run={run.id} metric={curve} points={run.points} color={color} />}{format(number)}</td>;

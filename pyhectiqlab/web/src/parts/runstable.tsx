@@ -1,4 +1,4 @@
-// The runs of a project as a table: any columns, sorted by several, with as many rows in the page as fit the screen.
+// The runs of a project as a table with any columns, sorted by several. The page contains only the rows that fit the screen.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, UnreachableError } from '../api/http';
@@ -20,7 +20,7 @@ import { RunRow } from './runrow';
 import { ColumnWidth } from './columnwidth';
 import { ColumnHead, SortHead, type ColumnEdges, type ColumnMenu } from './tablehead';
 
-const CLOCK_MS = 3000; // of durations and ages, where no news of rows come
+const CLOCK_MS = 3000; // for durations and ages, if no news of rows come
 const ROW_PX = 35; // --row-height of styles.css
 
 export interface TableProps {
@@ -31,15 +31,15 @@ export interface TableProps {
   picks: readonly string[];
   onPick: (picks: string[]) => void;
   onPickAll: () => void;
-  /** The runs that are drawn, and what their lines look like. */
+  /** The runs that are drawn, with the looks of their lines. */
   drawn: ReadonlyMap<string, Look>;
   onDraw: (runs: readonly string[], on: boolean) => void;
-  /** The run that is drawn alone. */
+  /** The run that is drawn alone; null: none is. */
   solo: string | null;
   onSolo: (run: string | null) => void;
   onEdit: (run: TableRow) => void;
   menu: ColumnMenu;
-  /** Of the shaded columns, over all runs that match. */
+  /** The extremes of the shaded columns over all runs that match. */
   extremes: ReadonlyMap<string, readonly [number, number]>;
   layout: ColumnLayout;
   onLayout: (layout: ColumnLayout) => void;
@@ -63,7 +63,7 @@ export function RunsTable({ table, columns: chosenColumns, layout: kept, onLayou
   useLitRow(scroller);
   const anchors = useRef({ pick: -1, draw: -1 }); // the rows that were clicked last
   const chosen = useMemo(() => new Set(picks), [picks]);
-  /** The rows from the one that was clicked before through this one, with Shift; else this one. */
+  /** Return the rows from the last clicked one to this one, with Shift; else this one. */
   const reached = async (what: 'pick' | 'draw', index: number, through: boolean) => {
     const from = through && anchors.current[what] >= 0 ? anchors.current[what] : index;
     anchors.current[what] = index;
@@ -160,7 +160,7 @@ function* numbersOf(rows: Rows, place: number): Iterable<number> {
   }
 }
 
-/** What the lab does not answer now, a click may ask again. */
+/** Return no runs if the lab does not answer: another click asks again. */
 function unreached(e: unknown): string[] {
   if (e instanceof UnreachableError || e instanceof ApiError) return [];
   throw e;

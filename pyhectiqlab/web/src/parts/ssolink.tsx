@@ -1,5 +1,4 @@
-// Links a user to a person at the provider of single sign-on, and unlinks them. For admins of a lab that has a
-// provider.
+// Links a user to a person at the provider of single sign-on, and unlinks them. For admins of a lab with such a provider.
 
 import { useRef } from 'preact/hooks';
 import { api } from '../api/calls';

@@ -1,4 +1,4 @@
-// Heads of a table of runs. A click sorts by the column; a click with Shift adds the column to those that sort.
+// The heads of a table of runs. A click sorts by the column; a click with Shift adds the column to the sort order.
 
 import type { ComponentChildren, TargetedKeyboardEvent, TargetedToggleEvent } from 'preact';
 import { useRef } from 'preact/hooks';
@@ -10,25 +10,25 @@ import { Icon } from '../widgets/icon';
 import { ColumnWidth } from './columnwidth';
 
 const SORTED_FACTS = ['state', 'started', 'duration', 'author', 'points', 'created'];
-const DOWNWARDS_FIRST = ['started', 'created', 'duration', 'points']; // what is new, long or large comes first at the first click
+const DOWNWARDS_FIRST = ['started', 'created', 'duration', 'points']; // the first click sorts these downwards: new, long and large ones first
 
 interface HeadProps {
   sorts: readonly string[];
   onSort: (sorts: string[]) => void;
 }
 
-/** What the menu of a column does. */
+/** What the menu of a column can do. */
 export interface ColumnMenu {
   /** The columns that are shaded by their values. */
   heat: readonly string[];
   onHeat: (columns: string[]) => void;
-  /** The columns of metrics whose cells show its course, too. */
+  /** The columns of metrics that also show curves. */
   curves: readonly string[];
   onCurves: (columns: string[]) => void;
   onHide: (column: string) => void;
-  /** What the charts end with; null: they are not smoothed. */
+  /** The statistic at the end of the lines in the charts; null: they are not smoothed. */
   smoothed: SmoothedStat | null;
-  /** Adds a column behind another one. */
+  /** Add a column after another one. */
   onAdd: (column: string, behind: string) => void;
   /** The metric that runs are compared by. */
   objective: Objective | null;
@@ -36,7 +36,7 @@ export interface ColumnMenu {
   onObjective: ((objective: Objective | null) => void) | null;
 }
 
-/** How a table's columns are pinned and resized. */
+/** How the columns of a table are pinned and resized. */
 export interface ColumnEdges {
   layout: ColumnLayout;
   onPin: (column: string, on: boolean) => void;
@@ -48,7 +48,7 @@ interface ColumnHeadProps extends HeadProps {
   name: string;
   label: string;
   menu: ColumnMenu;
-  /** Not of a table of groups. */
+  /** Missing in a table of groups. */
   edges?: ColumnEdges;
 }
 
@@ -69,7 +69,7 @@ export function ColumnHead({ column, name, label, sorts, onSort, menu, edges }: 
   return <SortHead text={label} by={column.fact} sorts={sorts} onSort={onSort} class={['duration', 'points'].includes(column.fact) ? 'number' : ''} more={more} />;
 }
 
-/** Placed by hand: a table that scrolls would cut it off. */
+/** The menu of a column. Its place is set by hand, because a table that scrolls would cut it off. */
 function Menu({ column, name, label, onSort, menu, edges }: Omit<ColumnHeadProps, 'sorts' | 'edges'> & { edges: ColumnEdges | undefined }) {
   const list = useRef<HTMLDivElement>(null);
   const id = `menu-${name}`;
@@ -128,7 +128,7 @@ export function SortHead({ text, by, sorts, onSort, title, class: kind, more }: 
   const at = sorts.findIndex((sort) => sort === by || sort === `-${by}`);
   const down = sorts[at]?.startsWith('-');
   const next = at < 0 ? (DOWNWARDS_FIRST.includes(by) ? `-${by}` : by) : down ? by : `-${by}`;
-  // With Shift it sorts what the others leave equal.
+  // With Shift, the column sorts the rows that are equal in the others.
   const click = (further: boolean) => {
     if (!further) return onSort([next]);
     return onSort(at < 0 ? [...sorts, next] : sorts.map((sort, i) => (i === at ? next : sort)));

@@ -1,5 +1,4 @@
-// The API keys of a user, for admins of the lab: they list and revoke anybody's keys, and make those of service
-// accounts.
+// The API keys of a user, for admins of the lab: they list and revoke the keys of any user, and make those of service accounts.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';

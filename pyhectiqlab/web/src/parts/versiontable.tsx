@@ -8,7 +8,7 @@ import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { Moment } from '../widgets/basics';
 
-/** `versions`: how many the name has, where they were counted. */
+/** `versions`: how many the name has, if they were counted. */
 type Row = VersionAnswer & { versions?: number };
 
 export function VersionTable({ items, label }: { items: readonly Row[]; label: string }) {
@@ -48,7 +48,7 @@ export function VersionTable({ items, label }: { items: readonly Row[]; label: s
   );
 }
 
-/** Nothing where a run made and used none. */
+/** The versions that a run made or used. If there are none, show nothing. */
 export function RunVersions({ run }: { run: string }) {
   const { data } = useLoad((signal) => versions.ofRun(run, signal), [run]);
   if (!data || !(data.made.length || data.used.length)) return null;

@@ -1,4 +1,4 @@
-// Saved views of a project's page: opening, saving, sharing and deleting them, and whether the page still is as it was saved.
+// The saved views of a project's page: opening, saving, sharing and deleting them, and whether the page was changed since.
 
 import { useState } from 'preact/hooks';
 import type { ViewAnswer } from '../schema/lab';
@@ -56,7 +56,7 @@ function Views({ views, opened, shares, close }: Props & { close: () => void }) 
   );
 }
 
-/** What is done with the view that is open. */
+/** What can be done with the open view. */
 function Open({ view, views, opened, shares, close }: Props & { view: ViewAnswer; close: () => void }) {
   const [naming, setNaming] = useState(false);
   if (!view.can_change) return <p class="dim">{view.name} is of {view.author}: save it under a name of your own to change it.</p>;
@@ -82,7 +82,7 @@ interface NameProps {
   label: string;
   button: string;
   first?: string;
-  /** Also asks whether the view is shared, where the reader may; undefined: it does not ask. */
+  /** Whether the reader may share it: then the form asks. undefined: the form does not ask. */
   shares?: boolean;
   busy: boolean;
   onSay: (name: string, shared: boolean) => Promise<unknown>;

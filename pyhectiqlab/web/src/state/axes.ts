@@ -15,7 +15,7 @@ export function useAxes(runs: readonly string[]): { of: XAxes; left: ReadonlySet
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const { data, refresh } = useLoad(async (signal) => (some.length ? (await api.axes(some, signal)).axes : NONE), [name]);
   useEffect(() => setLeft(new Set()), [name]);
-  const told = JSON.stringify(data ?? NONE);
-  const of = useMemo(() => data ?? NONE, [told]); // the same object as long as its content is the same
+  const content = JSON.stringify(data ?? NONE);
+  const of = useMemo(() => data ?? NONE, [content]); // the same object as long as its content is the same
   return { of, left, leave: (key) => setLeft((before) => (before.has(key) ? before : new Set([...before, key]))), refresh };
 }

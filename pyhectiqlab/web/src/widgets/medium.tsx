@@ -120,6 +120,6 @@ function Plot({ figure, label }: { figure: Figure; label: string }) {
 
 function parseFigure(text: string): Figure {
   const { data, layout } = JSON.parse(text) as { data?: unknown; layout?: unknown };
-  if (!Array.isArray(data) || !data.every((trace) => trace !== null && typeof trace === 'object')) throw new Error('it is no figure of plotly');
+  if (!Array.isArray(data) || !data.every((trace) => trace !== null && typeof trace === 'object')) throw new Error('it is not a figure of plotly');
   return { data: data as { type?: unknown }[], layout: layout !== null && typeof layout === 'object' ? layout : {} };
 }

@@ -36,7 +36,7 @@ export function Split({ label, left, right }: { label: string; left: ComponentCh
           aria-valuemax={100 - LEAST}
           aria-valuenow={Math.round(share)}
           tabIndex={0}
-          title="Drag, or move with the arrow keys; double-click: as at first"
+          title="Drag, or move with the arrow keys; double-click to reset it"
           onPointerDown={(e) => (e.preventDefault(), e.currentTarget.focus(), e.currentTarget.setPointerCapture(e.pointerId))}
           onPointerMove={drag}
           onDblClick={() => setSplitShare(USUAL)}

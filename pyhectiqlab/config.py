@@ -260,5 +260,5 @@ def _flat(values: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _is_behaviour(value: object) -> bool:
-    """Return whether something in a class's body is no default of a parameter: a method, a property, a nested class."""
+    """Return whether something in a class's body is not the default of a parameter: a method, a property, a class."""
     return callable(value) or hasattr(type(value), "__get__")

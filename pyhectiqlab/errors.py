@@ -6,7 +6,7 @@
     ├── LabRequestError           a request to the lab failed; `retry` tells whether trying again can help
     │   ├── LabUnreachableError   no lab answered: connection, DNS, TLS, time-out (retry)
     │   ├── LabUnavailableError   the lab answered 429 or 5xx; honours Retry-After (retry)
-    │   ├── NotALabError          something answered, but it is no lab of ours, or one of another protocol
+    │   ├── NotALabError          something answered, but it is not a lab of ours, or one of another protocol
     │   │   └── AnotherLabError   a lab answered, but another one than the one that is meant
     │   ├── AuthenticationError   401: the key or the password is wrong or revoked
     │   ├── PermissionDeniedError 403
@@ -75,7 +75,7 @@ class LabUnavailableError(LabRequestError):
 
 
 class NotALabError(LabRequestError):
-    """Something answered, but it is no lab of ours, or one of another protocol."""
+    """Something answered, but it is not a lab of ours, or one of another protocol."""
 
 
 class AnotherLabError(NotALabError):

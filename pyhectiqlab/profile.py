@@ -33,7 +33,7 @@ _warned: set[Path] = set()
 
 
 class UnknownAddressError(ConfigurationError):
-    """HECTIQLAB_URL is no address of a profile. Only the lab at that address can say whether it is the lab of one."""
+    """HECTIQLAB_URL is not the address of a profile. Only the lab there can say whether it is the lab of one."""
 
     def __init__(self, message: str, url: str) -> None:
         super().__init__(message)

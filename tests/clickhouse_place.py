@@ -47,7 +47,7 @@ class ClickHousePlace:
         return names
 
     def open(self, sizes: Sizes = TINY) -> ClickHousePointStore:
-        """Another store on the same data. The caller closes it."""
+        """Open another store on the same data. The caller closes it."""
         return ClickHousePointStore(self.url, self.facts_url, sizes)
 
     def ask(self, statement: str) -> str:

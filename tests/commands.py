@@ -17,7 +17,7 @@ AT_START = ("PYTHON", "LC_", "LANG")  # variables at which Python looks only whe
 
 
 def command(*args: str) -> list[str]:
-    """For those that start one by themselves."""
+    """Return the argument list of a command, for tests that start one by themselves."""
     return [sys.executable, "-m", "pyhectiqlab", *args]
 
 

@@ -23,7 +23,9 @@ settings.load_profile("tests")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Spare the collector of garbage the 400,000 objects that pytest has of all tests: they stay until the end."""
+    """Keep the garbage collector away from the 400,000 objects that pytest has of all tests: they stay until
+    the end.
+    """
     gc.disable()
     try:
         return (yield)

@@ -144,7 +144,7 @@ def _serve_lab(order: dict[str, Any]) -> int:
 
 
 def _shrink_disk(size: int) -> None:
-    """Has the folder of files tell what a disk of that size would have left."""
+    """Have the folder of files say what a disk of that size would have left."""
     from pyhectiqlab.store.folder.blob_store import FolderBlobStore
 
     def room(self: FolderBlobStore) -> int:

@@ -9,7 +9,7 @@ Row = list[str]
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of code in a language."""
+    """Return the fenced blocks of code in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
@@ -20,14 +20,14 @@ def section(text: str, heading: str) -> str:
 
 
 def table(text: str) -> list[Row]:
-    """The rows of the tables in a text, without their heads: cells, without the blanks around them."""
+    """Return the rows of the tables in a text, without their heads: cells, without the blanks around them."""
     rows = [line for line in text.splitlines() if line.startswith("|")]
     heads = {at for at, row in enumerate(rows) if at + 1 < len(rows) and set(rows[at + 1]) <= set("|-: ")}
     return [cells(row) for at, row in enumerate(rows) if at not in heads and at - 1 not in heads]
 
 
 def cells(row: str) -> Row:
-    """Of `| a | b\\|c |`: a, b|c."""
+    r"""Return the cells of a row: a, b|c for `| a | b\|c |`."""
     parts = re.split(r"(?<!\\)\|", row.strip().removeprefix("|").removesuffix("|"))
     return [part.strip().replace("\\|", "|") for part in parts]
 

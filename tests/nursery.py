@@ -47,7 +47,7 @@ class Nursery:
         self._asked = 0
 
     def fork(self, order: dict[str, Any]) -> int:
-        """A process that does it; its pid. Blocks until it runs."""
+        """Fork a process that does the work. Return its pid when it runs."""
         with self._lock:
             self._asked += 1
             ident = str(self._asked)
@@ -59,7 +59,7 @@ class Nursery:
         return self._pids.pop(ident)
 
     def wait(self, pid: int, timeout: float) -> int | None:
-        """The wait status; None where it has not ended by then."""
+        """Return the wait status; None: it has not ended by then."""
         self._wait_for(lambda: pid in self._ended, timeout)
         return self._ended[pid][0] if pid in self._ended else None
 
@@ -69,7 +69,7 @@ class Nursery:
         return self._ended.get(pid)
 
     def close(self) -> None:
-        """Ends it, and with it what it forked and still runs."""
+        """End the nursery, and with it what it forked and what still runs."""
         with contextlib.suppress(OSError):
             self._orders.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -89,7 +89,7 @@ class Nursery:
         return True
 
     def _read(self, timeout: float) -> bool:
-        """What the process told, waiting so long for it. False where it has ended."""
+        """Return what the process reported, waiting so long for it; False: it has ended."""
         with self._lock:
             fd = self._told.fileno()
             if not select.select([fd], [], [], timeout)[0]:

@@ -1,7 +1,7 @@
 """A provider of OpenID Connect for tests: a process on loopback, built on the server side of authlib, with RSA keys.
 
-It is no product: whoever names one of its people is logged in, without a password. `POST /control` says who its people
-are and how it misbehaves; see `Provider.control`. `python -m tests.oidc_provider` prints its address.
+It is not a product: whoever names one of its people is logged in, without a password. `POST /control` says who its
+people are and how it misbehaves; see `Provider.control`. `python -m tests.oidc_provider` prints its address.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Provider:
 
     @property
     def asked(self) -> list[str]:
-        """The paths that were asked for since the last `control`."""
+        """Return the paths that were requested since the last `control`."""
         value: list[str] = requests.get(f"{self.issuer}/asked", timeout=10).json()
         return value
 

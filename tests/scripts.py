@@ -42,7 +42,9 @@ PR_SET_MM, PR_SET_MM_MAP = 35, 14  # of <linux/prctl.h>
 
 @functools.cache
 def nursery() -> Nursery | None:
-    """One for all tests of this process. None where no script can be forked so that it looks like a started one."""
+    """Return the nursery of all tests of this process; None: no script can be forked so that it looks like a started
+    one.
+    """
     if not sys.platform.startswith("linux") or sys.flags.dev_mode or sys.flags.isolated:
         return None
     env = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}

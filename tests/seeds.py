@@ -42,11 +42,11 @@ def _printed(seed: int) -> Random:
 
 @pytest.fixture(params=seeds(), ids=lambda seed: f"seed={seed}")
 def rng(request: pytest.FixtureRequest) -> Random:
-    """Random numbers. The test is run for each seed."""
+    """Return random numbers. The test is run for each seed."""
     return _printed(request.param)
 
 
 @pytest.fixture
 def rng_that_stays() -> Random:
-    """The same random numbers every day, for tests that take long."""
+    """Return the same random numbers every day, for tests that take long."""
     return _printed(seeds()[0])

@@ -32,7 +32,7 @@ class ShardedPlace:
         return [(its.url(name), "") for its, name in zip(self.servers, self.databases, strict=True)]
 
     def open(self, sizes: Sizes = TINY, aside: bool = False) -> ShardedPointStore:
-        """Another store on the same data. The caller closes it."""
+        """Open another store on the same data. The caller closes it."""
         return ShardedPointStore(self.places, self.facts_url, sizes, aside)
 
     def be_quick(self) -> None:

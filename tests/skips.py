@@ -1,6 +1,6 @@
 """What CI may lack: a test that is skipped there for a package or a program that is missing has to be listed here.
 
-A skip of any other kind (a right that the machine does not give, a file system that shares blocks) is no concern of
+A skip of any other kind (a right that the machine does not give, a file system that shares blocks) is not a concern of
 this list. Where CI=true, one that is missing and not listed fails the run, at its end.
 """
 
@@ -45,7 +45,7 @@ def unlisted(reasons: Iterable[str]) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Under CI, fail where something was skipped for what is missing and not listed."""
+    """Fail, under CI, if something was skipped because of what is missing and not listed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") != "true" or reporter is None or hasattr(session.config, "workerinput"):
         return

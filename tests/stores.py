@@ -35,7 +35,7 @@ class MetaPlace(Protocol):
         """Another store on the same data, with connections of its own. The caller closes it."""
 
     def is_waiting(self) -> bool:
-        """Whether a transaction waits for another one to end."""
+        """Return whether a transaction waits for another one to end."""
 
     def remove(self) -> None:
         """Remove the data. All stores are closed."""
@@ -102,7 +102,7 @@ _folders: list[TemporaryDirectory[str]] = []  # until the tests end
 
 @cache
 def empty_database() -> Path:
-    """An SQLite database with all tables, to copy: making them takes longer than most tests."""
+    """Return an SQLite database with all tables, to copy: making them takes longer than most tests."""
     _folders.append(TemporaryDirectory(prefix="empty"))
     path = Path(_folders[-1].name) / "lab.db"
     SqlMetaStore(path).close()
@@ -111,7 +111,7 @@ def empty_database() -> Path:
 
 @cache
 def postgres_template() -> str:
-    """The same of PostgreSQL, by its name in the session's cluster."""
+    """Return the same for PostgreSQL, by its name in the session's cluster."""
     name = cluster().make_database()
     SqlMetaStore(cluster().url(name)).close()
     return name
@@ -119,7 +119,7 @@ def postgres_template() -> str:
 
 @cache
 def _emptying() -> str:
-    """What makes a database as that template is."""
+    """Return the statements that make a database like that template."""
     first = cluster().ask("SELECT key, value FROM lab", database=postgres_template())
     return "; ".join(
         [
@@ -133,18 +133,18 @@ def _emptying() -> str:
 
 
 def new_store(folder: Path) -> MetaStore:
-    """A MetaStore on the data of a folder, for tests that want any. It may be opened again, and by a lab."""
+    """Make a MetaStore on the data of a folder, for tests that work with any. It may be opened again, and by a lab."""
     return SqlitePlace(folder).open()
 
 
 def new_points(folder: Path) -> PointStore:
-    """A PointStore, likewise."""
+    """Make a PointStore on the data of a folder, for tests that work with any."""
     return SqlitePointStore(folder / "points.db")
 
 
 @pytest.fixture
 def meta(tmp_path: Path) -> Iterator[MetaStore]:
-    """An empty MetaStore."""
+    """Make an empty MetaStore."""
     store = new_store(tmp_path)
     yield store
     store.close()
@@ -152,7 +152,7 @@ def meta(tmp_path: Path) -> Iterator[MetaStore]:
 
 @pytest.fixture
 def points(tmp_path: Path) -> Iterator[PointStore]:
-    """An empty PointStore."""
+    """Make an empty PointStore."""
     store = new_points(tmp_path)
     yield store
     store.close()
@@ -160,6 +160,8 @@ def points(tmp_path: Path) -> Iterator[PointStore]:
 
 @contextmanager
 def sql(data: Path) -> Iterator[Connection]:
-    """A transaction on the MetaStore of a lab, which may run: for what no call does, such as to make a run older."""
+    """Open a transaction on the MetaStore of a lab, which may run: for what no call does, such as making a
+    run older.
+    """
     with closing(open_beside(data)) as storage, storage.meta.writing() as tx:
         yield tx.conn

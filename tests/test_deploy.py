@@ -74,7 +74,7 @@ class Ignored:
 
 
 def context() -> Iterator[PurePosixPath]:
-    """What is sent to a build."""
+    """Return what is sent to a build."""
     ignored = Ignored()
     kept = {pattern[1:] for pattern in ignored.patterns if pattern.startswith("!")}
     for place, folders, names in os.walk(REPO):
@@ -86,7 +86,7 @@ def context() -> Iterator[PurePosixPath]:
 
 
 def instructions() -> list[tuple[str, str]]:
-    """(instruction, the rest) of the last stage of the Containerfile."""
+    """Return (instruction, the rest) of the last stage of the Containerfile."""
     text = (DEPLOY / "Containerfile").read_text()
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
     last = max(i for i, line in enumerate(lines) if line.startswith("FROM "))
@@ -170,7 +170,7 @@ def pins() -> dict[str, str]:
 
 
 def asked_for() -> list[Requirement]:
-    """Of a lab, alone or one of several, by setup.cfg."""
+    """Return the extras that setup.cfg has for a lab, alone or one of several."""
     config = configparser.ConfigParser()
     config.read(REPO / "setup.cfg")
     extras = config["options.extras_require"]

@@ -70,7 +70,7 @@ def test_all_that_the_composition_names_is_there() -> None:
 
 
 def shards(points: str) -> list[Address]:
-    """The ClickHouses that an address of points names."""
+    """Return the ClickHouses that an address of points names."""
     return [Address(address) for address, _ in clickhouses_of(Addresses("", points, ""))]
 
 

@@ -31,7 +31,7 @@ GUIDES = "".join(page.read_text() for page in PAGES)
 
 
 def commands() -> Iterator[list[str]]:
-    """What is written of `hectiqlab …`, in consoles and in the text, word by word."""
+    """Yield what is written of `hectiqlab …`, in consoles and in the text, word by word."""
     lines = [line for block in blocks(GUIDES, "console") for line in block.replace("\\\n", "").splitlines()]
     shown = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     for line in [*shown, *re.findall(r"`(hectiqlab [^`\n]+)`", GUIDES)]:
@@ -67,7 +67,7 @@ def test_python_in_the_guides_compiles(block: str) -> None:
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[Callable[..., object], ast.Call]]:
-    """What a block calls of ours: methods of a `run`, which is a view where the block reads back, and our functions."""
+    """Yield our calls in a block: methods of a `run`, which is a view if the block reads back, and our functions."""
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     run = RunView if "search_runs" in names or "existing" in attributes else pyhectiqlab.Run
@@ -136,7 +136,7 @@ NEED_MORE = {"environment.md", "integrations.md"}  # packages that are not there
 
 
 def names(block: str) -> set[str]:
-    """Those that somebody else must have given a value."""
+    """Return the names that somebody else must have given a value."""
     nodes = list(ast.walk(ast.parse(block)))
     made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]

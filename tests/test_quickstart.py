@@ -55,7 +55,7 @@ def test_once_trains_checks_and_leaves_nothing_running(tmp_path: Path) -> None:
 
 
 def interrupt_at(moment: str, quickstart: subprocess.Popen[str]) -> str:
-    """Ctrl-C when this is printed. Returns all that was."""
+    """Press Ctrl-C when this is printed. Return everything that was printed."""
     assert quickstart.stdout is not None
     killer = threading.Timer(90, quickstart.kill)
     killer.start()

@@ -60,7 +60,7 @@ def bar(description: str, size: int) -> Iterator[Callable[[int], object]]:
 
 
 class FileBars:
-    """A bar for the file under way and one for all; where stderr is no terminal or notebook, now and then a line.
+    """A bar for the file under way and one for all; where stderr is not a terminal or notebook, now and then a line.
 
     A context manager. Raises nothing for a stderr that is closed or broken. A notebook can redraw only its last line,
     so it has only the bar for all.

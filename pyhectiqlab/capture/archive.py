@@ -121,7 +121,7 @@ def _method(sample: bytes) -> int:
 
 
 def _entry(path: str, about: os.stat_result) -> zipfile.ZipInfo:
-    """Return the entry of a file; `path` ends with / for a directory. In a name that is no UTF-8, � replaces the bad
+    """Return the entry of a file; `path` ends with / for a directory. In a name that is not UTF-8, � replaces the bad
     bytes.
     """
     # The format knows no time before 1980 and none after 2107.

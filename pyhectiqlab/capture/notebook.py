@@ -186,5 +186,5 @@ def _plain(bundle: Mapping[str, Any]) -> dict[str, Any]:
             if len(json.dumps(form)) <= OUTPUT_CHARS_MAX:
                 kept[mime] = form
         except (TypeError, ValueError):
-            continue  # it is no JSON: a browser could not show it either
+            continue  # it is not JSON: a browser could not show it either
     return kept

@@ -40,7 +40,7 @@ def folder_problem(path: Path) -> str:
     except OSError as e:
         return f"{path} cannot be looked at ({e.strerror})"
     if not stat.S_ISDIR(about.st_mode):
-        return f"{path} is no folder: remove it"
+        return f"{path} is not a folder: remove it"
     if not is_ours(about, path):
         return f"{path} belongs to another user (uid {about.st_uid}): only that user can deliver it"
     if others_write(about):

@@ -180,7 +180,7 @@ def figure_encoder(figure: Any) -> tuple[str, Callable[[], bytes]]:
     Args:
         figure: a Figure, Axes or anything that has one as its `figure`; None or pyplot itself: the current figure.
 
-    Raises TypeError if it is no figure, ValueError if there is no current one.
+    Raises TypeError if it is not a figure, ValueError if there is no current one.
     """
     drawn = _matplotlib_figure(figure)
     if drawn is not None:

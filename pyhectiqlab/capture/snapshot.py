@@ -70,7 +70,7 @@ class Source:
             if stat.S_ISDIR(self.stat.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "this is a directory, and a file is needed", str(path))
             if not stat.S_ISREG(self.stat.st_mode):
-                raise ValueError(f"{path} is no regular file but a pipe, socket or device")
+                raise ValueError(f"{path} is not a regular file but a pipe, socket or device")
         except BaseException:
             os.close(self.fd)
             raise
@@ -227,7 +227,7 @@ def check(fd: int, size: int, identity: Identity | None, how: str) -> None:
     """Raise ChangedError if the open file is not the one that was kept."""
     about = os.fstat(fd)
     if not stat.S_ISREG(about.st_mode):
-        raise ChangedError("it is no regular file any more")
+        raise ChangedError("it is not a regular file any more")
     if how not in OWN:
         if identity is None:
             raise ChangedError("the request for it does not say which file it was")

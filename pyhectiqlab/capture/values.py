@@ -18,7 +18,8 @@ EXTRA_DTYPES = "ml_dtypes"  # the package of numpy's bfloat16, float8 and int4, 
 
 
 def as_float(key: object, value: Any) -> float:
-    """Return a value as a float. Raises TypeError if it is no single real number, ValueError for an int beyond float64.
+    """Return a value as a float. Raises TypeError if it is not a single real number, and ValueError for an int beyond
+    float64.
 
     Takes int, float, bool, numpy scalars, and arrays and tensors of any framework that hold one element, whatever their
     shape. For a tensor on a GPU, it blocks until the GPU has the value. A masked element is NaN.
@@ -87,7 +88,7 @@ def is_extra(dtype: Any) -> bool:
 
 
 def as_step(step: Any) -> int:
-    """Return a step as an int. Arrays and tensors of one element are steps, too. Raises TypeError if it is no whole
+    """Return a step as an int. Arrays and tensors of one element are steps, too. Raises TypeError if it is not a whole
     number, ValueError beyond int64.
     """
     if step is None:
@@ -116,7 +117,7 @@ def check_key(key: object) -> None:
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"the key {key!r} is no valid Unicode") from None
+        raise ValueError(f"the key {key!r} is not valid Unicode") from None
     if size > KEY_BYTES_MAX:
         raise ValueError(f"a key takes at most {KEY_BYTES_MAX} bytes; {key[:40]!r}… has {size}")
 

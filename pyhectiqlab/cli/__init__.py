@@ -76,7 +76,7 @@ class _Commands(LazyGroup):
         """
         fill_standard()  # or a lab's database could get the number of a closed stdout, and be printed into
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # a name in Greek is no reason to fail on a Latin-1 terminal
+            if hasattr(stream, "reconfigure"):  # a name in Greek is not a reason to fail on a Latin-1 terminal
                 stream.reconfigure(errors="backslashreplace")
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})

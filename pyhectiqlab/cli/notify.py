@@ -168,7 +168,7 @@ def mail_server(url: str, data: Path | None) -> None:
     `?from=NAME@HOST` behind it is the sender. A % or @ in the password is written as %25 or %40.
     """
     if not _is_url(url, _SCHEMES):
-        raise click.UsageError(f"That is no URL of {', '.join(f'{s}://' for s in _SCHEMES)}.")
+        raise click.UsageError(f"That is not a URL of {', '.join(f'{s}://' for s in _SCHEMES)}.")
     from ..server.notifier import MAIL_SERVER
 
     with opened_lab(data) as storage, storage.meta.writing() as tx:

@@ -30,7 +30,7 @@ def _count(what: str, most: int) -> Callable[[click.Context, click.Parameter, st
             return value
         if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= most):
             raise click.BadParameter(
-                f"{value[:40]!r} is no number of {what}: write 1 to {most}, {EVER} or {DEFAULT}.", ctx, param
+                f"{value[:40]!r} is not a number of {what}: write 1 to {most}, {EVER} or {DEFAULT}.", ctx, param
             )
         return int(value)
 
@@ -39,7 +39,7 @@ def _count(what: str, most: int) -> Callable[[click.Context, click.Parameter, st
 
 def _tag(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is not None and not (0 < len(value) <= TAG_CHARS_MAX and value.isprintable()):
-        raise click.BadParameter(f"{value[:40]!r} is no tag: write 1 to {TAG_CHARS_MAX} characters.", ctx, param)
+        raise click.BadParameter(f"{value[:40]!r} is not a tag: write 1 to {TAG_CHARS_MAX} characters.", ctx, param)
     return value
 
 

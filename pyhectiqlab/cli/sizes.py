@@ -14,7 +14,7 @@ def bytes_of(size: str) -> int:
     """Return the number of bytes that a size means. Raises UsageError."""
     match = _SIZE.fullmatch(size)
     if match is None:
-        raise click.UsageError(f"{size!r} is no size: write 500GB, 1.5TB or a number of bytes.")
+        raise click.UsageError(f"{size!r} is not a size: write 500GB, 1.5TB or a number of bytes.")
     return int(float(match[1]) * _UNITS[match[2]])
 
 

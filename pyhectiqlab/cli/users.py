@@ -54,7 +54,7 @@ def checked_username(name: str) -> str:
     try:
         return new_username(name_checked(name))
     except ValueError as e:
-        raise ConfigurationError(f"{name!r} is no username: {e}.") from None
+        raise ConfigurationError(f"{name!r} is not a username: {e}.") from None
 
 
 def found_user(view: MetaView, name: str, deleted_too: bool = False) -> User:

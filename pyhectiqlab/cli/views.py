@@ -65,7 +65,7 @@ def save(profile: str | None, project: str, name: str, file: IO[str], shared: bo
     try:
         document = json.load(file)
     except ValueError as e:
-        raise click.ClickException(f"{file.name} is no JSON: {e}.") from None
+        raise click.ClickException(f"{file.name} is not JSON: {e}.") from None
     if not isinstance(document, dict):
         raise click.ClickException(f"{file.name} has no JSON object, which a view is.")
     its = read.save_view(project, name, document, shared=shared, profile=profile)

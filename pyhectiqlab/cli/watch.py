@@ -54,13 +54,13 @@ def condition(text: str) -> Condition:
         if key == "state" and comparison in ("=", "=="):
             wanted = frozenset(value.split(","))
             if not wanted <= ALL_STATES:
-                raise ValueError(f"{value!r} is no state of a run: {', '.join(sorted(ALL_STATES))}")
+                raise ValueError(f"{value!r} is not a state of a run: {', '.join(sorted(ALL_STATES))}")
             return Condition("", "=", math.nan, wanted)
         try:
             return Condition(key, comparison, float(value), frozenset())
         except ValueError:
-            raise ValueError(f"{value!r} is no number: give KEY<NUMBER or state=STATE") from None
-    raise ValueError(f"{text!r} is no condition: give state=STATE or KEY<NUMBER (also <=, >, >=, =)")
+            raise ValueError(f"{value!r} is not a number: give KEY<NUMBER or state=STATE") from None
+    raise ValueError(f"{text!r} is not a condition: give state=STATE or KEY<NUMBER (also <=, >, >=, =)")
 
 
 @click.command("watch", short_help="Wait for the end of a run, a state, or a value of a metric.")

@@ -25,7 +25,7 @@ def open_index(folder: Path) -> dict[str, Any]:
     """Return what an export says of itself. Raises ConfigurationError for anything else, and for a newer format."""
     path = folder / INDEX
     if not path.is_file():
-        raise ConfigurationError(f"{folder} is no export of a lab: it has no {INDEX}. Give the folder of one.")
+        raise ConfigurationError(f"{folder} is not an export of a lab: it has no {INDEX}. Give the folder of one.")
     index = read_json(path)
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise ConfigurationError(f"{path} does not describe an export of a lab.")

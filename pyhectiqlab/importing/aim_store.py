@@ -104,7 +104,7 @@ def _check_version(root: Path, aim: Any) -> None:
         version = tuple(int(part) for part in text.split("."))
     except ValueError:
         raise ConfigurationError(
-            f"{root / 'VERSION'} says {text[:40]!r}, which is no version of Aim's format."
+            f"{root / 'VERSION'} says {text[:40]!r}, which is not a version of Aim's format."
         ) from None
     known = aim.version.DATA_VERSION
     if version > known:

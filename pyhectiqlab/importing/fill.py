@@ -128,7 +128,7 @@ class Filling:
             except NotFoundError as e:
                 if e.code != "user_not_found":
                     raise
-                self.problems.add("author", f"its author {record['author']!r} is no user here: it is yours")
+                self.problems.add("author", f"its author {record['author']!r} is not a user here: it is yours")
                 self._lab.put(at, {**record, "author": None})
         run = self.run
         return Imported(

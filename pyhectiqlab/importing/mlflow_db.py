@@ -38,7 +38,7 @@ def rows_in(place: Path | str, problems: Problems) -> Iterator[Row]:
         runs = list(query(_RUNS, {}))
         versions = _versions(query)
     except Exception as e:
-        raise ConfigurationError(f"{_shown(place)} is no database of MLflow: {str(e).splitlines()[0]}") from None
+        raise ConfigurationError(f"{_shown(place)} is not a database of MLflow: {str(e).splitlines()[0]}") from None
     for row in runs:
         try:
             yield _row(query, metrics, row, versions.get(row[0], []))

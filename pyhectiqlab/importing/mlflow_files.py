@@ -22,7 +22,7 @@ def rows_of(root: Path, problems: Problems) -> Iterator[Row]:
     experiments = sorted(path.parent for path in root.glob("*/meta.yaml"))
     if not experiments:
         raise ConfigurationError(
-            f"{root} is no folder of MLflow: it has no experiments with a meta.yaml. Give mlruns, or mlflow.db."
+            f"{root} is not a folder of MLflow: it has no experiments with a meta.yaml. Give mlruns, or mlflow.db."
         )
     versions = _versions(root, problems)
     for folder in (*experiments, *sorted(path.parent for path in root.glob(".trash/*/meta.yaml"))):
@@ -99,7 +99,7 @@ def _lines(path: Path, key: str, problems: Problems) -> Iterator[tuple[str, floa
         try:
             yield key, float(parts[1]), int(parts[0]), int(parts[2]) if len(parts) > 2 else 0
         except (ValueError, IndexError):
-            problems.add(f"line {path}", f"{path}, line {number}: {line[:60]!r} is no point")
+            problems.add(f"line {path}", f"{path}, line {number}: {line[:60]!r} is not a point")
 
 
 def _versions(root: Path, problems: Problems) -> dict[str, list[ModelVersion]]:

@@ -82,7 +82,7 @@ class Family:
         """Return the runs that it descends from, the oldest first, and up to which step it has the points of each."""
         older: list[tuple[Kin, Decimal | None]] = []
         seen, last, parent = {run}, run.last, self.parent(run)
-        while parent is not None and parent not in seen:  # a circle is no descent
+        while parent is not None and parent not in seen:  # a circle is not a descent
             older.insert(0, (parent, last))
             seen.add(parent)
             last = min((step for step in (last, parent.last) if step is not None), default=None)

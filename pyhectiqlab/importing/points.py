@@ -84,7 +84,7 @@ def trouble_with_key(key: str) -> str:
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        return "is no valid Unicode"
+        return "is not valid Unicode"
     return "is empty" if not size else f"has over {KEY_BYTES_MAX} bytes" if size > KEY_BYTES_MAX else ""
 
 

@@ -15,7 +15,7 @@ Message = dict[int, "list[int | memoryview]"]  # number of a field → its value
 def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
     """Yield (number, wire type, value) of each field. The value is an int for VARINT (unsigned), else the bytes.
 
-    Raises ValueError where the message ends early or is no message.
+    Raises ValueError where the message ends early or is not a message.
     """
     at, end = 0, len(data)
     while at < end:
@@ -53,7 +53,7 @@ def signed(number: int) -> int:
 
 
 def message(data: bytes | memoryview) -> Message:
-    """Return all fields of a message: number → its values in order. Raises ValueError where it is no message."""
+    """Return all fields of a message: number → its values in order. Raises ValueError where it is not a message."""
     values: Message = {}
     for number, _, value in fields(memoryview(data)):
         values.setdefault(number, []).append(value)

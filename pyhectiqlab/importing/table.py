@@ -25,7 +25,7 @@ KEY_NAMES = ("key", "tag", "metric")
 VALUE_NAMES = ("value",)
 _DELIMITERS = ",;\t|"
 _SNIFFED_CHARS = 64 << 10
-CELL_CHARS_MAX = 16 << 20  # a longer cell is no CSV; Python's own bound is 128 KiB
+CELL_CHARS_MAX = 16 << 20  # a longer cell is not CSV; Python's own bound is 128 KiB
 
 
 def source(path: Path, name: str | None = None) -> Source:
@@ -59,7 +59,7 @@ class _Table:
             first = file.read(_SNIFFED_CHARS).partition("\n")[0]
         if "\0" in first or "\ufffd" in first:
             raise ConfigurationError(
-                f"{path} is no text, or its first line is damaged: save the table as CSV in UTF-8."
+                f"{path} is not text, or its first line is damaged: save the table as CSV in UTF-8."
             )
         self._delimiter = _delimiter(first)
         with self._opened() as file:
@@ -77,7 +77,7 @@ class _Table:
             self._check(names)
 
     def _check(self, names: list[str]) -> None:
-        """Raise ConfigurationError if the file is no table of metrics."""
+        """Raise ConfigurationError if the file is not a table of metrics."""
         keys = [name for _, name in self._metrics]
         if not keys:
             raise ConfigurationError(
@@ -125,7 +125,7 @@ class _Table:
 
         def bad(column: str, text: str, wanted: str) -> None:
             where = f"{self._path}, line {line}: "
-            problems.add(f"{column} {wanted}", f"{where}{text[:40]!r} in the column {column!r} is no {wanted}")
+            problems.add(f"{column} {wanted}", f"{where}{text[:40]!r} in the column {column!r} is not a {wanted}")
 
         step = number if self._step is None else _step(cell(self._step))
         if step is None:

@@ -109,7 +109,7 @@ def _items(path: Path, size: int, head: str, problems: Problems) -> Iterator[Ite
             try:
                 items = list(_of_event(memoryview(data), values))
             except (ValueError, struct.error):
-                problems.add(f"event {path}", f"{path}: the record at byte {at:,} is no event and left out")
+                problems.add(f"event {path}", f"{path}: the record at byte {at:,} is not an event and left out")
                 continue
             yield from items
 

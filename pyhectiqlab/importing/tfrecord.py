@@ -41,7 +41,7 @@ def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _length(header: bytes) -> int | None:
-    """Return how long the data of a record is; None where this is no header of one."""
+    """Return how long the data of a record is; None where this is not a header of one."""
     if len(header) < _HEADER.size:
         return None
     length, checksum = _HEADER.unpack(header)

@@ -118,7 +118,7 @@ def _of_database(path: Path, problems: Problems) -> dict[str, _Run]:
         with _reporting_damage(path, "all of it", problems):
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "metrics" not in tables:
-                problems.add(f"kind {path}", f"{path} is no database of Trackio: it has no table metrics")
+                problems.add(f"kind {path}", f"{path} is not a database of Trackio: it has no table metrics")
         for table in ("configs", "metrics", "system_metrics", "alerts", "traces", "artifact_versions"):
             if table in tables:
                 with _reporting_damage(path, f"the rest of its table {table}", problems):
@@ -167,7 +167,7 @@ def _add(
         return
     time = _time(row["timestamp"])
     if not is_time(time):
-        problems.add(f"time {path}", f"{path}: {row['timestamp']!r} is no time")
+        problems.add(f"time {path}", f"{path}: {row['timestamp']!r} is not a time")
     elif table == "metrics":
         run.rows.append((time, int(row["step"] or 0), values))
     else:
@@ -188,9 +188,9 @@ def _values(path: Path, data: Any, problems: Problems) -> dict[str, Any]:
     try:
         values = json.loads(data)
         if not isinstance(values, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
     except (ValueError, TypeError, RecursionError) as e:
-        problems.add(f"json {path}", f"{path}: a row that is no JSON: {e}")
+        problems.add(f"json {path}", f"{path}: a row that is not JSON: {e}")
         return {}
     return values
 

@@ -111,7 +111,7 @@ def _read(path: Path, problems: Problems) -> _Attempt | None:
     with path.open("rb") as file:
         head = file.read(7)
         if head[:4] not in (b":W&B", b""):
-            what = "is no file of W&B, or its beginning is damaged: copy it again, or give the folder `wandb`"
+            what = "is not a file of W&B, or its beginning is damaged: copy it again, or give the folder `wandb`"
             problems.add(f"kind {path}", f"{path} {what}")
             return None
         if head[6:] not in (b"\0", b""):

@@ -65,7 +65,7 @@ def numbers(values: Mapping[Any, Any], group: str = "", *, source: str = "") -> 
             kept[key] = as_float(key, value)
         except (TypeError, ValueError):
             if source:
-                say_once(f"{source}'s {key!r} is no number, and so no metric of the run.")
+                say_once(f"{source}'s {key!r} is not a number, and so no metric of the run.")
     return kept
 
 

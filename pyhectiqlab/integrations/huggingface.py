@@ -105,7 +105,7 @@ class _TrainersRun(CallbackRun):
 
 def _grouped(key: str) -> str:
     """Return the key of the run: `eval_loss` → `eval/loss`, `loss` → `train/loss`. `train_loss`, the mean that comes at
-    the end, is no point of that curve: it becomes `train/train_loss`.
+    the end, is not a point of that curve: it becomes `train/train_loss`.
     """
     group, _, rest = key.partition("_")
     return f"{group}/{rest}" if rest and group in _GROUPS else f"train/{key}"

@@ -53,7 +53,7 @@ def launch(command: Sequence[str], wanted: Wanted) -> int:
     """
     if shutil.which(command[0]) is None:
         exists = os.path.exists(command[0])
-        say(f"{command[0]!r} {'may not be executed' if exists else 'is no program that can be found'}.")
+        say(f"{command[0]!r} {'may not be executed' if exists else 'is not a program that can be found'}.")
         return NOT_EXECUTABLE if exists else NOT_FOUND
     os.environ[settings.TABLE["launch"].variable] = states.LAUNCH + name_of(this_process())  # also for the program
     run = Run(wanted.name, wanted.project, should_create_project=wanted.project is not None)

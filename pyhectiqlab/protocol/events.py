@@ -197,7 +197,7 @@ class _Containers:
             )
         keys = chain.from_iterable(self.maps)
         if not SINGLE_TYPES.issuperset(map(type, keys)) and self.among(chain.from_iterable(self.maps), checked=True):
-            raise ValueError("a list is no key of a map")  # the lab could not use it as one
+            raise ValueError("a list is not a key of a map")  # the lab could not use it as one
 
 
 _NONE = _Containers([], [])

@@ -57,7 +57,7 @@ class Histogram:
 
 
 def check_histogram(histogram: Histogram) -> None:
-    """Raise ValueError, which says what is wrong, if it is no histogram."""
+    """Raise ValueError, which says what is wrong, if it is not a histogram."""
     edges, counts = histogram.edges, histogram.counts
     if len(counts) > BINS_MAX:
         raise ValueError(f"a histogram has at most {BINS_MAX} bins, not {len(counts):,}")

@@ -42,7 +42,7 @@ def version_of(text: str) -> Version:
     """
     match = _VERSION.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:40]!r} is no version: it looks like 1.0.0 (major.minor.micro)")
+        raise ValueError(f"{text[:40]!r} is not a version: it looks like 1.0.0 (major.minor.micro)")
     return Version(*map(int, match.groups()))
 
 

@@ -305,7 +305,8 @@ def _checked(term: Term) -> Term:
             if value != ANY:
                 term.number(value)
     elif kind == "state" and (unknown := sorted({*term.values} - states.ALL_STATES - {ANY})):
-        raise ValueError(f"{unknown[0][:32]!r} is no state of a run: there are {', '.join(sorted(states.ALL_STATES))}")
+        known = ", ".join(sorted(states.ALL_STATES))
+        raise ValueError(f"{unknown[0][:32]!r} is not a state of a run: there are {known}")
     return term
 
 

@@ -69,7 +69,7 @@ def query(
         rows_max: at most so many rows are returned. points_max: if there are more points to read, ValueError is raised.
         timeout_s: how long the query itself may run.
 
-    Raises ValueError for a query that is no SELECT, that is wrong, or that asks for too much; LabRequestError.
+    Raises ValueError for a query that is not a SELECT, that is wrong, or that asks for too much; LabRequestError.
     """
     parse(*([filter] if isinstance(filter, str) else filter))
     named = {name for name in TABLES if re.search(rf"\b{name}\b", sql, re.IGNORECASE)}

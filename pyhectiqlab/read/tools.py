@@ -110,7 +110,7 @@ def get_media(ref: str, name: str, kind: str, step: int | None = None) -> Any:
         "figure": lambda: one.figures(name, **which),
     }
     if kind not in readers:
-        raise ValueError(f"{kind!r} is no kind: {', '.join(readers)}")
+        raise ValueError(f"{kind!r} is not a kind: {', '.join(readers)}")
     there = readers[kind]()
     if not there:
         raise LookupError(f"the run has no {kind} {name!r}" + ("" if step is None else f" at step {step}"))

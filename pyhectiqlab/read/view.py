@@ -52,8 +52,8 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
         url: link to its page.
         archived: when it was archived, see `read.archive_runs`. None: it is not.
         group: the group that it is in; "" if it is in none.
-        fork_of: id of the run that it is a fork of. None: it is no fork.
-        fork_step: up to which step it has that run's points. None: all of them, or it is no fork.
+        fork_of: id of the run that it is a fork of. None: it is not a fork.
+        fork_step: up to which step it has that run's points. None: all of them, or it is not a fork.
         profile: the profile that it is read with.
     """
 

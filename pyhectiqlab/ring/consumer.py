@@ -121,8 +121,8 @@ class Consumer:
         return Taken(b"".join(parts), count, self.ring_at, ring_at, self.spill_at, spill_at, more)
 
     def _is_torn(self, spill_end: int) -> bool:
-        """Return whether a full disk or a kill cut the last write to the spill file short. It is no write under way, as
-        it has not changed for a while. If it were not skipped, the queue would never be empty.
+        """Return whether a full disk or a kill cut the last write to the spill file short. It is not a write under way,
+        because it has not changed for a while. If it were not skipped, the queue would never be empty.
         """
         now = time.monotonic()
         if spill_end != self._torn[0]:

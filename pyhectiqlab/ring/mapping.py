@@ -173,13 +173,13 @@ def open_existing(path: Path) -> Mapping:
     """Open a queue file for its consumer.
 
     Raises FileNotFoundError; another OSError where it cannot be opened now (no descriptor is left, another user's);
-    ValueError where it is no whole queue.
+    ValueError where it is not a whole queue.
     """
     fd = lifted(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC))
     try:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode):
-            raise ValueError(f"{path} is no file")
+            raise ValueError(f"{path} is not a file")
         if about.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it is not a queue of this user", str(path))
         head = os.pread(fd, 32, 0)

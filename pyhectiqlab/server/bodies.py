@@ -48,7 +48,7 @@ class BodyRoute(APIRoute):
 
 
 class _TooManyError(HTTPException):
-    """A body has too many values. FastAPI passes this on; any other exception of `json` means that it is no JSON."""
+    """A body has too many values. FastAPI passes this on; any other exception of `json` means that it is not JSON."""
 
     def __init__(self, error: OverShareError) -> None:
         super().__init__(429)

@@ -50,7 +50,7 @@ _TOKEN = re.compile(
 
 
 class FormulaError(ValueError):
-    """A text is no formula; says where and why."""
+    """A text is not a formula; says where and why."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ KEPT_STEPS_MAX = 1 << 21  # steps of lines kept in memory (32 MiB) until all lin
 
 @dataclass(frozen=True)
 class FormulaLine:
-    """What is drawn as one line. `rank` None: the means of all ranks. `attempt` None: the newest points of each step."""
+    """What is drawn as one line. `rank` None: the mean of all ranks. `attempt` None: the newest points of each step."""
 
     run: str
     formula: Formula

@@ -31,7 +31,7 @@ def takes_gzip(accept_encoding: str) -> bool:
             try:
                 named["*" if taken[1] == "*" else "gzip"] = taken[2] is None or float(taken[2]) > 0
             except ValueError:
-                continue  # "1.2.3" is no number: as if it was not named
+                continue  # "1.2.3" is not a number: as if it was not named
     return named.get("gzip", named.get("*", False))
 
 

@@ -20,7 +20,7 @@ _BLOCK = 256 << 10  # bytes that are inflated before they are weighed
 def opened(body: bytes, encoding: str) -> tuple[bytes | bytearray, int]:
     """Return the body without its encoding, and the bytes that its values would take in memory.
 
-    Raises ApiError as soon as that is known: it is no gzip, or over INGEST_BYTES_MAX bytes, or its values are over
+    Raises ApiError as soon as that is known: it is not a gzip, or over INGEST_BYTES_MAX bytes, or its values are over
     LAB_DECODED_BYTES_MAX.
     """
     scale = Scale(settings.LAB_DECODED_BYTES_MAX)
@@ -43,7 +43,7 @@ def _inflated(body: bytes, encoding: str, scale: Scale) -> bytearray:
             try:
                 plain += inflater.decompress(rest, _BLOCK)
             except zlib.error:
-                raise ApiError(400, "bad_body", "The body is no gzip stream.") from None
+                raise ApiError(400, "bad_body", "The body is not a gzip stream.") from None
             if len(plain) > limits.INGEST_BYTES_MAX:
                 most = limits.INGEST_BYTES_MAX
                 raise ApiError(413, "too_large", f"The body is over {most} bytes once inflated: send less at once.")

@@ -93,7 +93,7 @@ def _unpack(body: bytes | bytearray) -> Any:
     try:
         return msgpack.unpackb(
             body,
-            # What is no UTF-8 is found by _text below, for its own batch: one odd log line stops nobody else.
+            # What is not UTF-8 is found by _text below, for its own batch: one odd log line stops nobody else.
             unicode_errors="surrogateescape",
             strict_map_key=False,
             max_array_len=min(limits.ARRAY_LENGTH_MAX, len(body)),  # they are made at once, as long as they say
@@ -103,7 +103,7 @@ def _unpack(body: bytes | bytearray) -> Any:
             object_hook=breathe,
         )
     except (ValueError, TypeError, RecursionError, OverflowError, MemoryError, msgpack.UnpackException) as e:
-        raise ApiError(400, "bad_body", f"The body is no msgpack that this lab takes ({type(e).__name__}).") from None
+        raise ApiError(400, "bad_body", f"The body is not msgpack that this lab takes ({type(e).__name__}).") from None
 
 
 def _breathing() -> Callable[[Any], Any]:
@@ -341,7 +341,7 @@ def _is_utf8(text: str, bytes_max: int) -> bool:
 
 
 def _clean(value: Any) -> Any:
-    """Return the same fields, with U+FFFD for what was no UTF-8 in their texts."""
+    """Return the same fields, with U+FFFD for what was not UTF-8 in their texts."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not value.isascii() else value
     if isinstance(value, dict):

@@ -98,11 +98,11 @@ class UserAnswer(BaseModel):
     role: LabRole
     disabled: bool
     service: bool = Field(description="A program's account: it has API keys, and no other way in.")
-    last_seen: float | None = Field(description="To the minute. null: never yet, or the caller is no admin.")
+    last_seen: float | None = Field(description="To the minute. null: never yet, or the caller is not an admin.")
     sso: str | None = Field(
         None,
         description="What the provider of single sign-on calls them (`sub`), in the list of users. null: they do not "
-        "log in there, or the caller is no admin.",
+        "log in there, or the caller is not an admin.",
     )
 
 

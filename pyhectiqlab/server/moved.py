@@ -37,7 +37,7 @@ class OldAddress:
             parts, port = urlsplit(""), 0
         if not parts.hostname or not port or parts.query or parts.fragment or parts.username is not None:
             raise ConfigurationError(
-                f"--moved-from {word!r} is no address: give the one where the lab was, such as "
+                f"--moved-from {word!r} is not an address: give the one where the lab was, such as "
                 "https://old.example.org, or a port of this machine."
             )
         if same_address(word, now):

@@ -67,5 +67,5 @@ def basic(request: Request) -> tuple[str, str] | None:
     except (binascii.Error, ValueError):
         colon = ""
     if not colon:
-        raise ApiError(401, "wrong_password", "The Authorization header is no HTTP Basic.")
+        raise ApiError(401, "wrong_password", "The Authorization header is not HTTP Basic.")
     return username, password

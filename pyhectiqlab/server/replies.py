@@ -171,5 +171,5 @@ def cursor_in(cursor: str | None, *shape: type | tuple[type, ...]) -> list[Any] 
         or not all(isinstance(v, t) and not isinstance(v, bool) for v, t in zip(value, shape, strict=True))
         or any(isinstance(v, int) and abs(v) >= 1 << 63 for v in value)
     ):
-        raise ApiError(422, "bad_cursor", "`after` is no cursor of this list: take it from `next` of the page before.")
+        raise ApiError(422, "bad_cursor", "`after` is not a cursor of this list: take `next` of the page before.")
     return value

@@ -24,7 +24,7 @@ def checked(root_path: str) -> str:
     path = root_path.rstrip("/")
     if path and not _PATH.fullmatch(path):
         raise ConfigurationError(
-            f"--root-path {root_path!r} is no path: give one such as /hectiqlab, of letters, digits, - and _."
+            f"--root-path {root_path!r} is not a path: give one such as /hectiqlab, of letters, digits, - and _."
         )
     if path and path.split("/")[1] in OURS:
         raise ConfigurationError(f"--root-path {root_path!r} begins like a path of the lab's own: choose another.")

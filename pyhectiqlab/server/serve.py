@@ -256,7 +256,7 @@ def checked_url(public_url: str) -> str:
     parts = urlsplit(public_url)
     if public_url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
         raise ConfigurationError(
-            f"--public-url {public_url!r} is no address of a lab: give one such as https://lab.example.org."
+            f"--public-url {public_url!r} is not an address of a lab: give one such as https://lab.example.org."
         )
     return public_url.rstrip("/")
 
@@ -302,7 +302,7 @@ def bind(host: str, port: int) -> socket.socket:
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as e:
-        raise ConfigurationError(f"--host {host} is no address of this machine ({e.strerror}).") from None
+        raise ConfigurationError(f"--host {host} is not an address of this machine ({e.strerror}).") from None
     listener = socket.socket(family, kind, proto)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -61,7 +61,7 @@ def read_ours(path: Path) -> bytes:
     with os.fdopen(fd, "rb") as f:
         about = os.fstat(fd)
         if not (stat.S_ISREG(about.st_mode) and ownership.is_ours(about, path.parent)):
-            raise PermissionError(errno.EPERM, "it is no file of this user's", str(path))
+            raise PermissionError(errno.EPERM, "it is not a file of this user's", str(path))
         if ownership.others_write(about) and ownership.folder_problem(path.parent):
             raise PermissionError(errno.EPERM, "it can be written by others", str(path))
         return f.read()

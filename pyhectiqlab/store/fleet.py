@@ -300,5 +300,5 @@ def _scheme(what: str, address: str, stores: Mapping[str, Callable[[FleetStorage
     scheme = address.partition(":")[0].partition("+")[0]
     if scheme not in stores:
         known = " or ".join(f"{name}:…" for name in sorted(stores)) or "of none yet"
-        raise ConfigurationError(f"--{what} {shown(address)} is no address of a store of {what}: give one {known}.")
+        raise ConfigurationError(f"--{what} {shown(address)} is not an address of a store of {what}: give one {known}.")
     return stores[scheme]

@@ -327,7 +327,7 @@ class PointStore(Protocol):
         attempts over each other agree; the width is the finest power of two that keeps to it.
 
         attempts="newest": a point is hidden when a newer attempt of the same (key, rank) has its own first step at or
-        below that point's step: a job restarted from a checkpoint repeats steps, and the newest telling of them is
+        below that point's step: a job restarted from a checkpoint repeats steps, and the newest points of these are
         shown. The first step is the lowest one, whenever it came. On every axis, the step decides what is hidden.
 
         most: at most about so many buckets in the whole answer, however many lines it has. Their grids are then

@@ -185,7 +185,7 @@ def number(text: str, most: int = (1 << 63) - 1) -> int | None:
 def handshake(value: Any, lab: str) -> Handshake:
     """Check what GET /handshake answered and agree on the highest version that both sides know.
 
-    Raises NotALabError where it is no lab, or one that is too old or too new. The message names the side to upgrade.
+    Raises NotALabError where it is not a lab, or one that is too old or too new. The message names the side to upgrade.
     """
     try:
         if value["lab"] != "hectiqlab":

@@ -285,7 +285,7 @@ class LabCalls:
             raise LabUnreachableError(why_unreachable(at or self.url, e, timeout_s)) from None
         except (ValueError, TypeError, LookupError, http.client.HTTPException) as e:
             # http.client raises errors of its own for some answers.
-            raise answers.not_a_lab(at or self.url, f"its answer is no HTTP: {type(e).__name__}") from None
+            raise answers.not_a_lab(at or self.url, f"its answer is not HTTP: {type(e).__name__}") from None
 
     def _read(self, response: requests.Response) -> bytes:
         if response.request.method == "HEAD":  # it has the length of a body, but no body

@@ -83,7 +83,7 @@ def folder_of(save_path: str | os.PathLike[str], name: str, version: str) -> Pat
 def manifest_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what a downloaded folder is: "kind", "name", "version", "uuid", "project", "url", "files".
 
-    Raises ValueError where the folder is no download, FileNotFoundError where there is nothing.
+    Raises ValueError where the folder is not a download, FileNotFoundError where there is nothing.
     """
     path = Path(folder)
     path.stat()
@@ -96,7 +96,7 @@ def manifest_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
             raise ValueError
         file_paths(manifest["files"])
     except (OSError, LookupError, TypeError, ValueError, AttributeError):
-        raise ValueError(f"{path} is no model or dataset that was downloaded: it has no {MANIFEST}") from None
+        raise ValueError(f"{path} is not a model or dataset that was downloaded: it has no {MANIFEST}") from None
     return dict(manifest)
 
 

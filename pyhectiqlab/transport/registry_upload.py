@@ -94,7 +94,7 @@ def _below(folder: Path, top: Path, prefix: str) -> Iterator[tuple[str, Path]]:
         elif entry.is_file():
             yield inside, path
         else:
-            raise ValueError(f"{path} is no file that can be stored: take it out of the directory")
+            raise ValueError(f"{path} is not a file that can be stored: take it out of the directory")
 
 
 def _readme(files: dict[str, Path]) -> str:

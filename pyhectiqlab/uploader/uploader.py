@@ -125,7 +125,7 @@ class Uploader:
         return took
 
     def _can_send(self) -> bool:
-        """Return whether what is cut now may go out soon: the lab answers, and this is no offline session."""
+        """Return whether what is cut now may go out soon: the lab answers, and this is not an offline session."""
         return not self.events.failure() and bool(self.streams.sendable())
 
     def _go_back(self) -> None:

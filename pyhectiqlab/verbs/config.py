@@ -33,7 +33,7 @@ class ConfigVerbs:
             prefix: store all of it nested below this name.
 
         Raises:
-            TypeError: it is no mapping.
+            TypeError: it is not a mapping.
             ValueError: it alone is larger than 8 MiB or 50,000 values, or has a single value of some 4 MiB. Nothing of
                 the call is stored then.
         """

@@ -48,7 +48,7 @@ class MediaVerbs:
             step: an int64, or None.
 
         Raises:
-            TypeError: it is no figure.
+            TypeError: it is not a figure.
             ValueError: a name or step that is not allowed, no current figure, or a figure over 32 MiB.
         """
         from ..capture.picture import figure_encoder
@@ -71,7 +71,7 @@ class MediaVerbs:
             step: an int64, or None.
 
         Raises:
-            TypeError, ValueError: it is no image.
+            TypeError, ValueError: it is not an image.
             OSError: the path cannot be opened.
         """
         _check(name)
@@ -97,7 +97,7 @@ class MediaVerbs:
             columns: names of the columns. For a list of dicts, only these keys are stored.
 
         Raises:
-            TypeError, ValueError: it is no table, or too large.
+            TypeError, ValueError: it is not a table, or too large.
         """
         from ..capture import tables
 
@@ -145,7 +145,7 @@ class MediaVerbs:
         A text of more than 16 KiB is stored as a file, which takes a few milliseconds.
 
         Raises:
-            TypeError: it is no text.
+            TypeError: it is not text.
             ValueError: a name or step that is not allowed, or a text over 32 MiB.
         """
         _check(name)
@@ -207,7 +207,7 @@ def _check(name: object) -> None:
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"the name {name!r} is no valid Unicode") from None
+        raise ValueError(f"the name {name!r} is not valid Unicode") from None
     if size > KEY_BYTES_MAX:
         raise ValueError(f"a name takes at most {KEY_BYTES_MAX} bytes; {name[:40]!r}… has {size}")
 

@@ -53,7 +53,7 @@ class NotebookVerbs:
             raise ValueError(f'stamp is "datetime", "date" or None, not {stamp!r}')
         shell = notebook.kernel_shell()
         if shell is None:
-            say_once("add_current_notebook: this is no notebook: add the script with run.add_artifact(__file__)")
+            say_once("add_current_notebook: this is not a notebook: add the script with run.add_artifact(__file__)")
             return None
         when = time.strftime(STAMPS[stamp])
         file = notebook.find_file(shell, _sessions, time.monotonic() + FIND_S)

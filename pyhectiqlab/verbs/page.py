@@ -27,7 +27,7 @@ class PageVerbs:
         """Set the run's note, which replaces an earlier one. Never waits.
 
         Raises:
-            TypeError: it is no text.
+            TypeError: it is not text.
             ValueError: it has more than 65,536 characters.
         """
         if not isinstance(text, str):
@@ -54,7 +54,7 @@ class PageVerbs:
         """Set the run's paper, a text longer than its note; it replaces an earlier one. Never waits.
 
         Raises:
-            TypeError: it is no text.
+            TypeError: it is not text.
             ValueError: it is larger than 1 MiB.
         """
         from ..paper import PaperContent

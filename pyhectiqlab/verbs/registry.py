@@ -181,7 +181,7 @@ class RegistryVerbs:
 
         Raises:
             FileNotFoundError: in an online run, there is no such folder.
-            ValueError: the folder is no downloaded model.
+            ValueError: the folder is not a downloaded model.
         """
         self._add_usage_of(MODELS, dirpath)
 

@@ -26,7 +26,7 @@ Admin = Callable[..., Any]
 
 @pytest.fixture
 def here(capsys: pytest.CaptureFixture[str]) -> Admin:
-    """A command in this process."""
+    """Return a function that runs a command in this process."""
 
     def run(*args: str) -> Any:
         capsys.readouterr()
@@ -87,7 +87,7 @@ def test_a_user_who_was_added_logs_in_at_once(admin: Admin, lab: RealLab, user: 
 
 @pytest.mark.parametrize("name", ["a:b", "", "x\ny", "n" * 3000])
 def test_what_is_no_username_is_refused(admin: Admin, password_file: str, name: str) -> None:
-    assert "is no username" in error_line(admin("user", "add", name, "--password-file", password_file))
+    assert "is not a username" in error_line(admin("user", "add", name, "--password-file", password_file))
 
 
 def test_a_password_is_asked_for_twice_and_has_a_length(

@@ -59,7 +59,7 @@ def test_help_has_a_line_for_every_command() -> None:
 
 
 def _help(*names: str) -> str:
-    """In this process: it is the text that matters."""
+    """Return the help of a command, made in this process: only its text matters."""
     done = CliRunner().invoke(main, [*names, "--help"], prog_name="hectiqlab")
     assert done.exit_code == 0
     return done.output

@@ -148,7 +148,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def documented(name: str) -> set[str]:
-    """The members that docs/reference.md lists for a command."""
+    """Return the members that docs/reference.md lists for a command."""
     (row,) = re.findall(rf"^\| `{re.escape(name)}` \| (?:list|object|lines) \| (.*) \|$", REFERENCE.read_text(), re.M)
     return set(re.findall(r"`(\w+)`", row))
 

@@ -105,7 +105,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def at_lab(
     filled: Filled, environment: dict[str, str], hectiqlab: Hectiqlab, monkeypatch: pytest.MonkeyPatch
 ) -> Hectiqlab:
-    """`hectiqlab` with the lab's address and key in the environment; the same for Python in this process."""
+    """Give `hectiqlab`, and Python in this process, the lab's address and key in the environment."""
     environment |= {"HECTIQLAB_URL": filled.lab.url, "HECTIQLAB_API_KEY": filled.lab.api_key}
     for name, value in environment.items():
         if name.startswith("HECTIQLAB_"):
@@ -114,7 +114,7 @@ def at_lab(
 
 
 def exact(value: object) -> tuple[str, float]:
-    """Tells NaN from NaN's absence and -0.0 from 0.0."""
+    """Return a value in a form that distinguishes NaN from no NaN, and -0.0 from 0.0."""
     number = float(value)  # type: ignore[arg-type]
     return ("nan", 0.0) if math.isnan(number) else (str(math.copysign(1, number)), number)
 

@@ -48,7 +48,7 @@ print(run.flush(60), flush=True)
 
 @pytest.fixture
 def lab(tmp_path: Path, home: Path) -> Iterator[ForkedLab]:
-    """A lab of a home of its own: where it is now, only what a test writes tells."""
+    """Start a lab with its own home. Where it is now, only what a test writes says."""
     made = ForkedLab(tmp_path / "data", tmp_path / "labs home")
     made.start()
     home.mkdir()

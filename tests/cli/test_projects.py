@@ -25,7 +25,7 @@ def home(lab: RealLab, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def project(lab: RealLab) -> Any:
-    """Its name holds a slash, which no part of a path does."""
+    """Make a project whose name contains a slash, which a part of a path cannot."""
     with LabClient(lab.url, lab.api_key) as client:
         return client.post("/projects", {"name": f"team/{secrets.token_hex(4)}"})
 

@@ -96,7 +96,7 @@ def test_what_the_lab_takes_between_a_turn_and_the_question_what_is_left_is_put_
 
 
 def kept(environment: dict[str, str], name: str, project: str = "p", **variables: str) -> str:
-    """A script that cannot push what it logs, and keeps it. What it printed."""
+    """Run a script that cannot send what it logs, and so keeps it. Return what it printed."""
     script = f"""
 from pyhectiqlab import Run
 run = Run({name!r}, {project!r}, should_create_project={project == "p"})
@@ -115,7 +115,7 @@ def runs(hectiqlab: Hectiqlab, project: str) -> set[str]:
 
 @pytest.fixture
 def known(lab: RealLab, home: Path) -> RealLab:
-    """The lab, with its profile in the home of this test."""
+    """Return the lab, after writing its profile into the home of this test."""
     home.mkdir()
     (home / "credentials").write_bytes(lab.credentials.read_bytes())
     (home / "credentials").chmod(0o600)

@@ -87,7 +87,7 @@ def content(folder: Path) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The digest of each file."""
+    """Return the digest of each file."""
     paths = [path for path in folder.rglob("*") if path.is_file()]
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 

@@ -40,7 +40,7 @@ def test_a_view_is_saved_listed_printed_and_deleted(lab: RealLab, hectiqlab: Hec
     wrong = hectiqlab("views", "save", "vision", "by lr", str(file))
     assert wrong.returncode == 1 and "no JSON object" in wrong.stderr
     file.write_text("{")
-    assert "is no JSON" in hectiqlab("views", "save", "vision", "by lr", str(file)).stderr
+    assert "is not JSON" in hectiqlab("views", "save", "vision", "by lr", str(file)).stderr
     assert read.saved_views("vision") == [view]
     assert hectiqlab("views", "delete", "vision", view.id).stdout == f"Deleted by lr ({view.id}).\n"
     none = hectiqlab("views", "show", "vision", "by lr")

@@ -19,7 +19,7 @@ T = 1_700_000_000.25
 
 
 def record_bytes() -> bytes:
-    """One record of each tag."""
+    """Return one record of each tag."""
     point = records.POINT.pack(records.point_head(0), 10, 0xCB, 0.982, 0xCB, T)
     points = records.POINTS_HEAD.pack(records.points_head(1, 2), -3, 0xCB, T, 0xC6, 16) + struct.pack(">2d", 0.5, 0.75)
     full = records.point_full("perte/é", 1 << 40, float("inf"), T)
@@ -30,7 +30,9 @@ def record_bytes() -> bytes:
 
 
 def queue_bytes() -> bytes:
-    """A queue of 4,096 bytes whose ring has wrapped: one record before the end of the lap, padding, the others."""
+    """Return a queue of 4,096 bytes whose ring has wrapped: one record before the end of the lap, padding,
+    the others.
+    """
     first = records.POINT.pack(records.point_head(0), 9, 0xCB, 1.25, 0xCB, T)
     body, at = record_bytes(), 4096 - 60
     ring = bytearray(4096)

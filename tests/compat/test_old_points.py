@@ -101,7 +101,7 @@ def test_a_compacted_older_points_db_has_the_shape_of_a_fresh_one(old: Path, tmp
 
 
 def wave(key: str, step: np.ndarray) -> np.ndarray:
-    """The values of points-2.sql."""
+    """Return the values of points-2.sql."""
     value = {"grow": 1, "shuffled": 2}[key] * np.sin(step * 0.1)
     value[step % 17 == 3] = np.nan
     value[step % 29 == 5] = np.inf

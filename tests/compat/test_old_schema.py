@@ -31,7 +31,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def shape(path: Path) -> dict[str, object]:
-    """Every table with its columns and indices."""
+    """Return every table with its columns and indices."""
     found = inspect(create_engine(f"sqlite:///{path}"))
     return {
         table: (

@@ -15,7 +15,7 @@ from .point_store_data import Writer
 
 
 def batches(n: int, points: int = 10) -> Sequence[PointBatch]:
-    """n batches of each of two writers, of two runs."""
+    """Return n batches of each of two writers, of two runs."""
     writers = Writer("a"), Writer("b", run="other", rank=1)
     return [w.steps(range(i * points, (i + 1) * points)) for i in range(n) for w in writers]
 

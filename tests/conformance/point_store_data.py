@@ -42,7 +42,7 @@ class Writer:
         self.last = 0
 
     def batch(self, **series: Sequence[tuple[int, float, int]]) -> PointBatch:
-        """A batch of (step, value, time) points by key; `_` in a key stands for "/"."""
+        """Return a batch of (step, value, time) points by key; `_` in a key stands for "/"."""
         first, columns = self.last + 1, []
         for key, points in series.items():
             seq = np.arange(self.last + 1, self.last + 1 + len(points))
@@ -60,7 +60,9 @@ class Writer:
         return PointBatch(self.run, self.rank, self.attempt, self.name, first, self.last, columns)
 
     def steps(self, steps: Sequence[int], key: str = "loss", value: float | None = None) -> PointBatch:
-        """Points of one key whose value is their step and whose time is their place in the stream, in milliseconds."""
+        """Return points of one key. The value of a point is its step, and its time is its place in the stream, in
+        milliseconds.
+        """
         start = self.last
         return self.batch(
             **{key: [(s, float(s) if value is None else value, T0 + 1000 * (start + i)) for i, s in enumerate(steps)]}
@@ -68,7 +70,7 @@ class Writer:
 
 
 def flat_out(path: str) -> int:
-    """The child that is killed: goes on where the store says, appends, compacts, purges; prints what was acked."""
+    """Run the child that is killed: continue where the store says, append, compact, purge; print what was acked."""
     store = SqlitePointStore(path, TINY)
     at = store.cursor("w")
     print(at, flush=True)

@@ -18,7 +18,9 @@ from pyhectiqlab.store.points import (
 
 
 def all_points(store: PointStore, run: str = "run", key: str = "loss", limit: int = 7) -> list[tuple[object, ...]]:
-    """(rank, attempt, seq, step, value, time) of every point, in order of arrival, paged; NaN as None."""
+    """Return (rank, attempt, seq, step, value, time) of every point in order of arrival, from all pages; NaN
+    as None.
+    """
     found: list[tuple[object, ...]] = []
     for page in iter_points(store, run, key, limit=limit):
         assert len(page.step) <= limit

@@ -97,7 +97,7 @@ class PointStoreSuite(LinesSuite):
         more = w.steps([4])
         store.append([PointBatch("run", 0, 1, "w", 704, 705, more.columns), PointBatch("run", 0, 1, "w", 706, 706, [])])
         note()
-        assert noted["w"] == 703, "705 is no point"
+        assert noted["w"] == 703, "705 is not a point"
         noted["w"], w.last = 706, 706
         store.append([w.steps([5])])
         note()

@@ -75,7 +75,7 @@ def cuts(trace: list[Step], disk: Disk, n: int, folder: Path, random: Random) ->
 
 
 def _keep_time(database: Path) -> None:
-    """The file has the time that its sums say, as it has on a disk that keeps it."""
+    """Give the file the time that its sums name, as it has on a disk that keeps it."""
     sums = database.with_name(f"{database.name}-sums")
     if sums.exists() and len(head := sums.read_bytes()[:24]) == 24:
         time = int.from_bytes(head[16:24], "little")
@@ -83,7 +83,7 @@ def _keep_time(database: Path) -> None:
 
 
 def steps(trace: Path, folder: Path) -> list[Step]:
-    """What was done to the files of a folder. The trace is of strace -f -y -xx -s 100000000."""
+    """Return what was done to the files of a folder. The trace is of strace -f -y -xx -s 100000000."""
     found = []
     for line in trace.read_text().splitlines():
         if not (match := _CALL.match(line)) or match[3].startswith("-"):
@@ -122,7 +122,7 @@ class Disk:
 
     @classmethod
     def holding(cls, folder: Path, names: dict[str, bytes]) -> Disk:
-        """One that had these files of the folder from before, all durable."""
+        """Return a disk that had these files of the folder from before, all durable."""
         files = {str(folder / name): content for name, content in names.items()}
         return cls({p: bytearray(c) for p, c in files.items()}, {p: bytearray(c) for p, c in files.items()})
 

@@ -34,14 +34,14 @@ def is_long(path: Path) -> bool:
 
 @pytest.fixture(autouse=True)
 def few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few enough that no checkpoint is made for the length of the log."""
+    """Return so few pages that no checkpoint is made because of the length of the log."""
     monkeypatch.setattr(space, "KEPT_PAGES", 16)
     monkeypatch.setattr(meta_store, "LOOK_EVERY_S", 0.0)
 
 
 @contextmanager
 def with_free_pages(path: Path, opened: Callable[[Path], Store]) -> Iterator[Store]:
-    """A store whose database has 3 MB of free pages."""
+    """Return a store whose database has 3 MB of free pages."""
     with closing(opened(path)) as store:
         with beside(path) as connection:
             connection.execute("CREATE TABLE junk (x)")

@@ -19,7 +19,7 @@ from ..stores import PostgresPlace
 
 @pytest.fixture(params=["memory", "postgresql"])
 def both(request: pytest.FixtureRequest) -> Iterator[tuple[Notes, Notes]]:
-    """The same notes as two processes have them."""
+    """Return the same notes as two processes have them."""
     if request.param == "memory":
         notes = MemoryNotes(time.time)
         yield notes, notes

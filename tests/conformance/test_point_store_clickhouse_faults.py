@@ -55,7 +55,7 @@ def victims() -> Iterator[Nursery]:
 
 
 def assert_all_once(store: PointStore) -> None:
-    """All of `batches(3)` is there, and nothing else."""
+    """Assert that all of `batches(3)` is there, and nothing else."""
     assert store.cursor("a") == store.cursor("b") == 30
     for run, rank in (("run", 0), ("other", 1)):
         want = [(rank, 1, i + 1, i, float(i), T0 + 1000 * i) for i in range(30)]
@@ -67,7 +67,7 @@ def assert_all_once(store: PointStore) -> None:
 
 
 def die(victims: Nursery, place: ClickHousePlace, at: str, folder: Path) -> None:
-    """A process has appended some, and died at a crash point."""
+    """Run a process that appends some batches and dies at a crash point."""
     order = {"url": place.url, "facts": place.facts_url, "at": at, "marker": str(folder / "died")}
     pid = victims.fork({"output": str(folder / "output"), "env": {}, **order})
     status = victims.wait(pid, 60)

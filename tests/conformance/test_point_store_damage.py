@@ -30,7 +30,9 @@ AXES: tuple[Axis, ...] = ("step", "time", "relative")
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data of a lab whose points are all compacted: a long series, a scattered and a short one, a deleted run."""
+    """Make the data of a lab whose points are all compacted: a long series, a scattered and a short one, a
+    deleted run.
+    """
     folder = tmp_path_factory.mktemp("lab")
     SqlMetaStore(folder / "lab.db").close()
     store, rng = SqlitePointStore(folder / "points.db", SIZES), np.random.default_rng(0)
@@ -65,7 +67,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(store: PointStore) -> list[Any]:
-    """What anybody may read, as texts and bytes: a NaN is equal to itself there."""
+    """Return what anybody may read, as texts and bytes, in which a NaN equals itself."""
     found: list[Any] = [repr(store.keys(run)) for run in ("run", "gone")]
     found += [repr(store.last(["run", "gone"])), repr(store.origins("run"))]
     for key in KEYS:

@@ -197,7 +197,7 @@ def test_no_file_descriptor_outlives_a_closed_store(tmp_path: Path) -> None:
 
 
 def noise(writer: str, n: int) -> PointBatch:
-    """Values that do not compress: about 13 bytes a point."""
+    """Return values that do not compress: about 13 bytes a point."""
     seq = np.arange(1, n + 1)
     rng = np.random.default_rng(0)
     return PointBatch("run", 0, 1, writer, 1, n, [Column("noise", seq, seq, rng.normal(size=n), T0 + seq)])
@@ -214,7 +214,7 @@ def sqlite_connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def files_limited_to(size: int) -> Iterator[None]:
-    """Writes beyond `size` bytes of any file fail (EFBIG), as those on a full disk do (ENOSPC)."""
+    """Let writes beyond `size` bytes of any file fail (EFBIG), as those on a full disk do (ENOSPC)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -282,7 +282,7 @@ def test_a_damaged_batch_is_left_out_named_by_check_and_kept(tmp_path: Path, cap
     assert store.append([w.steps([5])]) == [AppendResult("ok", 6)]
     store.flush()
     assert [p[3] for p in all_points(store)] == [0, 1, 3, 4, 5]
-    assert not store.compact(), "the batch that stays is no work"
+    assert not store.compact(), "the batch that stays leaves nothing to do"
     store.close()
     with sqlite_connection(path) as other:
         assert [text[:30] for text in check.damage(other)] == ["points.db is damaged: batch 3 "]

@@ -16,7 +16,7 @@ from .point_store_same import all_points
 
 
 def transactions(path: Path) -> int:
-    """How many have moved points into chunks."""
+    """Return how many transactions have moved points into chunks."""
     with sqlite3.connect(path) as connection:
         return int(connection.execute("SELECT flushes FROM arrival").fetchone()[0])
 

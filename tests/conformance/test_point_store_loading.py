@@ -23,7 +23,7 @@ N = 2 * ROWS_AT_ONCE + 5  # batches of one step each
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """No batch is read before it is set."""
+    """Return an event; no batch is read before it is set."""
     gate, unpack = threading.Event(), loading.unpack
 
     def waits(*batch: Any) -> Any:
@@ -37,7 +37,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 @pytest.fixture
 def left(tmp_path: Path) -> Writer:
-    """A writer of many batches that are in no chunk; another run has all of its own in chunks."""
+    """Make a store with a writer of many batches that are in no chunk. Another run has all of its points in chunks."""
     store = SqlitePointStore(tmp_path / "points.db")
     store.append([Writer("old", run="flushed").steps(range(3))])
     store.flush()

@@ -35,7 +35,7 @@ AXES: st.SearchStrategy[Axis] = st.sampled_from(["step", "time", "relative"])
 
 @st.composite
 def columns(draw: st.DrawFn) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-    """(key, steps, values, times): a few drawn points, or many that follow one of the orders that trainings have."""
+    """Return (key, steps, values, times): a few drawn points, or many in one of the orders that trainings have."""
     key = draw(KEYS)
     if draw(st.booleans()):
         points = draw(st.lists(st.tuples(STEPS, VALUES, TIMES), min_size=1, max_size=6))
@@ -53,14 +53,14 @@ class Stores(RuleBasedStateMachine):
         raise NotImplementedError
 
     def opened(self) -> PointStore:
-        """A store on the data of the place."""
+        """Return a store on the data of the place."""
         raise NotImplementedError
 
     def remove_place(self) -> None:
         raise NotImplementedError
 
     def upkeep(self) -> bool:
-        """One step of it. Whether there is more."""
+        """Do one step of upkeep. Return whether there is more."""
         return self.store.maintain(0.0)
 
     @initialize()
@@ -81,7 +81,7 @@ class Stores(RuleBasedStateMachine):
         shift=st.sampled_from([0, 0, 0, 0, -1, 1]),
     )
     def append(self, stream: tuple[str, int, int, int], batches: list[list[tuple]], shift: int) -> None:
-        """Consecutive batches of one writer; some begin too early or too late."""
+        """Append consecutive batches of one writer; some begin too early or too late."""
         run, rank, attempt, _ = stream
         writer = str(stream)
         first = self.last.get(writer, 0) + 1 + shift
@@ -147,7 +147,7 @@ class Stores(RuleBasedStateMachine):
         axis=AXES,
     )
     def compare_ends_of_smoothed_lines(self, key: str, kind: Any, width: int, axis: Axis) -> None:
-        """Of some runs at once; twice, as the second answer comes from memory."""
+        """Compare the ends of some runs at once. Do it twice, because the second answer comes from memory."""
         runs = ["none", "r", "s"]
         wanted = self.model.smoothed(key, Smoothing(kind, width), runs, axis)
         for _ in range(2):

@@ -40,7 +40,7 @@ def other_server() -> Server:
 
 @pytest.fixture
 def apart(other_server: Server) -> Iterator[ShardedPlace]:
-    """Two shards in two servers, of which the second may be killed."""
+    """Return two shards in two servers; the second one may be killed."""
     place = ShardedPlace((server(), other_server))
     yield place
     place.remove()
@@ -179,7 +179,7 @@ def test_a_shard_that_is_killed_while_it_inserts_loses_and_doubles_nothing(apart
         failed: list[BaseException] = []
 
         def train() -> None:
-            """Each run sends its next batch until it is taken, as an uploader does."""
+            """Send the next batch of each run until it is taken, as an uploader does."""
             at = dict.fromkeys(RUNS, 0)
             try:
                 while left := [run for run in RUNS if at[run] < 20]:

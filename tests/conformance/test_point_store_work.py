@@ -32,7 +32,7 @@ ORDERS: dict[str, Callable[[], np.ndarray]] = {
 
 @pytest.fixture(params=ORDERS, scope="module")
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlitePointStore]:
-    """A long series, in chunks so small that it has as many as one of millions of points."""
+    """Make a store with a long series, in chunks so small that it has as many as a series of millions of points."""
     store = SqlitePointStore(tmp_path_factory.mktemp("store") / "points.db", SMALL)
     step, seq = ORDERS[request.param](), np.arange(1, N + 1)
     for at in range(0, N, 1000):
@@ -48,7 +48,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Points that were decoded, one entry a blob."""
+    """Return a list that gets, for each blob that is decoded, its number of points."""
     counts: list[int] = []
     columns_of = queries.columns_of
 

@@ -27,7 +27,7 @@ SIZES = replace(TINY, bulk_points=64, recent_batches=5)
 
 
 def work(folder: Path) -> None:
-    """What the traced process does: it says by a file `acked` how many points are durable."""
+    """Do the work of the traced process. A file `acked` says how many points are durable."""
     store, writer = SqlitePointStore(folder / "points.db", SIZES), Writer("w")
     store._database._checkpoints._frames = 60  # type: ignore[union-attr]  # many of them in a short time
     gone = Writer("of a run that goes")
@@ -48,7 +48,7 @@ def work(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> list[Step]:
-    """All that the process did to the files of its folder, from the first write on."""
+    """Return everything that the process did to the files of its folder, from the first write on."""
     done = traced(work, tmp_path_factory.mktemp("traced"))
     assert sum(step.call == "sync" for step in done) > 100
     return done

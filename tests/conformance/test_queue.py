@@ -26,7 +26,7 @@ WAIT_S = 20.0
 
 
 def consume(end: Any, n: int, report: Any) -> None:
-    """In another process: gets n items and sends them back."""
+    """Get n items in another process and send them back."""
     report.send([end.get(timeout=WAIT_S) for _ in range(n)])
 
 
@@ -169,7 +169,7 @@ class QueueSuite:
         made.unlink()
 
     def make_in_child_and_kill(self, item: bytes, n: int) -> Any:
-        """A consumer's end of a queue whose producer put `item % i` n times and then killed itself."""
+        """Return the consumer's end of a queue whose producer put `item % i` n times and then killed itself."""
         raise NotImplementedError
 
 

@@ -44,13 +44,13 @@ def _a_server() -> None:
 
 @pytest.fixture
 def settings() -> S3Settings:
-    """Of a prefix of the test's own."""
+    """Return the settings of a prefix of the test's own."""
     return seaweedfs().settings()
 
 
 @contextmanager
 def opened(settings: S3Settings) -> Iterator[S3BlobStore]:
-    """A store as another process has one."""
+    """Return a store as another process would have it."""
     with closing(S3BlobStore(settings, SIZES)) as store:
         yield store
 

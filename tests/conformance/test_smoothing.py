@@ -25,7 +25,9 @@ ODD = (np.nan, np.inf, -np.inf, 1e6)
 
 
 def training(seed: int, rank: int, attempt: int) -> Any:
-    """A batch of one rank in one attempt: noise with gaps, NaN, infinities and spikes, its steps in a random order."""
+    """Return a batch of one rank in one attempt: noise with gaps, NaN, infinities and spikes, its steps in a random
+    order.
+    """
     rng = np.random.default_rng([seed, rank, attempt])
     n = int(rng.integers(1, 120))
     steps = np.cumsum(rng.choice([0, 1, 1, 1, 2, 40], n)) + 50 * (attempt - 1)

@@ -78,7 +78,7 @@ fork.close()
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A lab with the project `source`."""
+    """Start a lab with the project `source`."""
     folder = tmp_path_factory.mktemp("source")
     with ForkedLab(folder / "data", folder / "home") as lab:
         site = Site(lab, folder / "spool")
@@ -103,7 +103,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Another lab. Each test imports into projects of its own."""
+    """Start another lab. Each test imports into projects of its own."""
     folder = tmp_path_factory.mktemp("target")
     with ForkedLab(folder / "data", folder / "home") as lab:
         yield Site(lab, folder / "spool")

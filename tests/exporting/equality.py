@@ -23,7 +23,7 @@ def without_own(value: Any, own: Set[str] = OWN) -> Any:
 
 
 def whole(site: Site, project: str) -> dict[str, Any]:
-    """All that a lab tells about a project, but for ids and links: part → name → value."""
+    """Return everything that a lab says of a project except ids and links: part → name → value."""
     with site.client() as lab:
         at = f"/projects/{lab.get(f'/projects/{quoted(project)}')['id']}"
         runs = [

@@ -15,7 +15,7 @@ ENOUGH, ENOUGH_OF_EACH = 1000, 20  # faults that ten minutes on a quiet machine 
 
 
 def summary(result: Result, seed: int, seconds: float, fleet: bool = False) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     faults = result.faults
     names = sorted({*(fleet_kinds() if fleet else kinds()), *flavours()} - HARMLESS)
     lines = [f"| {kind} | {faults[kind]} | {result.drawn[kind]} |" for kind in names]

@@ -55,7 +55,7 @@ class Audit:
         self.problems.append(f"{self.trainer.ident} ({self.trainer.flavour}): {text}")
 
     def _points(self) -> int:
-        """Missing points of calls that returned."""
+        """Report points of calls that returned which are missing."""
         missing = 0
         ledger = self.trainer.ledger
         for slot in ledger.slots():
@@ -119,7 +119,7 @@ class Audit:
             self.problem(f"{gone} files are missing and {given_up} were counted")
 
     def _losses(self, missing: int) -> None:
-        """Events are missing only where a fault excuses it, and then the lab says how many and why."""
+        """Report events that are missing, unless a fault excuses it and the lab says how many and why."""
         reasons = set[str]().union(*(EXCUSES.get(fault, set()) for fault in self.trainer.met))
         if self.trainer.met >= {"lab_from_backup"} and self.trainer.met & {"disk", "budget"}:
             reasons |= {"lab_restored"}  # there was no room to keep what the lab had taken
@@ -164,7 +164,9 @@ class Audit:
         self._durable()
 
     def _final_state(self) -> str:
-        """A script killed within `Run(...)` may be one of which nobody but the lab knows: that it is silent."""
+        """Check the final state. Only the lab may know of a script that was killed within `Run(...)`, and that is: it
+        is silent.
+        """
 
         def ended() -> str:
             self.run = self.lab.get(f"/runs/{self.run['id']}")
@@ -173,7 +175,7 @@ class Audit:
         return str(until(ended, FOUND_LOST_S) or self.run["state"])
 
     def _durable(self) -> None:
-        """After a power failure: whatever was synced has come."""
+        """Check, after a power failure, that everything that was synced has arrived."""
         if not self.trainer.durable:
             return
         cursors = {w["writer"]: w["cursor"] for w in self.lab.pages(f"/runs/{self.run['id']}/writers")}

@@ -210,7 +210,7 @@ class Episode:
                     setattr(self.result, name, getattr(self.result, name) + getattr(audit, name))
 
     def _deliver(self, world: World, trainer: Trainer, deadline: float, limit: float) -> None:
-        """Waits for the uploader of a trainer that has ended; where there is none, a sync does its work."""
+        """Wait for the uploader of a trainer that has ended. If it has none, a sync does its work."""
         self.result.slowest_call_s = max(self.result.slowest_call_s, trainer.ledger.words[SLOWEST_US] / 1e6)
         if trainer.told_at and trainer.ended_at:
             self.result.slowest_exit_s = max(self.result.slowest_exit_s, trainer.ended_at - trainer.told_at)

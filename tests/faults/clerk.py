@@ -51,7 +51,7 @@ class Clerk:
 
     @contextlib.contextmanager
     def pausing(self) -> Iterator[None]:
-        """Nothing is asked of the lab inside the block."""
+        """Ask nothing of the lab inside the block."""
         for _ in range(AT_ONCE):
             self._gate.acquire()
         try:
@@ -123,7 +123,7 @@ class Clerk:
         self.files[project, name] = hashlib.sha256(content).hexdigest()
 
     def audit(self) -> list[str]:
-        """What was acknowledged and is not there, a line each; and what went wrong with the clerk itself."""
+        """Return what was acknowledged and is missing, a line each, and what went wrong with the clerk itself."""
         with self._client() as lab:
             wrong = self.problems + self._missing(lab)
         revoked = [key for ident, (key, gone) in self.keys.items() if gone]

@@ -42,7 +42,7 @@ def all_labs_killed(world: FleetWorld, rng: random.Random) -> bool:
 
 
 def one_lab_restarted(world: FleetWorld, rng: random.Random) -> bool:
-    """It drains: what it took is answered."""
+    """Restart one lab. It drains: everything that it took is answered."""
     lab = world.one(rng)
     lab.stop(signal.SIGTERM)
     world.start_lab(lab)
@@ -56,7 +56,7 @@ def one_lab_stopped(world: FleetWorld, rng: random.Random) -> bool:
 
 
 def one_lab_crashed(world: FleetWorld, rng: random.Random) -> bool:
-    """At a crash point, such as between an insert and its note."""
+    """Crash one lab at a crash point, such as between an insert and its note."""
     lab = world.one(rng)
     marker = world.folder / f"lab{rng.randrange(1 << 40):x}.crashed"
     lab.stop()
@@ -90,7 +90,7 @@ def postgres_connections_ended(world: FleetWorld, rng: random.Random) -> bool:
 
 
 def clickhouse_killed(world: FleetWorld, rng: random.Random) -> bool:
-    """One shard, where there are several."""
+    """Kill a ClickHouse; if there are several shards, one of them."""
     its, _ = world.one_shard(rng)
     its.kill()
     time.sleep(rng.uniform(0.0, 2.0))
@@ -99,7 +99,7 @@ def clickhouse_killed(world: FleetWorld, rng: random.Random) -> bool:
 
 
 def clickhouse_killed_in_an_insert(world: FleetWorld, rng: random.Random) -> bool:
-    """While what is about to be inserted is noted, and nobody knows yet whether it is."""
+    """Kill ClickHouse after an insert was noted, when nobody knows whether it was done."""
     its, schema = world.one_shard(rng)
     pending = f"SELECT 1 FROM {schema}.points_blocks WHERE state = 0 LIMIT 1"
     world.wake()
@@ -111,7 +111,7 @@ def clickhouse_killed_in_an_insert(world: FleetWorld, rng: random.Random) -> boo
 
 
 def clickhouse_away_at_start(world: FleetWorld, rng: random.Random) -> bool:
-    """A lab starts while a ClickHouse, or one shard of several, is away."""
+    """Start a lab while a ClickHouse, or one shard of several, is away."""
     its, _ = world.one_shard(rng)
     lab = world.one(rng)
     its.kill()
@@ -139,7 +139,7 @@ def _s3(kind: str) -> FleetFault:
 
 
 def fleet_kinds() -> dict[str, Fault]:
-    """Every fault that strikes a running fleet, by name."""
+    """Return every fault that strikes a running fleet, by name."""
     own: list[FleetFault] = [
         one_lab_killed, all_labs_killed, one_lab_restarted, one_lab_stopped, one_lab_crashed,
         postgres_restarted, postgres_connections_ended,

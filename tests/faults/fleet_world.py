@@ -33,7 +33,7 @@ def needs_engines() -> None:
 
 @cache
 def servers_of(shards: int) -> list[Server]:
-    """A ClickHouse for each shard: the session's own, and others beside it."""
+    """Return a ClickHouse for each shard: the session's own, and others beside it."""
     return [clickhouse(), *(Server() for _ in range(shards - 1))]
 
 
@@ -65,12 +65,12 @@ class FleetWorld(World):
         return rng.choice(self.labs)
 
     def one_shard(self, rng: random.Random) -> tuple[Server, str]:
-        """A ClickHouse, and the schema in PostgreSQL that says what counts there."""
+        """Return a ClickHouse, and the schema in PostgreSQL that says which of its points count."""
         n = rng.randrange(len(self.shards))
         return self.shards[n][0], "public" if n == 0 else f"points_{n + 1}"
 
     def ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows of a statement in the labs' PostgreSQL."""
+        """Return the rows of a statement in the labs' PostgreSQL."""
         return cluster().ask(statement, *values, database=self.database)
 
     def close(self, *, keep: bool = False) -> None:

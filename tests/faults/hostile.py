@@ -35,7 +35,7 @@ HELD_S = 0.7  # how long the limits stay exhausted
 
 
 def enter(spec: dict[str, Any], ledger: Ledger) -> None:
-    """Before the trainer makes its run."""
+    """Set up the surroundings of a trainer before it makes its run."""
     flavour = spec["flavour"]
     _resolver(ledger)
     _disk(ledger, spec["home"])
@@ -55,14 +55,14 @@ def enter(spec: dict[str, Any], ledger: Ledger) -> None:
 
 
 def become(spec: dict[str, Any]) -> None:
-    """Another user, where the spool is another user's."""
+    """Become another user, if the spool is another user's."""
     if "uid" in spec:
         os.setgid(spec["uid"])
         os.setuid(spec["uid"])
 
 
 def arm(spec: dict[str, Any]) -> None:
-    """The crash point, in this process and those that it forks; those that it spawns have the variable."""
+    """Arm the crash point in this process and in those that it forks. Those that it spawns have the variable."""
     if spec["crash"]:
         crashpoints.passing = crashpoints.armed(spec["crash"])
 
@@ -87,8 +87,8 @@ def _resolver(ledger: Ledger) -> None:
 
 
 def _disk(ledger: Ledger, home: str) -> None:
-    """A home that takes no byte any more: a write that is under way gets half of its bytes there (ENOSPC in the middle
-    of a record), the next ones none.
+    """Fill the disk of the home: a write that is under way gets half of its bytes there (ENOSPC in the middle of a
+    record), the next ones none.
     """
     words, write, open_, half = ledger.words, os.write, os.open, [True]
 
@@ -114,7 +114,7 @@ def _disk(ledger: Ledger, home: str) -> None:
 
 
 def _synced(note: Path) -> None:
-    """Notes how much of each file is surely on disk, for the harness to take the rest away: `inode size` a line."""
+    """Note how much of each file is surely on disk, so that the harness can take the rest away: `inode size` a line."""
     real = os.fsync
     note.touch()
     note.chmod(0o666)  # the process may become another user's
@@ -134,8 +134,8 @@ def _synced(note: Path) -> None:
 
 
 def without_locks() -> None:
-    """flock fails with ENOLCK from now on, in every process that comes of this one: a network file system whose lock
-    service is down. By seccomp, as nothing in Python would reach a spawned uploader.
+    """Let flock fail with ENOLCK from now on, in this process and its descendants, as on a network file system whose
+    lock service is down. It is done by seccomp, because nothing in Python would reach a spawned uploader.
     """
     number = {"x86_64": 73, "aarch64": 32}[platform.machine()]
     load, equal, give = 0x20, 0x15, 0x06
@@ -154,7 +154,9 @@ Finish = Callable[[], None]
 
 
 def start_companions(flavour: str, run: Any, ledger: Ledger, logging: Any) -> Callable[[], Finish]:
-    """A function that the trainer calls once, in its loop; it gives one that waits for the companions to end."""
+    """Return a function that the trainer calls once, in its loop. That one returns a function that waits for the
+    companions to end.
+    """
     makers: dict[str, Callable[[], Finish]] = {
         "threads": lambda: _threads(run, ledger, logging),
         "signals": lambda: _signals(run, ledger, logging),
@@ -241,7 +243,7 @@ def _forks_of_forks(run: Any, ledger: Ledger, logging: Any) -> Finish:
 
 
 def _fork_in_put(run: Any, ledger: Ledger, logging: Any) -> Finish:
-    """A thread is inside a put nearly always; each child is forked at such a moment."""
+    """Keep a thread inside a put nearly always, and fork each child at such a moment."""
     ended = threading.Event()
 
     def hammer() -> None:
@@ -262,7 +264,7 @@ def _fork_in_put(run: Any, ledger: Ledger, logging: Any) -> Finish:
 
 
 def _descriptors() -> Finish:
-    """No descriptor is left for a while, then all are given back."""
+    """Take all descriptors for a while, then give them back."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
     held = []
@@ -284,6 +286,6 @@ def _descriptors() -> Finish:
 
 
 def _processes() -> Finish:
-    """The limit is lifted: what looks after the uploader may start one."""
+    """Lift the limit of processes, so that the uploader's supervisor can start one."""
     resource.setrlimit(resource.RLIMIT_NPROC, (4096, 4096))
     return lambda: None

@@ -31,7 +31,9 @@ def _end(world: World, member: Trainer, ending: str) -> None:
 
 
 def _expect(world: World, run: str, members: Sequence[Trainer], *expected: object) -> None:
-    """(attempt, state, rank) of the run, once its processes have ended and all they left is at the lab."""
+    """Assert (attempt, state, rank) of the run, when its processes have ended and everything they left is at
+    the lab.
+    """
 
     def ended() -> bool:
         world.refresh()
@@ -66,8 +68,8 @@ def _expect(world: World, run: str, members: Sequence[Trainer], *expected: objec
 
 
 def helper_and_restart(world: World, rng: random.Random) -> bool:
-    """A helper opens the run of a training, and ends or stays; the training is killed, perhaps with its uploader, and
-    started again at once: it has its own attempt, and its end counts.
+    """Run a helper that opens the run of a training, and ends or stays. The training is killed, perhaps with its
+    uploader, and started again at once: it has its own attempt, and its end counts.
     """
     run = f"helped{rng.randrange(1 << 40):x}"
     first = world.member(run, "first")
@@ -96,7 +98,7 @@ def helper_and_restart(world: World, rng: random.Random) -> bool:
 
 
 def rank_killed(world: World, rng: random.Random) -> bool:
-    """SIGKILL of a rank, whose peers fail as they see it gone: the run was killed, and by that rank."""
+    """Kill a rank with SIGKILL. Its peers fail when they see it gone. The run was killed, and by that rank."""
     run = f"ranks{rng.randrange(1 << 40):x}"
     ranks = [world.member(run, f"rank{r}", rank=r, world_size=RANKS) for r in range(RANKS)]
     if not _all_up(ranks):
@@ -113,8 +115,8 @@ def rank_killed(world: World, rng: random.Random) -> bool:
 
 
 def children_by_name(world: World, rng: random.Random) -> bool:
-    """A script whose children open the run by name, one after the other, before it does so itself: one attempt, and
-    the script's end is the run's; unless a child fails, whose attempt is over with it.
+    """Run a script whose children open the run by name, one after the other, before it does so itself. That is one
+    attempt, and the script's end is the run's. If a child fails, its attempt is over with it.
     """
     run = f"script{rng.randrange(1 << 40):x}"
     children = rng.choice((["exit"], ["exit", "exit"], ["exit", "raise"]))

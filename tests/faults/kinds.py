@@ -83,7 +83,7 @@ def kill_trainer(world: World, rng: random.Random) -> bool:
 
 
 def kill_young_trainer(world: World, rng: random.Random) -> bool:
-    """One that has just begun: perhaps inside Run(...)."""
+    """Kill a trainer that has just begun, perhaps inside Run(...)."""
     trainer = world.start(f"young{rng.randrange(1 << 40):x}", "plain", rng.randrange(1 << 30))
     time.sleep(rng.random() * 0.2)
     return world.kill(trainer)
@@ -106,7 +106,7 @@ def kill_lab(world: World, rng: random.Random) -> bool:
 
 
 def kill_all(world: World, rng: random.Random) -> bool:
-    """Every trainer, every uploader and the lab, at once."""
+    """Kill every trainer, every uploader and the lab at once."""
     os.kill(world.lab.pid, signal.SIGKILL)
     victims = world.alive()
     for trainer in victims:
@@ -117,7 +117,7 @@ def kill_all(world: World, rng: random.Random) -> bool:
 
 
 def crash_uploader(world: World, rng: random.Random) -> bool:
-    """A trainer whose uploader dies at a crash point."""
+    """Start a trainer whose uploader dies at a crash point."""
     point = rng.choice(ALWAYS_PASSED)
     name = f"crash{rng.randrange(1 << 40):x}"
     marker = world.folder / f"{name}.crashed"
@@ -150,7 +150,7 @@ def crash_lab(world: World, rng: random.Random) -> bool:
 
 @contextlib.contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """A process that is stopped inside the block."""
+    """Stop a process inside the block."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -170,7 +170,7 @@ def stop_trainer(world: World, rng: random.Random) -> bool:
 
 
 def stop_uploader(world: World, rng: random.Random) -> bool:
-    """For a moment, or for so long that the trainer kills it and starts another."""
+    """Stop an uploader for a moment, or for so long that the trainer kills it and starts another."""
     trainer = _one(world, rng, lambda t: t.uploader() is not None)
     holder = trainer.uploader() if trainer else None
     if holder is None:
@@ -202,7 +202,7 @@ def lab_down_long(world: World, rng: random.Random) -> bool:
 
 
 def lab_down_at_start(world: World, rng: random.Random) -> bool:
-    """A trainer that finds no lab: it keeps what it logs, and a sync brings it."""
+    """Start a trainer without a lab: it keeps what it logs, and a sync sends it."""
     name = f"early{rng.randrange(1 << 40):x}"
     world.prepare(name)
     world.lab.kill()
@@ -214,7 +214,7 @@ def lab_down_at_start(world: World, rng: random.Random) -> bool:
 
 
 def lab_statements(world: World, rng: random.Random) -> bool:
-    """SQLite is interrupted in the middle of statements of the lab's writer, and rolls back by itself."""
+    """Interrupt SQLite in the middle of statements of the lab's writer. It rolls back by itself."""
     before, begun, times = world.sick[STRUCK], time.monotonic(), rng.randint(5, 20)
     while time.monotonic() < begun + STRIKE_S and world.sick[STRUCK] < before + times:
         if not world.sick[INTERRUPT]:
@@ -225,7 +225,7 @@ def lab_statements(world: World, rng: random.Random) -> bool:
 
 
 def lab_db_full(world: World, rng: random.Random) -> bool:
-    """lab.db may not grow."""
+    """Keep lab.db from growing."""
     before = world.sick[STRUCK]
     world.sick[FULL] = 1
     until(lambda: world.sick[STRUCK] > before, STRIKE_S)
@@ -235,7 +235,7 @@ def lab_db_full(world: World, rng: random.Random) -> bool:
 
 
 def lab_threads(world: World, rng: random.Random) -> bool:
-    """Every thread of the lab's own raises, and says so; then all of them work again."""
+    """Let every thread of the lab raise, and say so. Then all of them work again."""
     before = world.sick[STRUCK]
     world.sick[RAISE] = 1
     until(lambda: world.sick[STRUCK] > before + 5, STRIKE_S)
@@ -246,7 +246,7 @@ def lab_threads(world: World, rng: random.Random) -> bool:
 
 
 def _is_well(url: str) -> bool:
-    """Also a lab that is slow to say so, on a busy machine, is asked again."""
+    """Return whether the lab says that it is well. A lab on a busy machine that is slow to say so is asked again."""
     try:
         return bool(requests.get(f"{url}/healthz", timeout=5).json() == {"status": "ok"})
     except requests.Timeout:
@@ -254,7 +254,7 @@ def _is_well(url: str) -> bool:
 
 
 def lab_from_backup(world: World, rng: random.Random) -> bool:
-    """The lab is put back to an earlier copy of its data, while those whose runs are in that copy go on."""
+    """Put the lab back to an earlier copy of its data. Trainers whose runs are in that copy go on."""
     with world.clerk.pausing():  # what it did behind the copy would rightly be gone
         return _put_back(world, rng)
 
@@ -287,7 +287,7 @@ def _put_back(world: World, rng: random.Random) -> bool:
 
 
 def key_revoked(world: World, rng: random.Random) -> bool:
-    """Training goes on; what to do is said; with a new key all of it is delivered."""
+    """Revoke a key. Training goes on; the user is told what to do; with a new key everything is delivered."""
     trainer = _one(world, rng, lambda t: t.uploader() is not None and not t.secure)
     if trainer is None:
         return False
@@ -307,7 +307,7 @@ def key_revoked(world: World, rng: random.Random) -> bool:
 
 
 def dns(world: World, rng: random.Random) -> bool:
-    """No name is known any more; those who are connected lose their connection."""
+    """Let no name be known any more. Those who are connected lose their connection."""
     living = [t for t in world.alive() if t.opened]
     for trainer in living:
         trainer.ledger.words[NO_DNS] = 1
@@ -336,7 +336,7 @@ def _disk(number: int) -> Fault:
 
 
 def clock_set(world: World, rng: random.Random) -> bool:
-    """Back or forward, by seconds or by years, in the trainer and its uploader."""
+    """Set the clock of a trainer and its uploader back or forward, by seconds or by years."""
     trainer = _one(world, rng, lambda t: t.flavour == "clock")
     if trainer is None:
         trainer = world.start(f"clock{rng.randrange(1 << 40):x}", "clock", rng.randrange(1 << 30))
@@ -348,7 +348,7 @@ def clock_set(world: World, rng: random.Random) -> bool:
 
 
 def power_loss(world: World, rng: random.Random) -> bool:
-    """The trainer's machine loses power: what was synced survives, a part of the rest perhaps, no memory."""
+    """Cut the power of a trainer's machine. What was synced survives, perhaps a part of the rest, and no memory."""
     trainer = _one(world, rng, lambda t: t.flavour in ("plain", "threads", "signals") and not t.met)
     if trainer is None:
         trainer = world.start(f"power{rng.randrange(1 << 40):x}", "plain", rng.randrange(1 << 30))
@@ -386,7 +386,7 @@ def _lose_unsynced(session: SessionDir, synced: dict[int, int], rng: random.Rand
 
 
 def _journaled(session: SessionDir) -> dict[str, int]:
-    """Writer → the last event that is in its journal, where nothing before it is missing."""
+    """Return, by writer, the last event in its journal before which nothing is missing."""
     found: dict[str, int] = {}
     journal = Journal(session.path / "journal")
     for frame, _ in journal.recover():
@@ -426,7 +426,7 @@ def met(world: World, network: proxy.Proxy, kind: str, longer_s: float) -> bool:
 
 
 def kinds() -> dict[str, Fault]:
-    """Every fault that strikes a running world, by name."""
+    """Return every fault that strikes a running world, by name."""
     own: list[Fault] = [
         kill_trainer, kill_young_trainer, kill_uploader, kill_both, kill_lab, kill_all, crash_uploader, crash_lab,
         stop_trainer, stop_uploader, stop_lab, lab_restarted, lab_down_long, lab_down_at_start, lab_from_backup,

@@ -32,7 +32,7 @@ class Ledger:
         self.words = memoryview(self._memory).cast("q")
 
     def place(self, slot: int, what: int) -> int:
-        """Index of a slot's word."""
+        """Return the index of a slot's word."""
         assert 0 <= slot < SLOTS
         return _FIRST + slot * _PER_SLOT + what
 

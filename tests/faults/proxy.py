@@ -42,7 +42,9 @@ SLOW_BYTES, SLOW_S = 24, 0.05  # about 500 bytes per second
 
 
 def make_certificate(folder: Path, name: str, address: str) -> Path:
-    """A self-signed certificate with its key in one file. Raises FileNotFoundError where there is no openssl."""
+    """Make a self-signed certificate, with its key in the same file. Raises FileNotFoundError if there is
+    no openssl.
+    """
     made = folder / f"{name}.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName={address}"]
@@ -160,7 +162,7 @@ class Proxy:
                 writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its reply. Whether the connection may go on."""
+        """Pass on one request and its reply. Return whether the connection may go on."""
         head = await reader.readuntil(b"\r\n\r\n")
         kind = self.fault
         if kind.startswith("tls_") and writer.get_extra_info("ssl_object") is None:
@@ -220,7 +222,7 @@ class Proxy:
         return body
 
     async def _ask_lab(self, head: bytes, body: bytes) -> bytes:
-        """The lab's whole reply; b"" where it gave none."""
+        """Return the lab's whole reply; b"": it gave none."""
         connected = await self._connected()
         if connected is None:
             return b""
@@ -266,7 +268,7 @@ def _length(head: bytes) -> int:
 
 
 def _reset(writer: asyncio.StreamWriter) -> bool:
-    """Ends the connection with RST instead of FIN."""
+    """End the connection with RST instead of FIN."""
     with contextlib.suppress(OSError, AttributeError):
         found = writer.get_extra_info("socket")
         found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -39,7 +39,7 @@ class Words:
 
 
 def enter(path: Path) -> None:
-    """In the lab's process, before the lab is made."""
+    """Set up the faults in the lab's process, before the lab is made."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 

@@ -50,18 +50,18 @@ def quick() -> float:
 
 
 def asks() -> float:
-    """A question to the lab, asked a second time where it failed."""
+    """Ask the lab; if that fails, ask a second time."""
     return 2 * SHORT["ATTACH_TIMEOUT_S"] + QUICK_S
 
 
 def transfers() -> float:
-    """As long as it gets anywhere; else until it gives up, in the middle of a request at the latest."""
+    """Transfer as long as there is progress; otherwise until it gives up, in the middle of a request at the latest."""
     request = SHORT["REQUEST_CONNECT_TIMEOUT_S"] + SHORT["REQUEST_READ_TIMEOUT_S"]
     return PATIENCE_S + 2 * request + QUICK_S
 
 
 def _figure() -> Any:
-    """A figure of plotly, as far as it is looked at."""
+    """Return a figure of plotly, with as much as is looked at."""
     return sys.modules["plotly.basedatatypes"].BaseFigure()
 
 
@@ -170,7 +170,7 @@ def _exhaust_descriptors() -> None:
 
 
 def train(name: str, fault: str, folder: Path) -> None:
-    """Prints "ready", does what it is told after a line on stdin, and ends by itself with a run open."""
+    """Print "ready", do what a line on stdin asks for, and end with a run open."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
     files.PATIENCE_S, artifacts.ANSWER_TIMEOUT_S = PATIENCE_S, ANSWER_S
     sys.modules["plotly.basedatatypes"] = _Plotly  # type: ignore[assignment]
@@ -300,7 +300,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @contextlib.contextmanager
 def spoiled(site: Site, folder: Path, fault: str) -> Iterator[Callable[[], None]]:
-    """Clients reach the lab through a proxy, which spoils all that they ask from when the result is called."""
+    """Put a proxy between clients and the lab. When the result is called, it spoils everything that they ask for."""
     certificates = certificates_in(folder)
     if fault.startswith("tls_") and certificates is None:
         pytest.skip("needs openssl")
@@ -317,7 +317,7 @@ def spoiled(site: Site, folder: Path, fault: str) -> Iterator[Callable[[], None]
 
 
 def _at(site: Site, folder: Path, address: str) -> dict[str, str]:
-    """Credentials of the lab at another address of it."""
+    """Return credentials of the lab at another address of it."""
     path = folder / "credentials"
     path.write_text(site.lab.credentials.read_text().replace(site.lab.url, address))
     path.chmod(0o600)
@@ -326,8 +326,8 @@ def _at(site: Site, folder: Path, address: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def named(site: Site, folder: Path) -> Iterator[tuple[list[str], Callable[[], None]]]:
-    """The lab has a name, which is known until the second of the results is called; from then on a name server is
-    asked that takes every question and answers none. The first is what a command is to be run by.
+    """Give the lab a name. It is known until the second result is called; from then on a name server takes every
+    question and answers none. A command is run by the first result.
     """
     address = "127.0.53.53"
     hosts, resolver = folder / "hosts", folder / "resolv.conf"

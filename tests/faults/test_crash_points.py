@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, nurseries: tuple[Nursery, Nu
 
 @pytest.fixture(scope="module")
 def crashed(world: World) -> dict[str, tuple[Trainer, Path]]:
-    """Trainers that have ended, of each point; with the mark that the death at it left."""
+    """Run trainers to each crash point. Return them after their end, with the mark that the death left."""
     found: dict[str, tuple[Trainer, Path]] = {}
     for point in OF_UPLOADER:
         marker = world.folder / f"{point}.crashed"

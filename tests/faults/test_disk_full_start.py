@@ -42,7 +42,7 @@ def health(lab: RealLab, path: str) -> tuple[int, Any]:
 
 
 def refuse(api: Api, run: str) -> None:
-    """Sends points until the lab refuses some."""
+    """Send points until the lab refuses some."""
     writer, cursor = new_id(), 0
 
     def refused() -> bool:

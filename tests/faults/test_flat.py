@@ -44,7 +44,9 @@ def private_bytes(pid: int) -> int:
 
 
 def used(pid: int) -> tuple[int, int]:
-    """(descriptors, threads); the fewest of some looks, as the uploader has one more while it asks for the lab."""
+    """Return (descriptors, threads): the fewest of some looks, because the uploader has one more while it asks for the
+    lab.
+    """
     looks = []
     for _ in range(LOOKS):
         looks.append((len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))))

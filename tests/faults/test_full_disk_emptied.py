@@ -82,12 +82,12 @@ def test_an_administrator_makes_room_on_a_full_disk(disk: Path, tmp_path: Path, 
 
 
 def noise(run: str, writer: str, first: int) -> dict[str, Any]:
-    """A batch of points that no codec makes small."""
+    """Return a batch of points that no codec can shrink."""
     numbers = np.arange(BATCH)
     values = np.random.default_rng(first).random(BATCH)
     return batch(run, writer, first, first + BATCH - 1, series=[column("noise", numbers, values, numbers + first)])
 
 
 def taken(folder: Path) -> int:
-    """Bytes of the databases, whose logs shrink in steps of their own."""
+    """Return the bytes of the databases, whose logs shrink in steps of their own."""
     return sum((folder / name).stat().st_size for name in ("lab.db", "points.db"))

@@ -29,7 +29,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(path: Path) -> None:
-    """Takes all the room that there is."""
+    """Take all the room on the disk."""
     with open(path, "wb", buffering=0) as f:
         for block in (1 << 20, 4096):
             try:

@@ -92,7 +92,7 @@ class Logging:
         self._words[place] += 1
 
     def file(self, folder: Path) -> None:
-        """A new file each time, its content named by its number."""
+        """Write a new file, with its number as its content."""
         place = self.ledger.place(self.slot, FILES)
         n = self._words[place]
         path = folder / f"file-{self.slot}-{n}.bin"
@@ -114,7 +114,7 @@ def content(slot: int, n: int) -> bytes:
 
 
 def train(spec: dict[str, Any]) -> None:
-    """Logs until it is told to end; then ends as it is told."""
+    """Log until the harness asks for the end; then end as it asks."""
     ledger = Ledger(Path(spec["ledger"]))
     words = ledger.words
     rng = random.Random(spec["seed"])
@@ -139,8 +139,8 @@ def train(spec: dict[str, Any]) -> None:
 
 
 def member(spec: dict[str, Any]) -> None:
-    """One process of a job: opens the run, perhaps after children of it did; ends as it is told, or fails as a peer of
-    it is gone.
+    """Be one process of a job: open the run, perhaps after children have done so; end as asked, or fail because a peer
+    is gone.
     """
     ledger = Ledger(Path(spec["ledger"]))
     words = ledger.words
@@ -223,7 +223,7 @@ def work(order: dict[str, Any]) -> int:
 
 
 def _as_a_script(main: Callable[[dict[str, Any]], None], order: dict[str, Any]) -> int:
-    """Runs it as the interpreter runs a script, exit hooks and all. Its exit status."""
+    """Run it as the interpreter runs a script, exit hooks and all. Return its exit status."""
     import atexit
 
     status = 0
@@ -245,7 +245,7 @@ def _as_a_script(main: Callable[[dict[str, Any]], None], order: dict[str, Any]) 
 
 
 def sync(order: dict[str, Any]) -> None:
-    """`hectiqlab sync --all`, without the half second that importing takes."""
+    """Do `hectiqlab sync --all`, without the half second that importing takes."""
     hostile.arm(order)
     hostile.become(order)
     result = sync_sessions(None, Order(report=print), all=True)
@@ -253,7 +253,9 @@ def sync(order: dict[str, Any]) -> None:
 
 
 def _import_all() -> None:
-    """So that a fork starts in milliseconds, and may become a user who cannot read the interpreter's folder."""
+    """Import everything, so that a fork starts in milliseconds, and may become a user who cannot read the interpreter's
+    folder.
+    """
     for name in ("tomllib", "ctypes", "tempfile", "subprocess", "encodings.idna", "stringprep", "uuid"):
         with contextlib.suppress(ImportError):  # tomllib: Python 3.10
             importlib.import_module(name)

@@ -44,7 +44,7 @@ def patience() -> float:
 
 
 def until(check: Callable[[], Any], timeout: float) -> Any:
-    """The first true answer of `check`, or the last false one after `timeout` seconds."""
+    """Return the first true answer of `check`, or the last false one after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (answer := check()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -84,7 +84,7 @@ class Trainer:
         return [session for home in self.homes() for session in SessionDir.all(home / "spool")]
 
     def homes(self) -> list[Path]:
-        """Its own, and those in the place of one that cannot be written."""
+        """Return the trainer's home, and those that replace one that cannot be written."""
         own = f"hectiqlab-{self.order.get('uid', os.geteuid())}/home-{zlib.crc32(os.fsencode(self.home)):08x}"
         return [self.home, *(Path(shared, own) for shared in ("/tmp", "/var/tmp", "/dev/shm"))]
 
@@ -144,21 +144,21 @@ class World:
         self._prepared: dict[str, tuple[str, str]] = {}
 
     def _make_labs(self, env: dict[str, str]) -> list[ForkedLab]:
-        """Not started yet."""
+        """Make the labs. They are not started yet."""
         lost = ("--lost-after", str(LOST_AFTER_S))
         return [ForkedLab(self.folder / "lab", self.folder / "labhome", *lost, env=env, its_nursery=self._labs)]
 
     # Processes ------------------------------------------------------------------------------------------------------
 
     def start(self, name: str, flavour: str, seed: int, *, secure: bool = False, crash: str = "") -> Trainer:
-        """A trainer and its home; returns when its process runs, not yet when its run is open."""
+        """Start a trainer with its home. Return when its process runs; its run may not be open yet."""
         trainer = self._made(name, flavour, seed, secure=secure, crash=crash)
         self.trainers.append(trainer)
         trainer.pid = self._trainers.fork(trainer.order)
         return trainer
 
     def member(self, run: str, who: str, *, at: Trainer | None = None, **more: Any) -> Trainer:
-        """A process of a job; `at`: in that one's home. Returns when it runs."""
+        """Start a process of a job; `at`: in the home of this one. Return when it runs."""
         made = self._made(f"{run}-{who}", "plain", 0, secure=False, crash="")
         if at is not None:
             made.home = at.home
@@ -201,7 +201,7 @@ class World:
         return found
 
     def _surround(self, trainer: Trainer) -> None:
-        """Mounts and owners, before the trainer runs."""
+        """Mount what the trainer needs, and set owners, before it runs."""
         order, flavour = trainer.order, trainer.flavour
         if flavour == "budget":
             trainer.met.add(flavour)
@@ -227,13 +227,13 @@ class World:
                 os.chown(path, order["uid"], order["uid"])
 
     def prepare(self, name: str) -> None:
-        """Makes the key of a trainer that is started when the lab is down."""
+        """Make the key of a trainer that is started when the lab is down."""
         with self.client() as lab:
             made = lab.post("/keys", {"name": name})
         self._prepared[name] = made["id"], made["key"]
 
     def new_key(self, trainer: Trainer) -> None:
-        """A key of its own at the lab, in credentials of its own."""
+        """Make a key at the lab for a trainer, in credentials of its own."""
         if trainer.ident not in self._prepared:
             self.prepare(trainer.ident)
         trainer.key_id, key = self._prepared.pop(trainer.ident)
@@ -244,13 +244,13 @@ class World:
         path.chmod(0o600)
 
     def client(self) -> LabClient:
-        """A lab itself, not through the proxy, as its owner: one after the other, of those that run."""
+        """Return a client of a lab itself, not through the proxy, as its owner: one running lab after the other."""
         self._asked += 1
         running = [lab for lab in self.labs if lab.running] or self.labs
         return LabClient(running[self._asked % len(running)].url, self.owner_key)
 
     def refresh(self) -> None:
-        """Notes which trainers have ended."""
+        """Note which trainers have ended."""
         for trainer in (*self.trainers, *self.members):
             if trainer.pid and trainer.status is None and (found := self._trainers.ended(trainer.pid)):
                 trainer.status, trainer.ended_at = found
@@ -265,7 +265,7 @@ class World:
         trainer.told_at = time.monotonic()
 
     def kill(self, trainer: Trainer, *, uploader: bool = False, trainer_too: bool = True) -> bool:
-        """SIGKILL; whether there was somebody to kill."""
+        """Send SIGKILL. Return whether there was a process to kill."""
         victims = []
         if trainer_too and trainer.alive:
             trainer.killed = True
@@ -295,7 +295,7 @@ class World:
         return output.read_text()[-2000:]
 
     def wake(self) -> None:
-        """Uploaders that wait for their next try make it now."""
+        """Let uploaders that wait for their next try make it now."""
         for trainer in self.alive():
             for session in trainer.sessions():
                 with contextlib.suppress(OSError):
@@ -314,7 +314,7 @@ class World:
         lab.start()
 
     def forget(self, trainer: Trainer) -> None:
-        """After its audit: frees what it holds."""
+        """Free what a trainer holds, after its audit."""
         for mount in trainer.mounts:
             subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
         for folder in (trainer.folder, *trainer.homes()[1:]):
@@ -346,7 +346,7 @@ def start_nurseries() -> tuple[Nursery, Nursery]:
 
 
 def certificates_in(folder: Path) -> tuple[Path, Path] | None:
-    """(one that is trusted, one of another name), made at the first call; None where there is no openssl."""
+    """Return (one that is trusted, one of another name), made at the first call; None: there is no openssl."""
     if shutil.which("openssl") is None:
         return None
     with _MAKING:

@@ -14,7 +14,7 @@ from .fleet_labs import Fleet, running
 
 @pytest.fixture(scope="package")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Three labs that all tests of this folder share."""
+    """Start three labs that all tests of this folder share."""
     if NGINX is None:
         pytest.skip("no nginx on this machine")
     with running(tmp_path_factory.mktemp("fleet"), 3, "--lost-after", "600") as fleet:
@@ -23,7 +23,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture(scope="package")
 def lab(fleet: Fleet) -> Fleet:
-    """For tests of tests/server: what they ask goes to one lab after the other."""
+    """Stand for one lab in tests of tests/server: each request goes to the next lab."""
     return fleet
 
 
@@ -34,7 +34,7 @@ def api(fleet: Fleet) -> Api:
 
 @pytest.fixture(scope="package")
 def other(fleet: Fleet, api: Api) -> Api:
-    """Another user, a plain member."""
+    """Make another user, a plain member."""
     name = f"bob-{new_id(3)}"
     api.call("POST", "/users", 201, json={"username": name, "password": PASSWORD})
     made = api.raw("POST", "/keys", auth=(name, PASSWORD), json={"name": "test"}, headers={"Authorization": ""})

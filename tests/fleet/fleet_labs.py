@@ -67,11 +67,11 @@ class Fleet:
         return self.labs[0].headers
 
     def api(self, lab: int | None = None) -> Api:
-        """A caller of all labs in turn, or of one."""
+        """Return a caller of all labs in turn, or of one."""
         return Api(self.url if lab is None else self.labs[lab].url, self.api_key)
 
     def on_duty(self, duty: str = "watch") -> list[int]:
-        """Which labs have that duty now, by what PostgreSQL knows."""
+        """Return which labs have that duty now, according to PostgreSQL."""
         from pyhectiqlab.store.sql.postgres_peers import lock_of
 
         lock = lock_of(duty) & (1 << 64) - 1
@@ -84,7 +84,7 @@ class Fleet:
         return [i for i, lab in enumerate(self.labs) if lab.running and pids & self._backends(lab)]
 
     def _backends(self, lab: RealLab) -> set[object]:
-        """The processes of PostgreSQL that serve a lab: it says so by its name."""
+        """Return the processes of PostgreSQL that serve a lab: it gives its name to them."""
         name = f"hectiqlab peers {lab.pid}"
         return {
             row[0]
@@ -112,7 +112,7 @@ def running(folder: Path, n: int, *arguments: str, points: str = "") -> Iterator
 
 @contextmanager
 def balancer(folder: Path, labs: Sequence[str], port: int) -> Iterator[str]:
-    """The address of an nginx that sends each request to the next of these labs."""
+    """Return the address of an nginx that sends each request to the next of these labs."""
     assert NGINX is not None
     folder.mkdir()
     servers = "".join(f"server {lab.removeprefix('http://')} max_fails=1 fail_timeout=1s; " for lab in labs)

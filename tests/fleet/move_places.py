@@ -23,7 +23,7 @@ from ..stores import PostgresPlace
 
 @contextmanager
 def empty_place(folder: Path) -> Iterator[tuple[Addresses, Path]]:
-    """An empty place for several labs, and a file that names it."""
+    """Return an empty place for several labs, and a file that names it."""
     needs_postgres(), needs_clickhouse(), needs_s3()
     place, database = PostgresPlace(empty=True), server().make_database()
     at = Addresses(place.url, server().url(database), seaweedfs().address())
@@ -37,7 +37,7 @@ def empty_place(folder: Path) -> Iterator[tuple[Addresses, Path]]:
 
 
 def everything(place: Path | Addresses) -> dict[str, Any]:
-    """All rows of a lab by table, points by run, and files, each by digest."""
+    """Return all rows of a lab by table, points by run, and files, each as a digest."""
     with closing(open_beside(place)) as storage:
         with storage.meta.reading() as view:
             parts: dict[str, Any] = dict(rows.digests(view.conn))  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from ..nursery import serve
 
 
 def place_of(name: str) -> Path | Addresses:
-    """A folder, or what a file with addresses names."""
+    """Return the place: a folder, or what a file with addresses names."""
     if not Path(name).is_file():
         return Path(name)
     addresses = from_environment({"HECTIQLAB_CONFIG": name})

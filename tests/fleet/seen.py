@@ -69,7 +69,7 @@ class Seen:
             self._note(f"charts of {run} by {axis}", answer)
 
     def _see(self, path: str, **params: Any) -> Any:
-        """All pages of it."""
+        """Note all pages of an answer."""
         answer = page = self.api.get(path, **params)
         while page.get("next"):
             page = self.api.get(path, **params, after=page["next"])
@@ -91,7 +91,7 @@ class Seen:
         self.parts[what] = self._plain(answer)
 
     def _plain(self, value: Any) -> Any:
-        """Without the lab's address, and what changes by itself."""
+        """Return an answer without the lab's address, and without what changes by itself."""
         if isinstance(value, dict):
             return {name: self._plain(part) for name, part in value.items() if name not in MOVING}
         if isinstance(value, list):
@@ -100,7 +100,7 @@ class Seen:
 
 
 def assert_same(now: dict[str, Any], before: dict[str, Any]) -> None:
-    """Part by part: what differs is small enough to be read."""
+    """Assert that two are the same, part by part, so that a difference is small enough to be read."""
     assert now.keys() == before.keys()
     for what, part in before.items():
         assert_same_part(what, now[what], part)

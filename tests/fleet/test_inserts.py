@@ -49,11 +49,13 @@ class Gathering:
         return self.writer.ingest(IngestJob(decoded, self.user.id, time.time()), 1)
 
     def points(self, n: int = 10) -> Future[list[Any]]:
-        """From another writer each time."""
+        """Send points, each time of another writer."""
         return self.send(batch(self.run, new_id(), 1, n), session=new_id())
 
     def inserts(self) -> int:
-        """How many ClickHouse had of points: it numbers the parts that inserts make, and merges keep the numbers."""
+        """Return how many inserts of points ClickHouse had: it numbers the parts that inserts make, and merges keep the
+        numbers.
+        """
         parts = (
             "SELECT max(max_block_number) FROM system.parts WHERE database = currentDatabase() AND table = 'arrived'"
         )
@@ -63,7 +65,7 @@ class Gathering:
         return int(server().ask("SELECT count() FROM arrived", self.name))
 
     def use_up(self) -> None:
-        """Those that are left after a quiet time."""
+        """Use up the inserts that are left after a quiet time."""
         for _ in range(BURST):
             assert self.points(1).result(30)[0].status == 200
 

@@ -31,7 +31,7 @@ from .move_victim import place_of
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> ForkedLab:
-    """A lab with some of everything, stopped."""
+    """Make a lab with some of everything, and stop it."""
     folder = tmp_path_factory.mktemp("old")
     lab = ForkedLab(folder / "data", folder / "home")
     with lab:
@@ -61,7 +61,7 @@ def fill(lab: ForkedLab, folder: Path) -> None:
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[tuple[Addresses, Path]]:
-    """An empty place for several labs, and a file that names it."""
+    """Return an empty place for several labs, and a file that names it."""
     with empty_place(tmp_path) as place:
         yield place
 

@@ -94,7 +94,7 @@ def move(*arguments: str, says: str = "Moved and compared", **variables: str) ->
 
 
 def is_settled(data: Path) -> bool:
-    """Whether the lab has copied the points of forks, and knows who is silent."""
+    """Return whether the lab has copied the points of forks, and knows who is silent."""
     with closing(open_beside(data)) as storage, storage.meta.reading() as view:
         running = view.conn.exec_driver_sql("SELECT count(*) FROM runs WHERE state IN ('running', 'training')")  # type: ignore[attr-defined]
         return not view.forks_left(1) and running.scalar_one() == 0
@@ -105,7 +105,7 @@ def without(parts: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def assert_all_kinds(parts: dict[str, Any]) -> None:
-    """What `scripts/fill` makes has everything in it that could be lost."""
+    """Assert that what `scripts/fill` makes has everything that could be lost."""
     paths = list(parts)
     runs = {run["name"]: run for what, part in parts.items() if what.startswith("/runs {") for run in part["items"]}
     trained, fork = runs["trained"], runs["fork"]

@@ -160,8 +160,8 @@ def test_files_of_another_lab_are_refused(place: PostgresPlace, tmp_path: Path) 
     [
         ({"database": "mysql://ada@/lab"}, "name one of PostgreSQL"),
         ({"database": "postgresql://ada:secret@127.0.0.1:1/lab"}, "refused"),
-        ({"points": "kafka://ada:secret@there"}, "no address of a store of points"),
-        ({"files": "ftp://ada:secret@there"}, "no address of a store of files"),
+        ({"points": "kafka://ada:secret@there"}, "is not an address of a store of points"),
+        ({"files": "ftp://ada:secret@there"}, "is not an address of a store of files"),
         ({"files": ""}, "--files missing"),
     ],
 )

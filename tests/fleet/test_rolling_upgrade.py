@@ -47,7 +47,7 @@ class OldLab(RealLab):
 
 
 def old_code(folder: Path) -> Path:
-    """The package as it was. Skips the test where there is no history, as in an archive."""
+    """Return the package as it was. Skip the test without a history, as in an archive."""
     packed = folder.with_suffix(".zip")
     done = subprocess.run(["git", "archive", "-o", str(packed), OLD, "pyhectiqlab"], cwd=ROOT, capture_output=True)
     if done.returncode:

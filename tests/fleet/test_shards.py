@@ -43,7 +43,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, other: Server) -> Iterator[Fle
 
 
 def attached(api: Api, shard: int) -> str:
-    """A new run that is on this shard of two, or will be."""
+    """Attach a new run that is on this shard of two, or will be."""
     while True:
         run: str = api.attach(session="s")["run"]["id"]
         if chosen(run, [1, 2]) == shard:

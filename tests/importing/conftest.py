@@ -12,7 +12,7 @@ __all__ = ["Site", "imported", "lab", "points", "site", "unique"]
 
 
 def imported(site: Site, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    """What `hectiqlab import … --json` printed."""
+    """Return what `hectiqlab import … --json` printed."""
     done = site.cli("import", *arguments, "--json")
     assert done.returncode == code, done
     told: list[dict[str, Any]] = json.loads(done.stdout)
@@ -20,7 +20,7 @@ def imported(site: Site, *arguments: str, code: int = 0) -> list[dict[str, Any]]
 
 
 def points(site: Site, name: str, key: str) -> list[tuple[int, float, float]]:
-    """(step, value, time in seconds) of every raw point in order of arrival."""
+    """Return (step, value, time in seconds) of every raw point in order of arrival."""
     with site.client() as client:
         pages = client.points(site.find(name)["id"], key)
         return [(s, v, t) for p in pages for s, v, t in zip(p.step, p.value, p.time, strict=True)]

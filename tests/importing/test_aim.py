@@ -44,7 +44,7 @@ def tracked(folder: Path, script: str, *arguments: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A repository of the Aim that is installed, and the hashes of its runs."""
+    """Make a repository with the installed Aim. Return it, and the hashes of its runs."""
     folder = tmp_path_factory.mktemp("aim") / "vision"
     folder.mkdir()
     return folder, tracked(folder, str(SAMPLES / "make_aim.py"))
@@ -52,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of an older Aim."""
+    """Return a repository of an older Aim."""
     folder = tmp_path_factory.mktemp("old") / "vision"
     with tarfile.open(SAMPLES / "aim-3.17.5.tar.xz") as archive:
         archive.extractall(folder)

@@ -84,10 +84,12 @@ def test_rows_of_trackio_that_are_damaged_or_of_another_format_are_told(site: Si
     lines = left_out(site, "trackio", str(tmp_path), "-p", project)
     assert [
         next(
-            what for what in ("a row that is no JSON", "'never' is no time", "a row of another format") if what in line
+            problem
+            for problem in ("a row that is not JSON", "'never' is not a time", "a row of another format")
+            if problem in line
         )
         for line in lines
-    ] == ["a row that is no JSON", "'never' is no time", "a row of another format"]
+    ] == ["a row that is not JSON", "'never' is not a time", "a row of another format"]
     assert [step for step, _, _ in points(site, f"{project}/my run", "loss")] == [0, 3, 4, 5, 6]
 
 
@@ -131,7 +133,7 @@ def test_names_that_cannot_be_and_runs_of_others_do_not_stop_the_rest(site: Site
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may look into; pytest's own are for one."""
+    """Make a folder that every user may look into; pytest's own are for one user."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
@@ -139,7 +141,7 @@ def open_folder() -> Iterator[Path]:
 
 @contextmanager
 def without_rights(*places: Path) -> Iterator[None]:
-    """Nobody may read these. Root may read everything, and so is somebody else meanwhile."""
+    """Make these unreadable for everybody. Root may read everything, so root becomes somebody else meanwhile."""
     for place in places:
         place.chmod(0)
     is_root = os.geteuid() == 0
@@ -155,7 +157,7 @@ def without_rights(*places: Path) -> Iterator[None]:
 
 
 def read(kind: str, folder: Path) -> tuple[list[str], list[str]]:
-    """The names of the runs in a folder, and what is reported."""
+    """Return the names of the runs in a folder, and the problems that are reported."""
     problems = Problems()
     if kind == "tensorboard":
         return sorted(one.name for one in tensorboard.sources([folder], problems)), problems.lines()
@@ -231,7 +233,7 @@ def test_a_table_that_is_no_utf_8_is_read_or_named(tmp_path: Path) -> None:
     assert [point.value for point in table.source(place).read(Problems())] == [0.5]
     for content in (gzip.compress(b"step,loss\n1,0.5\n"), b"PK\3\4\x14\0\6\0", b"step,lo\xffss\n1,0.5\n"):
         place.write_bytes(content)
-        with pytest.raises(ConfigurationError, match="is no text, or its first line is damaged: save the table as CSV"):
+        with pytest.raises(ConfigurationError, match="is not text, or its first line is damaged: save the table"):
             table.source(place)
 
 

@@ -74,7 +74,7 @@ def test_what_is_exported_comes_back_under_the_same_keys(path: Path) -> None:
 def test_a_cell_may_be_longer_than_python_allows_by_itself(path: Path) -> None:
     found, problems = read(path, f"step,loss,sample\n0,0.5,{'x' * 200_000}\n1,0.25,\n")
     assert [(p.key, p.step, p.value) for p in found] == [("loss", 0, 0.5), ("loss", 1, 0.25)]
-    assert len(problems) == 1 and "'sample' is no number" in problems[0]
+    assert len(problems) == 1 and "'sample' is not a number" in problems[0]
 
 
 def test_without_a_step_rows_count_from_zero(path: Path) -> None:
@@ -95,9 +95,9 @@ def test_bad_cells_are_left_out_and_said_with_their_line(site: Site, path: Path)
     found, problems = read(path, "step,split,loss\n0,train,1\nx,,1\n2,train,none\n3,,0.5\n")
     assert [(p.key, p.step) for p in found] == [("loss", 0), ("loss", 3)]
     assert problems == [
-        f"{path}, line 2: 'train' in the column 'split' is no number (and 1 more like it)",
-        f"{path}, line 3: 'x' in the column 'step' is no step: the row is left out",
-        f"{path}, line 4: 'none' in the column 'loss' is no number",
+        f"{path}, line 2: 'train' in the column 'split' is not a number (and 1 more like it)",
+        f"{path}, line 3: 'x' in the column 'step' is not a step: the row is left out",
+        f"{path}, line 4: 'none' in the column 'loss' is not a number",
     ]
     done = site.cli("import", "csv", str(path), "--name", unique("bad"))
     assert (done.returncode, done.stderr.count("Left out: "), done.stdout.count(": 2 points: http")) == (1, 3, 1)

@@ -34,7 +34,7 @@ def several_requests(kind: str, source: Path) -> None:
 
 
 def brought(site: Site, project: str) -> dict[str, Any]:
-    """What files say of runs: all that the lab tells, but for the times at which it got them."""
+    """Return everything that a lab says of runs from files, except the times when it got them."""
     told = whole(site, project)
     return {
         part: {name: without(value) for name, value in its.items() if name not in OWN} for part, its in told.items()

@@ -30,7 +30,7 @@ STATES = {"FINISHED": "completed", "FAILED": "failed"}
 
 
 def made(folder: Path, uri: str, *location: str) -> list[dict[str, Any]]:
-    """What the installed MLflow reads back of the runs that it made."""
+    """Make runs with the installed MLflow. Return what it reads back of them."""
     command = [sys.executable, str(SAMPLES / "make_mlflow.py"), uri, *location]
     env = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
@@ -41,7 +41,7 @@ def made(folder: Path, uri: str, *location: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module", params=[pytest.param("files", marks=pytest.mark.slow), "sqlite", "2.9.2", "2.22.0"])
 def mlflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
-    """What is imported, and what MLflow reads back of it."""
+    """Return what is imported, and what MLflow reads back of it."""
     if request.param == "2.9.2":
         return str(OLD / "mlruns"), json.loads((OLD / "read.json").read_text())
     folder = tmp_path_factory.mktemp("mlflow")
@@ -103,7 +103,7 @@ def test_points_that_came_since_are_added(site: Site, tmp_path: Path) -> None:
     told = imported(site, "mlflow", str(tmp_path / "mlruns"), "-p", project, code=1)
     (changed,) = (run for run in told if run["points"] - run["before"])
     assert changed["points"] - changed["before"] == 1
-    assert any("line 11" in line and "is no point" in line for line in changed["problems"])
+    assert any("line 11" in line and "is not a point" in line for line in changed["problems"])
     assert points(site, changed["run"], "train/loss")[-1] == (3, 0.5, 1_700_000_000.0)
 
 
@@ -138,8 +138,8 @@ def test_what_is_nothing_of_mlflow_is_refused_with_a_line(site: Site, tmp_path: 
     for source, said in (
         ("http://127.0.0.1:5000", "is the address of a server, which is not asked: give the database"),
         (tmp_path / "none", "does not exist"),
-        (tmp_path, "no folder of MLflow"),
-        (tmp_path / "other.db", "no database of MLflow: no such table: runs"),
+        (tmp_path, "is not a folder of MLflow"),
+        (tmp_path / "other.db", "is not a database of MLflow: no such table: runs"),
     ):
         done = site.cli("import", "mlflow", str(source))
         assert done.returncode == 1 and said in done.stderr, done

@@ -26,7 +26,7 @@ NAMES = {"wandb": "my run", "mlflow": "first", "trackio": "my run", "neptune": "
 
 @pytest.fixture(scope="module")
 def taken(lab: RealLab, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A project in which a script has made a run of each of these names."""
+    """Make a project in which a script has made a run of each of these names."""
     site, project = Site(lab, tmp_path_factory.mktemp("script")), unique("taken")
     script = """
     import sys

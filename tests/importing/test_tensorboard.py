@@ -27,7 +27,7 @@ START = 1_600_000_000.25
 
 
 def write(folder: Path, count: int = 5, key: str = "loss") -> Path:
-    """The event file."""
+    """Write an event file and return its path."""
     from tensorboardX import SummaryWriter
 
     with SummaryWriter(str(folder)) as writer:

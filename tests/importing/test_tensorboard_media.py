@@ -66,7 +66,7 @@ def shown(plugin: str, row: list[Any]) -> tuple[Any, ...]:
 
 
 def media_of(lab: Any, run: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Tag → time, step and value of each histogram, text, image and sound."""
+    """Return, by tag, the time, step and value of each histogram, text, image and sound."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     grouped: dict[tuple[str, float, int], list[Any]] = {}
     for events, _ in lab.events_behind(f"/runs/{run}", None):
@@ -89,7 +89,7 @@ def add(grouped: dict[tuple[str, float, int], list[Any]], name: str, time: float
 
 
 def bins(fields: Any) -> list[list[float]]:
-    """Without empty bins, and as exact as TensorBoard keeps those of the old form."""
+    """Return bins without the empty ones, as exact as TensorBoard keeps those of the old form."""
     its = histogram_of(fields)
     assert its is not None
     rows = zip(its.edges, its.edges[1:], its.counts, strict=False)
@@ -136,7 +136,7 @@ def test_a_shape_that_cannot_be_is_no_event(tmp_path: Path) -> None:
         shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size)])
         path.write_bytes(tensor_event("x", "histograms", dtype=1, tensor_shape=shape, float_val=[1.0]))
         found, problems = read(path)
-        assert found == [] and "is no event" in problems[0]
+        assert found == [] and "is not an event" in problems[0]
 
 
 def test_what_an_older_version_brought_is_completed(site: Site, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ INSTALLED = importlib.util.find_spec("trackio") is not None
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the installed Trackio made."""
+    """Return what the installed Trackio made."""
     if not INSTALLED:
         pytest.skip("trackio is not installed")
     at = tmp_path_factory.mktemp("trackio")

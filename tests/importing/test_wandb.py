@@ -31,7 +31,7 @@ INSTALLED = importlib.util.find_spec("wandb") is not None
 
 
 def made(folder: Path) -> Path:
-    """A folder with a run that the installed W&B made."""
+    """Return a folder with a run that the installed W&B made."""
     folder.mkdir()
     data = folder / "wandb" / "data"
     env = {**os.environ, "WANDB_DATA_DIR": str(data), "WANDB_CACHE_DIR": str(data), "WANDB_CONFIG_DIR": str(data)}
@@ -197,11 +197,11 @@ def test_what_is_no_run_of_wandb_is_refused_with_a_line(site: Site, tmp_path: Pa
     assert done.returncode == 1 and "holds no .wandb files" in done.stderr
     (tmp_path / "run-x.wandb").write_bytes(b"something else")
     done = site.cli("import", "wandb", str(tmp_path))
-    assert done.returncode == 1 and "is no file of W&B" in done.stderr
+    assert done.returncode == 1 and "is not a file of W&B" in done.stderr
 
 
 def history(folder: Path, run_id: str, began: int, steps: range, value: float, branch: tuple[str, int] | None) -> None:
-    """A file of W&B as `fork_from` and `resume_from` leave it: behind the branch point, steps go on."""
+    """Write a file of W&B as `fork_from` and `resume_from` leave it: after the branch point, steps continue."""
     path = folder / f"offline-run-{began}-{run_id}" / f"run-{run_id}.wandb"
     path.parent.mkdir(parents=True)
     run = field(1, run_id.encode()) + field(3, b"proj") + field(8, run_id.encode())

@@ -65,7 +65,7 @@ def test_a_training_and_an_evaluation_are_one_run_with_groups_config_and_an_end(
     assert [s for s, _, _ in site.points(name, "train/train_loss")] == [6]
     assert [s for s, _, _ in site.points(name, "train/one")] == [6]
     keys = ("train/words", "train/text", "train/half", "train/huge")
-    assert all(f"{key!r} is no number" in done.stderr for key in keys), done.stderr
+    assert all(f"{key!r} is not a number" in done.stderr for key in keys), done.stderr
     config = config_of(site, name)
     assert (config["args"]["max_steps"], config["model"]["hidden_size"]) == (6, 8)
     assert "hf_secret" not in str(config)

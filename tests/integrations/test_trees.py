@@ -19,7 +19,7 @@ y = X[:, 0] * 2 + X[:, 1]
 
 
 def files_of(site: Site, run: dict[str, Any]) -> set[str]:
-    """The names of its artifacts, tables too."""
+    """Return the names of the run's artifacts, including tables."""
     with site.client() as client:
         return {a["name"] for a in client.get(f"/runs/{run['id']}/artifacts")["items"]}
 

@@ -26,8 +26,8 @@ SLOW = "sending what is left"  # said by an end that takes more than a second
 
 
 def by_turns(*cases: Any, methods: tuple[str, ...] = ("spawn", "fork")) -> list[Any]:
-    """Each case with each start method, as parameters (case, method). CI runs every second one, by turns; the others
-    are slow.
+    """Parametrize a test by (case, method): each case with each start method. CI runs every second one, by turns; the
+    others are slow.
     """
     return [
         pytest.param(case, method, id=f"{case}-{method}", marks=() if (n + m) % 2 == 0 else pytest.mark.slow)
@@ -60,7 +60,7 @@ class Site:
         }
 
     def start(self, script: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        """Ended, at the latest, with the test."""
+        """Start a script, which ends with the test at the latest."""
         process = start_script(textwrap.dedent(script), *arguments, env={**self.env, **env}, forks=self.forks)
         self.started.append(process)
         return process
@@ -89,14 +89,14 @@ class Site:
         return LabClient(self.lab.url, self.lab.api_key)
 
     def find(self, name: str) -> dict[str, Any]:
-        """The run as the lab shows it, with its sessions. Raises NotFoundError."""
+        """Return the run as the lab shows it, with its sessions. Raises NotFoundError."""
         with self.client() as client:
             run = client.get("/runs/resolve", {"ref": name})
             detail: dict[str, Any] = client.get(f"/runs/{run['id']}")
             return detail
 
     def points(self, name: str, key: str) -> list[tuple[int, float, int]]:
-        """(step, value, rank) of every raw point in order of arrival."""
+        """Return (step, value, rank) of every raw point in order of arrival."""
         with self.client() as client:
             run = client.get("/runs/resolve", {"ref": name})
             pages = client.points(run["id"], key)
@@ -106,8 +106,8 @@ class Site:
         return str(self.find(name)["state"])
 
     def ended(self, name: str, timeout: float = 20) -> dict[str, Any]:
-        """The run, once its uploaders are gone (their verdict comes after the process's own word) and its state is
-        final.
+        """Return the run when its uploaders are gone (their verdict comes after the process's own word) and its state
+        is final.
         """
 
         def final() -> dict[str, Any] | None:
@@ -125,7 +125,7 @@ class Site:
         return sorted((self.home / "spool").glob("*"))
 
     def uploaders(self) -> list[int]:
-        """Pids of the uploaders at work for this home."""
+        """Return the pids of the uploaders at work for this home."""
         held = [lease for s in self.sessions() if (lease := Lease(s)).is_held()]
         return [holder.pid for lease in held if (holder := lease.holder())]
 
@@ -142,7 +142,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
 
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[RealLab]:
-    """A lab for a test that kills or stops it."""
+    """Start a lab for a test that kills or stops it."""
     lab = ForkedLab(tmp_path / "lab", tmp_path / "labhome")
     lab.start()
     yield lab

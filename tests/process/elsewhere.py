@@ -46,7 +46,7 @@ needs_another_machine = pytest.mark.skipif(
 
 
 def start(site: Site, host: str, script: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
-    """Starts a script on a machine without network. Kill it, and the machine is gone with all that it runs."""
+    """Start a script on a machine without network. Killing it kills the machine with everything that runs there."""
     pipe = subprocess.PIPE
     command = [*_boot(host), sys.executable, "-c", textwrap.dedent(script), *arguments]
     process = subprocess.Popen(command, env={**site.env, **env}, stdin=pipe, stdout=pipe, stderr=pipe, text=True)

@@ -65,12 +65,12 @@ def random_file(path: Path, size: int) -> Path:
 
 
 def waiting(site: Site, what: str = "json") -> list[Path]:
-    """Files of the spool's folders `files`, by their ending."""
+    """Return the files in the spool's folders `files` by their ending."""
     return [p for p in (site.home / "spool").glob(f"*/files/*.{what}") if p.name.partition(".")[2] == what]
 
 
 def progress(site: Site) -> int:
-    """Bytes of files that the uploader has sent so far, as it last wrote it down."""
+    """Return the bytes of files that the uploader has sent so far, as it last wrote it down."""
     told = [read_json(path) or {} for path in (site.home / "spool").glob("*/status.json")]
     return sum(f["sent"] for status in told for f in status.get("files", {}).values())
 
@@ -355,7 +355,7 @@ def test_an_uploader_killed_at_half_is_followed_by_one_that_goes_on(own_site: Si
 
 
 def held_by_lab(site: Site) -> list[Path]:
-    """Files of the lab, whole or not, that are larger than its databases."""
+    """Return the lab's files, whole or not, that are larger than its databases."""
     return [p for p in Path(site.lab.data_dir).rglob("*") if p.is_file() and p.stat().st_size > 5 * MB]
 
 

@@ -44,7 +44,7 @@ def history(run: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def script_at(site: Site, path: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a script from a file: spawned children import it again."""
+    """Run a script from a file, because spawned children import it again."""
     path.write_text(textwrap.dedent(text))
     return subprocess.run(
         [sys.executable, str(path), *arguments], env=site.env, capture_output=True, text=True, timeout=60

@@ -84,7 +84,7 @@ def test_a_config_of_45_000_leaves_arrives_whole(site: Site) -> None:
 
 
 def _repository(folder: Path, script: str) -> str:
-    """A project with an installed-like package, changed since its commit. Returns the commit."""
+    """Make a project with an installed-like package that was changed since its commit. Return the commit."""
     (folder / "voxnet").mkdir(parents=True)
     (folder / "voxnet" / "__init__.py").write_text("raise SystemExit('imported')\n")
     (folder / "train.py").write_text(script)

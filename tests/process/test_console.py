@@ -24,7 +24,7 @@ FORM = pytest.mark.parametrize("method", ["fork", "spawn"])
 
 
 def on_terminal(site: Site, script: str, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
-    """A script whose standard streams are a terminal, and the terminal's other side."""
+    """Start a script whose standard streams are a terminal. Return it, and the other side of the terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
     process = subprocess.Popen(command, env=site.env, stdin=theirs, stdout=theirs, stderr=theirs)

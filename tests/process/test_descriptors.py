@@ -88,7 +88,7 @@ def test_descriptors_that_are_closed_later_are_not_taken_for_files_of_ours(
 
 
 def test_a_close_claims_nothing_of_a_queue_that_somebody_wrote_into(site: Site) -> None:
-    """Whose header is no header any more: what is in it is lost, and not said to be at the lab."""
+    """Whose header is not a header any more: what is in it is lost, and not said to be at the lab."""
     done = site.run(
         """
         import sys

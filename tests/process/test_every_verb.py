@@ -94,7 +94,7 @@ def test_every_public_method_is_called_here() -> None:
 
 
 def tree(top: Path) -> Path:
-    """A folder with a file, and beside it a package in a repository."""
+    """Make a folder with a file, and beside it a package in a repository."""
     for file in (top / "net" / "weights.bin", top / "voxnet" / "__init__.py"):
         file.parent.mkdir()
         file.touch()
@@ -111,7 +111,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def called(site: Site, name: str, folder: Path, mode: str, **env: str) -> tuple[dict[str, str], list[str]]:
-    """(type of what each returned, what was said) by a run of that mode."""
+    """Call every verb of a run in that mode. Return (type of what each returned, what was said)."""
     done = site.run(SCRIPT, name, str(folder), mode, **env)
     assert done.returncode == 0, done.stderr
     found, told, _ = json.loads(done.stdout.splitlines()[-1])

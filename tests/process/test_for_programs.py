@@ -240,5 +240,5 @@ async def conversation(site: Site) -> dict[str, Any]:
 
 
 def flat(parts: list[Any]) -> list[Any]:
-    """Items of a list, which one release sends as one text and another as one text for each."""
+    """Return the items of a list, which one release sends as one text and another as one text for each."""
     return [one for part in parts for one in (part if isinstance(part, list) else [part])]

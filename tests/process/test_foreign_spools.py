@@ -41,7 +41,7 @@ def secret(tmp_path: Path) -> Path:
 
 
 def kept_session(site: Site, tmp_path: Path) -> Path:
-    """A session of the owner's with events and a file, not sent yet."""
+    """Make a session of the owner's with events and a file that are not sent yet."""
     site.run(KEEPS_A_FILE, str(tmp_path / "honest.txt"), tmp_path.name, HECTIQLAB_MODE="offline")
     (session,) = site.sessions()
     eventually(lambda: not site.uploaders())
@@ -58,7 +58,7 @@ def change(path: Path, **fields: Any) -> None:
 
 
 def forge(session: Path, secret: Path, *, as_own: bool = False) -> str:
-    """Another user's session, like the owner's, whose file is the secret. Its name."""
+    """Forge another user's session, like the owner's, whose file is the secret. Return its name."""
     forged = session.with_name("0badcafe0badcafe")
     shutil.copytree(session, forged)
     ident, old = os.urandom(16).hex(), the_request(forged)
@@ -75,7 +75,7 @@ def forge(session: Path, secret: Path, *, as_own: bool = False) -> str:
 
 
 def stored(site: Site) -> set[str]:
-    """The names of the files that the lab has of this test's run."""
+    """Return the names of the files that the lab has of this test's run."""
     with site.client() as client:
         run = client.get("/runs/resolve", {"ref": site.home.parent.name})
         return {artifact["name"] for artifact in client.get(f"/runs/{run['id']}/artifacts")["items"]}

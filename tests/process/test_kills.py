@@ -67,8 +67,8 @@ class Counts:
 
 
 def assert_exactly_once_in_order(site: Site, name: str, returned: int, uncounted: int = 1) -> int:
-    """The lab's points of `name` are 0, 1, 2, …, at least those of the calls that returned and at most one more (the
-    call that was cut off).
+    """Assert that the lab's points of `name` are 0, 1, 2, …: at least those of the calls that returned, and at most one
+    more (the call that was cut off).
     """
 
     def complete() -> bool:

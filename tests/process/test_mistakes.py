@@ -18,7 +18,7 @@ def test_mistakes_at_a_call_raise_there_and_only_they_are_not_logged(site: Site)
             run.add_metrics(*args, **kwargs)
         except kind as e:
             assert type(e) is kind and str(e), e
-            assert "NotPlain" not in type(e.__context__).__name__, "how we found it is no part of the traceback"
+            assert "NotPlain" not in type(e.__context__).__name__, "how we found it is not a part of the traceback"
         else:
             raise AssertionError((args, kwargs))
     refused(ValueError, "", 1.0, 1)

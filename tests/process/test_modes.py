@@ -39,7 +39,7 @@ print(run, file=sys.stderr)
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """Accepts connections and never answers."""
+    """Start a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         accepted: list[socket.socket] = []
 

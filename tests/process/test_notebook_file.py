@@ -26,7 +26,7 @@ BEGIN = "from pyhectiqlab import Run\nrun = Run({name!r})"
 
 
 def in_kernel(site: Site, monkeypatch: pytest.MonkeyPatch, *cells: str) -> list[list[Any]]:
-    """The outputs of each cell, run in a kernel that no Jupyter server knows."""
+    """Return the outputs of each cell, run in a kernel that no Jupyter server knows."""
     for variable, value in site.env.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.delenv("CI", raising=False)
@@ -34,7 +34,7 @@ def in_kernel(site: Site, monkeypatch: pytest.MonkeyPatch, *cells: str) -> list[
 
 
 def stored(site: Site, name: str) -> dict[str, tuple[dict[str, Any], Any]]:
-    """Artifact and notebook by the artifact's name."""
+    """Return artifact and notebook by the artifact's name."""
     found = {}
     for artifact in artifacts(site, name, versions="all"):
         found[artifact["name"]] = (artifact, read_notebook(content(site, artifact)))
@@ -222,4 +222,4 @@ def test_outside_a_notebook_it_says_so_once_and_a_wrong_stamp_raises(site: Site,
         """
     done = site.run(script, name, HECTIQLAB_MODE=mode)
     assert done.stdout.split() == ["None", "None", "ValueError", "TypeError"]
-    assert done.stderr.count("this is no notebook") == 1
+    assert done.stderr.count("this is not a notebook") == 1

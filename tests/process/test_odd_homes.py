@@ -49,7 +49,7 @@ OWN_STORAGE = "mount -t tmpfs none /dev/shm && mount -t tmpfs none /var/tmp"
 
 
 def machine(site: Site, mounts: str, commands: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Runs shell commands where `mounts` were mounted; `$PYTHON -c "$SCRIPT"` is the script above."""
+    """Run shell commands on a machine with these `mounts`; `$PYTHON -c "$SCRIPT"` is the script above."""
     inside = {"PYTHON": sys.executable, "SCRIPT": SCRIPT, "HOME_FOLDER": str(site.home), **env}
     site.home.mkdir(exist_ok=True)
     return subprocess.run(

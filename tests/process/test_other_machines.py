@@ -59,7 +59,7 @@ class Node:
         return self.process.returncode
 
     def dies(self) -> None:
-        """The machine and all that it runs, at once."""
+        """Kill the machine and everything that runs there, at once."""
         self.process.send_signal(signal.SIGKILL)
         assert self.process.stdout is not None
         self.process.stdout.read()  # to its end: were its standard input to end first, the script would complete
@@ -76,7 +76,7 @@ def steps(site: Site, name: str) -> list[int]:
 
 
 def silent(site: Site) -> None:
-    """The lease as it is a while after its machine has gone."""
+    """Make the lease as it is a while after its machine has gone."""
     old = time.time() - 1000
     os.utime(session_of(site).path / "lease.json", (old, old))
 

@@ -32,7 +32,7 @@ run.flush(20)
 
 
 def deleted_while_it_logs(site: Site, name: str, *files: Path) -> str:
-    """The id of a run that was deleted before most of it was sent. Its script has ended."""
+    """Return the id of a run that was deleted before most of it was sent. Its script has ended."""
     process = site.start(SCRIPT, name, *map(str, files))
     assert process.stdout is not None and process.stdout.readline() == "there\n"
     run = str(site.find(name)["id"])

@@ -44,7 +44,7 @@ with Run(name, project="read-back", should_create_project=True) as run:
 
 @pytest.fixture(scope="module")
 def reader(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site whose environment this process has, too."""
+    """Return a site whose environment this process has, too."""
     site = Site(lab, tmp_path_factory.mktemp("reader"))
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("HECTIQLAB_")]:

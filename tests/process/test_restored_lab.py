@@ -282,7 +282,7 @@ def test_verify_finds_a_value_that_is_not_the_same(own_site: Site) -> None:
 
 
 def _damage(site: Site) -> None:
-    """Another value in the store's own file, with a checksum that fits: as if the wrong one had been sent."""
+    """Write another value into the store's own file, with a checksum that fits: as if the wrong one had been sent."""
     import sqlite3
     from dataclasses import replace
 

@@ -43,7 +43,7 @@ def states_of(site: Site, name: str) -> list[str]:
 
 @pytest.fixture
 def memory_cgroup(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A memory cgroup below this process's own, and the name of the file with its limit."""
+    """Return a memory cgroup below this process's own, and the name of the file with its limit."""
     counter = counter_of(os.getpid())
     if counter is None or os.geteuid() != 0:
         pytest.skip("needs root and a memory cgroup")
@@ -162,7 +162,7 @@ class Job:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[dict[str, Job]]:
-    """On a lab that gives up soon; all at once, as they wait for the same clock."""
+    """Run jobs on a lab that gives up soon: all at once, because they wait for the same clock."""
     lab = ForkedLab(tmp_path / "lab", tmp_path / "labhome", "--lost-after", str(LOST_AFTER_S))
     lab.start()
     sites = {who: Site(lab, tmp_path / who) for who in ("asleep", "dark", "told", "orphaned")}

@@ -54,7 +54,7 @@ sys.stdin.readline()
 
 
 def told_on(stream: IO[str]) -> dict[str, Any]:
-    """The next line that is the script's, not ours."""
+    """Return the next line that is the script's, not ours."""
     while not (line := stream.readline()).startswith("{"):
         assert line
     found: dict[str, Any] = json.loads(line)

@@ -39,7 +39,7 @@ NOTHING = {"LAB_INGESTS_OF_USER": 0, "LAB_REFUSED_PAUSE_S": 0}
 
 
 def refused(lab: RealLab) -> float:
-    """Requests of ingest that were told 429."""
+    """Return the requests of ingest that got a 429."""
     text = requests.get(f"{lab.url}/api/v1/metrics", headers=lab.headers, timeout=30).text
     lines = [line for line in text.splitlines() if line.startswith("hectiqlab_http_requests_total{")]
     return sum(float(line.split()[-1]) for line in lines if '"/ingest"' in line and 'status="429"' in line)

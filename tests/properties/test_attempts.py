@@ -152,7 +152,7 @@ class World:
         self.run = told.run.id
 
     def _end(self, process: tuple[int, int], how: str) -> None:
-        """A script's end takes its children with it: they cannot go on as parts of it."""
+        """End a script, and its children with it: they cannot go on as parts of it."""
         script, child = process
         going = [p for p in self.alive if p == process or (child == 0 and p[0] == script)]
         for one in sorted(going, reverse=True):

@@ -53,7 +53,7 @@ def size(value: Any) -> int:
 
 
 def steps(config: Config, new: Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The values to be set, one by one: (path, value). `config` may change between two of them."""
+    """Yield the values to be set, one by one: (path, value). `config` may change between two of them."""
     for key, value in new.items():
         if isinstance(value, dict):
             if not isinstance(at(config, path).get(key), dict):
@@ -70,7 +70,7 @@ def at(config: Config, path: tuple[str, ...]) -> Config:
 
 
 def merged(config: Config, new: Config) -> int:
-    """Merges in place. Returns how many values there was no room for."""
+    """Merge in place. Return how many values there was no room for."""
     before = size(config)
     most = max(VALUES_MAX, before - 1)  # what late attempts told may be more
     for path, value in steps(config, new):
@@ -89,7 +89,7 @@ class Model:
         self.lost = 0
 
     def tell(self, events: list[tuple[int, Config]]) -> None:
-        """One transaction."""
+        """Report values in one transaction."""
         late = False
         for attempt, new in events:
             newest = max(self.attempts, default=0)
@@ -107,7 +107,7 @@ class Model:
 
 
 def found_by(config: Config, prefix: str = "") -> dict[str, str]:
-    """path → text, as `searchable` has them."""
+    """Return path → text, as `searchable` has them."""
     found: dict[str, str] = {}
 
     def look(config: Config, prefix: str) -> bool:
@@ -170,7 +170,7 @@ class Run:
         self.seqs: dict[int, int] = {}
 
     def tell(self, events: list[tuple[int, Config]]) -> None:
-        """One transaction."""
+        """Report values in one transaction."""
         batches = []
         for attempt, values in events:
             seq = self.seqs[attempt] = self.seqs.get(attempt, 0) + 1
@@ -199,7 +199,7 @@ class Run:
 
 
 def exact(value: Any) -> str:
-    """Tells 1 from 1.0 and True, and one order of keys from another."""
+    """Return a value in a form that distinguishes 1 from 1.0 and True, and one order of keys from another."""
     return repr(value)
 
 

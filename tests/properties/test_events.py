@@ -99,7 +99,7 @@ broken = texts | st.sampled_from(["\udcff", "a\udce9", "\udcf0é"])  # bytes tha
 
 
 def plain(value: Any) -> Any:
-    """The same with U+FFFD for what is no UTF-8."""
+    """Return the same with U+FFFD for what is not UTF-8."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if isinstance(value, dict):

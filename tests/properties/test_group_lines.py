@@ -45,7 +45,7 @@ def add(store: PointStore, run: str, series: Series) -> None:
 
 
 def seen(series: Series, attempts: str) -> list[Point]:
-    """The points of a run that a newer attempt of their rank does not hide."""
+    """Return the points of a run that a newer attempt of their rank does not hide."""
     shown = []
     for (rank, attempt), points in series.items():
         newer = [step for (r, a), its in series.items() if r == rank and a > attempt for step, _ in its]

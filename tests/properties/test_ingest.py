@@ -39,7 +39,9 @@ class Crash(Exception):
 
 
 def batch(run: str, writer: str, first: int, last: int) -> dict[str, Any]:
-    """Event n of a writer is always the same: a point at step n, or every eighth time a log line that names n."""
+    """Return a batch. Event n of a writer is always the same: a point at step n, or every eighth time a log line that
+    names n.
+    """
     numbers = np.arange(first, last + 1)
     points = numbers[numbers % EVERY != 0]
     series = {
@@ -99,13 +101,13 @@ class Stores:
         self.deferred.clear()
 
     def cursors(self, writers: list[str]) -> dict[str, int]:
-        """As a client learns where the lab is, by the answer to its next batch."""
+        """Note where the lab is, as a client learns it: by the answer to its next batch."""
         with self.meta.reading() as view:
             rows = view.writers(writers)
         return {w: self.deferred.cursor(w, rows[w].cursor) if w in rows else 0 for w in writers}
 
     def commit(self, requests: list[list[dict[str, Any]]], crash: str, defer: bool) -> list[list[ingest_plan.Result]]:
-        """Raises Crash behind the step that `crash` names."""
+        """Commit. Raises Crash after the step that `crash` names."""
         decoded = [
             ingest.decode(msgpack.packb({"v": 1, "session": SESSION, "clock": time.time(), "batches": batches}))
             for batches in requests
@@ -129,7 +131,7 @@ class Stores:
         return [job.results for job in jobs]
 
     def held(self, writer: str) -> list[int]:
-        """Numbers of the events, of both stores, each as often as it is there."""
+        """Return the numbers of the events in both stores, each as often as it is there."""
         columns = self.points.of_writer(self.run, writer, 0, 1)
         steps = [int(step) for column in columns for step in column.step]
         with self.meta.reading() as view:
@@ -250,7 +252,7 @@ def _copy(stores: Stores, target: Path) -> Path:
 def _restore(
     stores: Stores, kept: tuple[Path, dict[str, int]], acked: dict[str, int], *, only_points: bool
 ) -> dict[str, int]:
-    """The lab's data as they were; or its points alone, as if their disk had lost what it said it had."""
+    """Restore the lab's data as they were, or its points alone, as if their disk had lost what it said it had."""
     folder, then = kept
     stores.close()
     for path in stores.folder.iterdir():
@@ -265,7 +267,7 @@ def _restore(
 
 
 def _complete(stores: Stores, writer: str) -> None:
-    """As an uploader does: from the cursor that the last answer told."""
+    """Send the rest as an uploader does: from the cursor in the last answer."""
     cursor, tries = 0, 0
     while cursor < TOTAL:
         first = cursor + 1

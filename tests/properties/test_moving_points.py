@@ -27,7 +27,7 @@ RUNS = ("first", "second", "third")
 
 
 def fill(store: PointStore, rng: random.Random) -> list[Writer]:
-    """Batches of several runs, ranks, attempts and forks, in any order; the last ones may have no points."""
+    """Append batches of several runs, ranks, attempts and forks in any order; the last ones may have no points."""
     writers = [
         Writer(f"{run}-{attempt}-{rank}-{fork}", run, rank, attempt)
         for run in RUNS
@@ -75,7 +75,7 @@ def seen(store: PointStore) -> dict[object, object]:
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So small that a few points make several of each."""
+    """Make pages so small that a few points fill several of them."""
     for module, name in ((moving, "POINTS_AT_ONCE"), (sqlite_rebuilt, "POINTS_AT_ONCE"), (rebuilt, "POINTS_AT_ONCE")):
         monkeypatch.setattr(module, name, 20)
     monkeypatch.setattr(moving, "RUNS_AT_ONCE", 2)

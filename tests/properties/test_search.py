@@ -64,7 +64,7 @@ class World:
             self.project = tx.add_project("p", self.user.id, 1.0).id
 
     def add(self, fact: Fact, later: bool = False) -> None:
-        """`later`: its points are not appended yet, but with those of others."""
+        """Add a run. `later`: its points are not appended yet, but with those of others."""
         n = len(self.facts)
         fact.created = 1_000.0 + n % 7  # some at the same time
         fact.hosts = [[], ["h"], ["gpu-1"], ["gpu-1", "h"]][n % 4]
@@ -104,7 +104,7 @@ class World:
         self.batches.clear()
 
     def found(self, terms: tuple[Term, ...], sort: Sort, limit: int, between: Any = None) -> list[str]:
-        """Names on all pages; `between` is called after each."""
+        """Return the names on all pages. `between` is called after each page."""
         after, names = None, []
         while True:
             with self.meta.reading() as view:
@@ -200,7 +200,7 @@ def holds(fact: Fact, term: Term) -> bool:
 
 
 def place(fact: Fact, sort: Sort) -> Any:
-    """None: it has no such value, and comes last. NaN comes behind all numbers."""
+    """Return the value to sort by; None: there is none, and it comes last. NaN comes after all numbers."""
     field = sort.field
     if field.kind == "metric":
         value = of_metric(fact, field.name, field.stat)
@@ -297,7 +297,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[World]:
-    """On PostgreSQL and ClickHouse. Some of the points are in builds, some are not, and some series are in both."""
+    """Return a store on PostgreSQL and ClickHouse. Some of the points are in builds, some are not, and some series are
+    in both.
+    """
     needs_postgres()
     meta, points = PostgresPlace(), ClickHousePlace()
     world = World(meta.open(), points.open(TINY))

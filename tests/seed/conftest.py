@@ -58,7 +58,7 @@ class User:
         return {**kept, **quiet, "HOME": str(self.home), "PATH": f"{commands}{os.pathsep}{kept.get('PATH', '')}"}
 
     def python(self, *parts: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """The parts as one script, in a process of its own, in the project of the test."""
+        """Run the parts as one script, in a process of its own, in the project of the test."""
         script = self.place / "script.py"
         script.write_text("\n".join(parts))
         return self._run([sys.executable, script.name], {"HECTIQLAB_PROJECT": self.project["id"], **env})
@@ -94,7 +94,7 @@ class User:
         return self.pages("/runs", project=self.project["id"])
 
     def run(self) -> dict[str, Any]:
-        """The only run of the test's project, once it has ended."""
+        """Return the only run of the test's project when it has ended."""
 
         def ended() -> dict[str, Any] | None:
             (run,) = self.runs()
@@ -106,7 +106,9 @@ class User:
 
 
 def terminal(env: dict[str, str], place: Path, line: str, answers: dict[str, str]) -> str:
-    """What a terminal shows of a shell command until it ends; each question is answered once, when it is asked."""
+    """Return what a terminal shows of a shell command until it ends. Each question is answered once, when it
+    is asked.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     process = subprocess.Popen(["bash", "-c", line], env=env, cwd=place, stdin=theirs, stdout=theirs, stderr=theirs)
@@ -130,7 +132,7 @@ def terminal(env: dict[str, str], place: Path, line: str, answers: dict[str, str
 
 
 def log_in(lab: RealLab, home: Path, line: str) -> str:
-    """Types what `hectiqlab add-profile` asks for. Gives what the terminal showed."""
+    """Type what `hectiqlab add-profile` asks for. Return what the terminal showed."""
     home.mkdir(exist_ok=True)
     answers = {"Address of the lab": lab.url, "User name": USER, "Password": PASSWORD, "Name of the profile": ""}
     return terminal(User(lab, home, home, {}).env, home, line, answers)
@@ -175,7 +177,7 @@ def user(lab: RealLab, home: Path, tmp_path: Path) -> User:
 
 @pytest.fixture
 def voxnet(user: User) -> str:
-    """A package in a git repository beside the user's script. Gives its commit."""
+    """Make a package in a git repository beside the user's script. Return its commit."""
     folder = user.place / "voxnet"
     folder.mkdir()
     (folder / "__init__.py").write_text("")

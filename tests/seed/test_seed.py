@@ -28,7 +28,7 @@ from .document import BLOCKS, PAGE, PYTHON, SHELL
 BEGIN = PYTHON["Quickstart"]
 IMAGE = "./data/test.png"
 NEEDS = {"Push a config": ["Config"], "Download": ["Upload"]}  # blocks whose names or files another one uses
-IN_A_SCRIPT = {"Special artifacts": "this is no notebook"}  # what a script is told, in one line
+IN_A_SCRIPT = {"Special artifacts": "this is not a notebook"}  # what a script is told, in one line
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -49,7 +49,7 @@ def check(heading: str) -> Callable[[Checker], Checker]:
 
 
 def artifacts(user: User, run: dict[str, Any]) -> dict[tuple[str, int | None], bytes]:
-    """Content by name and step."""
+    """Return the content of artifacts by name and step."""
     found = user.pages(f"/runs/{run['id']}/artifacts")
     return {(a["name"], a["step"]): user.content(a) for a in found}
 
@@ -185,7 +185,7 @@ def _(user: User, run: dict[str, Any]) -> None:
 
 
 def blocks(*parts: str) -> list[str]:
-    """The blocks under these headings, each after those that it needs."""
+    """Return the blocks under these headings, each after those that it needs."""
     return [PYTHON[h] for part in parts for h in (*NEEDS.get(part, []), part)]
 
 
@@ -213,7 +213,7 @@ def test_a_block_of_python_does_what_the_document_says(user: User, voxnet: str, 
 
 
 def together() -> list[str]:
-    """The whole document but for what needs a package that is not there."""
+    """Return the whole document except what needs a package that is not there."""
     left_out = set() if importlib.util.find_spec("torch") else {"Package versions"}
     return [code for heading, code in PYTHON.items() if heading not in left_out]
 
@@ -265,7 +265,7 @@ def test_the_whole_document_runs_where_nothing_is_pushed(user: User, voxnet: str
 
 
 def somebody_elses_run(user: User) -> None:
-    """The run of the document, in the test's project, by another user."""
+    """Make the run of the document in the test's project, as another user."""
     with LabClient(user.lab.url, user.lab.api_key) as client, contextlib.suppress(ConflictError):
         client.post("/users", {"username": "bob", "password": PASSWORD})
     with LabClient(user.lab.url, auth=("bob", PASSWORD)) as client:

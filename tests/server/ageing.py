@@ -39,7 +39,7 @@ class World:
         self.write(lambda tx: tx.set_retention(None if project is None else project.id, settings))
 
     def run(self, name: str, days: float, *, end: bool = True, tag: str = "", project: str = "p") -> str:
-        """A run that was heard of last so many days ago, and ended then."""
+        """Make a run that was heard of last so many days ago, and ended then."""
         at = self.now - days * DAY_S
         request = AttachRequest(name, project, False, f"s-{name}", 0, 1, None, "h", 1, "0", 0.0)
         run = self.write(lambda tx: tx.attach(request, self.user, at, LOST_AFTER_S)).run.id
@@ -53,14 +53,14 @@ class World:
         return str(run)
 
     def hear(self, run: str, name: str, at: float) -> None:
-        """A heartbeat of its session, which has ended."""
+        """Send a heartbeat of its session, which has ended."""
         rows = [(run, 0, 1)]
         self.write(lambda tx: tx.heartbeat(f"s-{name}", self.user.id, rows, skew=0.0, backlog=0, losses={}, now=at))
 
     def version(
         self, run: str | None, name: str, days: float, step: int | None = None, meta: dict[str, Any] | None = None
     ) -> str:
-        """A version of an artifact, which came so many days ago."""
+        """Make a version of an artifact that came so many days ago."""
         at, ident, digest = self.now - days * DAY_S, new_id(), new_id(32)
         kind = "file" if meta is None else "image"
         new = NewArtifact(ident, run, self.project.id, name, step, digest, 1000, kind, meta or {}, self.user.id, at)
@@ -73,13 +73,13 @@ class World:
         return ident
 
     def turns(self, now: float = NOW) -> None:
-        """Until nothing is left to do."""
+        """Do turns until nothing is left to do."""
         self.retention.turn(now)
         while self.retention._steps:
             self.retention.turn(now)
 
     def runs(self) -> set[str]:
-        """Names of those that are there."""
+        """Return the names of the runs that are there."""
         with self.meta.reading() as view:
             rows = view.conn.exec_driver_sql("SELECT name FROM runs WHERE deleted IS NULL")
             return set(rows.scalars())

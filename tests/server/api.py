@@ -40,7 +40,7 @@ def column(key: str, seq: Any, value: Any = None, step: Any = None, time_us: Any
 def batch(
     run: str, writer: str, first: int, last: int, *, key: str = "loss", rank: int = 0, attempt: int = 1, **more: Any
 ) -> dict[str, Any]:
-    """Points of one series at first … last: step = sequence number, value = sequence number / 7."""
+    """Return points of one series at first … last: step = sequence number, value = sequence number / 7."""
     numbers = np.arange(first, last + 1)
     series = [column(key, numbers - first, numbers / 7, numbers, NOW_US + numbers)]
     return {
@@ -147,7 +147,7 @@ class Api:
 
 
 def error_of(answer: requests.Response) -> dict[str, Any]:
-    """The error of an answer, after a check of its one shape."""
+    """Return the error of an answer, after a check of its only shape."""
     told = answer.json()
     assert set(told) == {"error"}, told
     error: dict[str, Any] = told["error"]

@@ -22,7 +22,7 @@ def as_bytes(context: Any, value: Any) -> bytes:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """A URL of more than 64 KiB is refused by the HTTP server itself, before the lab sees it."""
+    """Skip a URL of more than 64 KiB, which the HTTP server itself refuses before the lab sees it."""
     if len(urlencode(case.query or {}, doseq=True)) > 60_000:
         case.query = {
             name: value[:4] if isinstance(value, list) else str(value)[:4000] for name, value in case.query.items()

@@ -68,7 +68,7 @@ class World:
         revoked.call("DELETE", f"/keys/{revoked.get('/keys')['items'][0]['id']}")
 
     def user(self, role: str, password: str | None = None) -> Api:
-        """A new user with a key, made beside the lab as `hectiqlab admin` does: nobody hashes what nobody types."""
+        """Make a user with a key beside the lab, as `hectiqlab admin` does: nobody hashes what nobody types."""
         name = f"u{new_id(4)}"
         with contextlib.closing(open_beside(self.lab.data_dir)) as storage:
 

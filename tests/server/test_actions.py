@@ -120,7 +120,7 @@ def test_each_change_is_in_the_audit_log_and_told_to_pages(api: Api) -> None:
     ]
     assert two in newest[0]["subject"] and {one, two} == {e["subject"][-13:-1] for e in newest[1:]}
     act(api, {"action": "tag", "runs": [one], "name": "best"})
-    assert api.get("/audit", limit=1)["items"] == newest[:1], "what was so already is no change"
+    assert api.get("/audit", limit=1)["items"] == newest[:1], "what was so already is not a change"
 
 
 def names(api: Api, runs: list[str]) -> list[str]:

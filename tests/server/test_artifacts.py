@@ -36,7 +36,7 @@ def add(api: Api, where: str, name: str, data: bytes, status: int = 201, **more:
 
 
 def names(api: Api, where: str, **params: Any) -> list[tuple[str, Any, int]]:
-    """(name, step, version) of all pages."""
+    """Return (name, step, version) of all pages."""
     found, after = [], None
     while True:
         page = api.get(f"{where}/artifacts", **params, **({"after": after} if after else {}))
@@ -161,7 +161,7 @@ def test_what_is_not_there_is_told(api: Api) -> None:
 
 @pytest.fixture(scope="module")
 def ten(api: Api, run: str) -> str:
-    """The url of an artifact of ten bytes."""
+    """Return the URL of an artifact of ten bytes."""
     return str(add(api, f"/runs/{run}", "ten.bin", b"0123456789")["url"])
 
 

@@ -136,7 +136,7 @@ def test_another_rank_that_comes_late_joins_the_newest_attempt(api: Api) -> None
 
 
 def job_of(api: Api, ranks: int) -> tuple[str, list[str]]:
-    """The run of a job, and the sessions of its ranks."""
+    """Return the run of a job, and the sessions of its ranks."""
     name, sessions = f"job-{new_id(4)}", [new_id(8) for _ in range(ranks)]
     for rank, session in enumerate(sessions):
         run = api.attach(name, session=session, rank=rank, world_size=ranks)["run"]["id"]

@@ -52,7 +52,7 @@ class Somebody:
         self.project = owner.call("POST", "/projects", 201, json={"name": new_id(4)})["id"]
 
     def stream(self, web: bool = False) -> Iterator[bytes]:
-        """The lines of a stream that has begun."""
+        """Return the lines of a stream that has begun."""
         http = self.browser if web else self.api.http
         params = {"project": self.project}
         answer = http.get(f"{self.lab.url}/api/v1/stream", params=params, stream=True, timeout=30)

@@ -144,7 +144,7 @@ def test_a_second_snapshot_copies_only_the_files_that_are_new(lab_of: Any, tmp_p
 
 
 def take_next(tmp_path: Path) -> backups.Snapshot:
-    """Snapshots are named by the second."""
+    """Take a backup in another second than the last one: snapshots are named by the second."""
 
     def taken() -> backups.Snapshot | None:
         try:
@@ -264,7 +264,7 @@ def test_a_damaged_file_of_the_lab_is_told_and_a_good_copy_of_it_kept(lab_of: An
     blob.write_bytes(b"y" * 100_000)
     done = admin("backup", str(tmp_path / "bad"), "--data", str(tmp_path / "data"), "--keep", "1")
     assert done.returncode == 1 and f"file {digest}: the lab does not have it" in done.stderr
-    assert api.get("/admin/status")["backup"] is None, "it is no good one"
+    assert api.get("/admin/status")["backup"] is None, "it is not a good one"
     blob.write_bytes(whole)
     good = admin("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data"), "--check")
     assert good.returncode == 0, good.stderr
@@ -281,7 +281,7 @@ def test_a_damaged_file_of_the_lab_is_told_and_a_good_copy_of_it_kept(lab_of: An
 
 
 def next_by_command(tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Snapshots are named by the second."""
+    """Take a backup by command, in another second than the last one: snapshots are named by the second."""
     while True:
         done = admin("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data"))
         if "wait a second" not in done.stderr:
@@ -298,9 +298,9 @@ def test_a_backup_into_the_lab_s_own_folder_is_refused(lab_of: Any, tmp_path: Pa
 
 
 def test_it_says_what_cannot_be_backed_up_or_restored(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no lab's data"):
+    with pytest.raises(StoreError, match="is not a lab's data"):
         backups.backup(tmp_path / "nothing", tmp_path / "backups")
-    with pytest.raises(StoreError, match="no whole snapshot"):
+    with pytest.raises(StoreError, match="is not a whole snapshot"):
         restore(tmp_path, tmp_path / "data")
     with pytest.raises(StoreError, match="holds no lab"):
         backups.check(tmp_path)

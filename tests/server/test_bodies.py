@@ -116,7 +116,9 @@ def test_the_values_of_a_body_are_counted(rng: random.Random) -> None:
         return rng.choice(kinds)()
 
     def counted(value: Any) -> int:
-        """Opening brackets and commas between values: as many as there are values, but for the whole."""
+        """Return the number of opening brackets, and of commas between values: as many as there are values, except the
+        whole.
+        """
         below = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
         return len(below) + sum(map(counted, below))
 

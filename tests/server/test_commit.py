@@ -51,7 +51,7 @@ class Stores:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The one that writes lab.db."""
+        """Return the connection that writes lab.db."""
         with self.meta.engines.write.connect() as conn:
             return conn.connection.dbapi_connection  # type: ignore[return-value]
 
@@ -76,7 +76,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
 
 
 def interrupt(connection: sqlite3.Connection, steps: int) -> Callable[[], bool]:
-    """Has SQLite stop, once, after so many steps of its machine; tells whether it did."""
+    """Have SQLite stop once, after so many steps of its machine. The result says whether it did."""
     left = [steps]
 
     def look() -> int:
@@ -115,7 +115,9 @@ class Work:
         return {**told, "last": 7, "series": points}
 
     def check(self) -> int:
-        """How many were refused. What was not is there, and what was is not, or comes by sending it again."""
+        """Return how many were refused. Assert that the others are there, and that these are not, or come when they are
+        sent again.
+        """
         refused = 0
         answers_of_all = [*self.projects.values(), *self.batches.values(), self.private, self.taken, self.several]
         assert not wait(answers_of_all, 20).not_done

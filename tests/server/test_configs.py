@@ -27,7 +27,7 @@ class World:
             self.run = tx.attach(request, user, 1.0, 60.0).run.id
 
     def tell(self, values: dict[str, Any], attempt: int = 1) -> int:
-        """In a transaction of its own. Returns how many bytes of configs it wrote."""
+        """Report configs in a transaction of its own. Return how many bytes of configs it wrote."""
         seq = self._seqs[attempt] = self._seqs.get(attempt, 0) + 1
         fields = {"values": values}
         event = Event(seq, "config", 1.0, fields, msgpack.packb(fields), rules.count_values(values) - 1)
@@ -61,7 +61,7 @@ class World:
             return int(view.conn.execute(select(func.count()).select_from(config_parts)).scalar_one())
 
     def own(self) -> bytes | None:
-        """The run's own config, in which it differs from its newest attempt."""
+        """Return the run's own config, in which it differs from its newest attempt."""
         with self.store.reading() as view:
             own: bytes | None = view.conn.execute(select(runs.c.config).where(runs.c.id == self.run)).scalar()
             return own

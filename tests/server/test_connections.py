@@ -28,7 +28,7 @@ DESCRIPTORS = 256
 
 @pytest.fixture
 def bounded(tmp_path: Path) -> Iterator[Callable[..., RealLab]]:
-    """Starts a lab with these bounds."""
+    """Start a lab with these bounds."""
     with contextlib.ExitStack() as stack:
 
         def start(**bounds: Any) -> RealLab:
@@ -40,7 +40,7 @@ def bounded(tmp_path: Path) -> Iterator[Callable[..., RealLab]]:
 
 @pytest.fixture
 def sockets() -> Iterator[Callable[..., socket.socket]]:
-    """Connects to a lab from one of the addresses 127.66.0.0/16 and sends something."""
+    """Connect to a lab from one of the addresses 127.66.0.0/16 and send something."""
     with contextlib.ExitStack() as stack:
 
         def connect(lab: RealLab, sent: bytes = b"", i: int = 0) -> socket.socket:

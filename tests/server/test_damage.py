@@ -109,7 +109,9 @@ def flip(path: Path, at: int, bit: int) -> None:
 
 
 def flips(folder: Path, random: Random, n: int) -> Iterator[tuple[Path, int, int]]:
-    """Half of them anywhere in the folder, half in a file that is drawn first: some are small."""
+    """Return places to flip: half of them anywhere in the folder, half in a file that is drawn first, because some are
+    small.
+    """
     sizes = {p.relative_to(folder): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
     sizes = {name: size for name, size in sizes.items() if size and name.name not in ("ballast", "reserve")}
     names = list(sizes)

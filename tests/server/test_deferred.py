@@ -32,7 +32,9 @@ from .test_killed_upkeep import killed_at
 
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
-    """Whose writer takes any two sessions for a crowd, gathers nothing, and would tell lab.db after an hour."""
+    """Return stores whose writer takes any two sessions for a crowd, gathers nothing, and would write to lab.db after
+    an hour.
+    """
     monkeypatch.setattr(waiting_jobs, "PACE_S", 0.0)
     monkeypatch.setattr(waiting_jobs, "CROWD", 2)
     monkeypatch.setattr(waiting_jobs, "CROWD_S", 3600.0)
@@ -49,7 +51,7 @@ def send(stores: Stores, *batches: Any, session: str = "a") -> Future[list[Any]]
 
 
 def begun(stores: Stores) -> str:
-    """A writer that lab.db knows, at 5, and a crowd."""
+    """Return a writer that lab.db knows, at 5, and a crowd."""
     w = new_id()
     for session in ("a", "b"):
         assert send(stores, batch(stores.run, w, 1, 5), session=session).result(30)[0].status == 200

@@ -32,7 +32,7 @@ KEY = 'a "key", with\ta tab,\na line break,\ra return and a space '
 
 @pytest.fixture(scope="module")
 def run(api: Api) -> str:
-    """Two keys; one of them odd, with odd values, the other of two ranks."""
+    """Make a run with two keys: one odd key with odd values, and one of two ranks."""
     run: str = api.attach("export/ed")["run"]["id"]
     steps = list(range(len(VALUES)))
     api.ingest(batch(run, new_id(), 1, len(VALUES), series=[column(KEY, steps, VALUES, steps)]))

@@ -32,7 +32,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 
 def furnish(lab: RealLab) -> dict[str, str]:
-    """Something to be found by requests that guess; name of a path's parameter → what it may be."""
+    """Make something for requests that guess to find. Return the name of a path's parameter → what it may be."""
     api = Api.of(lab)
     run = api.attach("fuzzed", project="p", create_project=True)["run"]["id"]
     api.ingest(batch(run, new_id(), 1, 100))

@@ -19,7 +19,7 @@ from .test_commit import Stores
 
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
-    """Whose writer would wait for a minute where it gathers."""
+    """Return stores whose writer would wait for a minute when it gathers."""
     monkeypatch.setattr(waiting_jobs, "PACE_S", 60.0)
     monkeypatch.setattr(waiting_jobs, "LONE_S", 3600.0)
     monkeypatch.setattr(waiting_jobs, "CROWD_S", 3600.0)
@@ -35,7 +35,7 @@ def send(stores: Stores, size: int = 1, session: str = "") -> Future[list[Any]]:
 
 
 def crowd(stores: Stores) -> None:
-    """Sessions, one after another, of which the last one makes them a crowd."""
+    """Yield sessions one after another; the last one makes them a crowd."""
     for _ in range(waiting_jobs.CROWD - 1):
         assert send(stores).result(30)[0].status == 200
 

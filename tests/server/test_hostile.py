@@ -19,7 +19,7 @@ from .api import NOW_US, Api, batch, column, error_of, new_id, packed
 
 @pytest.fixture(scope="module")
 def target(api: Api) -> tuple[str, str]:
-    """A run with five points of one writer, which nothing below may change."""
+    """Make a run with five points of one writer, which nothing below may change."""
     run, writer = api.attach()["run"]["id"], new_id()
     api.ingest(batch(run, writer, 1, 5))
     return run, writer
@@ -80,7 +80,7 @@ def test_a_request_malformed_as_a_whole_is_refused(api: Api, name: str) -> None:
 
 
 def bad_batches(run: str, writer: str) -> dict[str, Any]:
-    """Batches that would come next for the writer, each with one thing wrong."""
+    """Return batches that would come next for the writer, each with one thing wrong."""
 
     def one(**more: Any) -> dict[str, Any]:
         return {**batch(run, writer, 6, 9), **more}

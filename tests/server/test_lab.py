@@ -62,7 +62,7 @@ def job(user: User, *batches: Any) -> IngestJob:
 
 
 def hold(lab: Lab) -> tuple[Future[bool], threading.Event]:
-    """Keeps the writer busy until the event is set, so that what is sent meanwhile is one group."""
+    """Keep the writer busy until the event is set, so that everything that is sent meanwhile is one group."""
     started, release = threading.Event(), threading.Event()
 
     def wait(_: Any) -> bool:

@@ -31,7 +31,7 @@ from .api import Api, batch, events_batch, new_id, wait_until
 
 
 def failed_start(lab: RealLab, *arguments: str) -> tuple[int, list[str]]:
-    """(exit status, lines on stderr) of a lab on the same data and home that cannot start."""
+    """Return (exit status, lines on stderr) of a lab on the same data and home that cannot start."""
     done = run_command("server", "--data", str(lab.data_dir), *arguments, env=lab.env)
     assert done.stdout == ""
     return done.returncode, done.stderr.splitlines()

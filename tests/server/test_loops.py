@@ -101,7 +101,7 @@ def test_no_error_ends_a_thread_and_the_lab_says_which_fails(
 
 
 def _health(app: Any) -> tuple[int, Any]:
-    """Status and body, asked without a server."""
+    """Return status and body, asked without a server."""
     scope = {"type": "http", "method": "GET", "path": "/healthz", "raw_path": b"/healthz", "query_string": b""}
     scope |= {"headers": [(b"host", b"lab")], "scheme": "http", "root_path": "", "http_version": "1.1"}
     scope |= {"server": ("lab", 80), "client": ("127.0.0.1", 1), "asgi": {"version": "3.0"}}
@@ -118,7 +118,7 @@ def _health(app: Any) -> tuple[int, Any]:
 
 
 def _works(lab: Lab) -> None:
-    """It takes points, and marks who is silent lost."""
+    """Assert that the lab takes points, and marks silent sessions lost."""
     user: User = lab.write(lambda tx: tx.add_user(f"ann{new_id(4)}", "member", None, time.time()))
     run = attach(lab, user, name=new_id(4), session=new_id(4)).run.id
     (result,) = lab.writer.ingest(job(user, batch(run, new_id(), 1, 5)), 1).result(10)

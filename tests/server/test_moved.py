@@ -59,10 +59,10 @@ def test_every_method_is_redirected_and_none_is_answered(lab: ForkedLab) -> None
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ("old.example", "is no address"),
+        ("old.example", "is not an address"),
         ("http://new.example", "is where the lab is now"),
-        ("0", "is no address"),
-        ("http://user@old.example", "is no address"),
+        ("0", "is not an address"),
+        ("http://user@old.example", "is not an address"),
     ],
 )
 def test_what_is_no_old_address_is_refused_at_the_start(tmp_path: Path, wrong: str, why: str) -> None:

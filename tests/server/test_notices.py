@@ -71,7 +71,7 @@ def admin(lab: RealLab, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def add(lab: RealLab, *arguments: str) -> tuple[str, str]:
-    """(id, secret) of a new target."""
+    """Add a target and return (id, secret)."""
     done = admin(lab, "notify", "add", *arguments)
     assert done.returncode == 0, done.stderr
     first, _, second = done.stdout.partition("\n")

@@ -32,7 +32,7 @@ def schema(lab: RealLab) -> Any:
 
 @pytest.fixture(scope="module")
 def run(api: Api) -> str:
-    """A run that has some of everything."""
+    """Make a run that has some of everything."""
     attached = api.attach(session="0a")
     run, writer = attached["run"]["id"], new_id()
     api.ingest(batch(run, writer, 1, 50), session="0a")
@@ -49,7 +49,7 @@ def run(api: Api) -> str:
 
 
 def fits(model: type[BaseModel], value: Any) -> None:
-    """The value has all fields of the model, of their types, and no other field."""
+    """Assert that a value has all fields of the model, of their types, and no other field."""
     told = model.model_validate(value, strict=True).model_dump()
     assert set(told) == set(value)
     items, values = told.get("items") or [], value.get("items") or []
@@ -129,7 +129,7 @@ def test_the_words_of_answers_are_those_of_the_protocol() -> None:
 
 
 def words_of(annotation: Any) -> tuple[str, ...]:
-    """The members of a Literal, or of a union of some."""
+    """Return the members of a Literal, or of a union of some."""
     return tuple(word for part in get_args(annotation) for word in (words_of(part) or (part,)))
 
 

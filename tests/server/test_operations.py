@@ -27,7 +27,7 @@ from .test_security import upload
 
 
 def scraped(api: Api) -> dict[str, float]:
-    """Sample with its labels → value."""
+    """Return, by sample with its labels, its value."""
     text = api.raw("GET", "/metrics").text
     return {
         f"{s.name}{json.dumps(s.labels, sort_keys=True) if s.labels else ''}": s.value

@@ -42,7 +42,7 @@ class Scripted:
         self.rested += seconds
 
     def spend(self, seconds: float, at_once: float = 0.0005) -> None:
-        """Works that long, with a place to pause behind each so much."""
+        """Work for that long, with a place to pause after each piece."""
         for _ in range(round(seconds / at_once)):
             self.now += at_once
             self.cpu += at_once

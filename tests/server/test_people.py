@@ -14,7 +14,7 @@ from .conftest import PASSWORD
 
 
 def person(api: Api, **more: str) -> tuple[str, Api]:
-    """A new user with a key."""
+    """Make a new user with a key."""
     name = f"u-{new_id(4)}"
     api.call("POST", "/users", 201, json={"username": name, "password": PASSWORD, **more})
     return name, with_key(api, name)

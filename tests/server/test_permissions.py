@@ -169,7 +169,9 @@ def listed() -> dict[str, str]:
 
 
 def routes() -> dict[str, set[str]]:
-    """Every route of the API as it is served, with what its guards ask for; once for each kind of `{kind:registry}`."""
+    """Return every route of the API as it is served, with what its guards ask for; once for each kind of
+    `{kind:registry}`.
+    """
     found = (r for module in application.MODULES for r in module.router.routes if isinstance(r, APIRoute))
     return {
         f"{method} {route.path.removeprefix(API).replace('{kind:registry}', kind)}": needs_of(route.dependant)
@@ -218,7 +220,7 @@ NEVER = Project("0" * 8, "1" * 12, "2" * 32, {"models": "3" * 32, "datasets": "4
 
 
 def refused(answer: requests.Response, route: str) -> int | None:
-    """401, 403, 404 of what does not exist for the caller; None where they may."""
+    """Return 401, 403, or 404 for what does not exist for the caller; None: the caller may."""
     if route == "POST /ingest" and answer.status_code == 200:
         status = answer.json()["results"][0]["status"]
         return None if status == 200 else int(status)

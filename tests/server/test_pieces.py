@@ -20,7 +20,9 @@ MOST_S = 0.001
 
 
 def some_batch(rng: random.Random) -> dict[str, Any]:
-    """Points of some keys and events at random places of the sequence, some of which are losses of several numbers."""
+    """Return points of some keys and events at random places of the sequence; some events are losses of several
+    numbers.
+    """
     first, n = rng.randrange(1, 1000), rng.randrange(1, 400)
     points: dict[str, list[int]] = {}
     events: list[Any] = []
@@ -53,7 +55,7 @@ def some_batch(rng: random.Random) -> dict[str, Any]:
 
 
 def content(batch: Batch) -> list[tuple[int, Any]]:
-    """Everything of a batch by its sequence number."""
+    """Return everything in a batch by its sequence number."""
     points = [
         (int(seq), (column.key, int(step), float(value), int(at)))
         for column in batch.columns.columns

@@ -35,7 +35,7 @@ PLACES = {"at the root": ("", False), "below a path": ("/tools/lab", False), "pa
 
 @pytest.fixture(scope="module", params=list(PLACES))
 def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
-    """The lab, the address that people know, and the certificate to trust."""
+    """Return the lab, the address that people know, and the certificate to trust."""
     root_path, strips = PLACES[request.param]
     folder = tmp_path_factory.mktemp("nginx")
     chain, key = make_certificate(folder)

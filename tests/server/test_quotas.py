@@ -81,7 +81,7 @@ def test_the_quota_of_a_project_is_asked_where_it_is_named_and_where_a_file_is_r
 
 def test_what_is_no_size_is_said() -> None:
     done = CliRunner().invoke(main, ["admin", "quota", "lots"])
-    assert done.exit_code == 2 and "no size" in done.output
+    assert done.exit_code == 2 and "is not a size" in done.output
 
 
 def test_a_change_of_a_quota_is_in_the_audit_log(lab: RealLab, quota: None) -> None:

@@ -30,7 +30,7 @@ def admin(data: Path, *words: str, code: int = 0) -> str:
 
 
 def backdate(data: Path, run: str, days: float) -> None:
-    """As if all that is known of the run had happened so many days earlier; a lab may run."""
+    """Make everything that is known of the run so many days older. A lab may run meanwhile."""
     with sql(data) as conn:
         for change in (
             "UPDATE runs SET last_activity = last_activity - :by WHERE id = :run",
@@ -87,10 +87,10 @@ def test_the_command_sets_lists_and_previews(lab: RealLab, api: Api, project: st
     ("words", "told"),
     [
         (("--runs-days", "soon"), "write 1 to 36500, ever or default"),
-        (("--runs-days", "0"), "'0' is no number of days"),
-        (("--versions-max", "-1"), "no number of versions"),
-        (("--versions-days", "9" * 5000), "no number of days"),
-        (("--keep-tag", ""), "is no tag"),
+        (("--runs-days", "0"), "'0' is not a number of days"),
+        (("--versions-max", "-1"), "is not a number of versions"),
+        (("--versions-days", "9" * 5000), "is not a number of days"),
+        (("--keep-tag", ""), "is not a tag"),
     ],
 )
 def test_what_is_no_rule_is_said(lab: RealLab, words: tuple[str, ...], told: str) -> None:
@@ -138,7 +138,7 @@ def test_a_running_lab_takes_a_rule_up_at_once(lab: RealLab, api: Api, project: 
 
 @pytest.fixture
 def old_lab(own_lab: RealLab) -> tuple[RealLab, list[str]]:
-    """A lab that is not started, with a rule, and three runs that it ends, and one that lives."""
+    """Make a lab that is not started, with a rule, three runs that it ends, and one that lives."""
     own_lab.arguments = ("--lost-after", "1")
     own_lab.data_dir.mkdir(parents=True)
     with closing(new_store(own_lab.data_dir)) as meta:

@@ -16,7 +16,7 @@ def project(api: Api) -> Any:
 
 @pytest.fixture(scope="module")
 def runs(api: Api, project: Any) -> list[str]:
-    """Twelve runs in one project, each with as many points as its number."""
+    """Make twelve runs in one project, each with as many points as its number."""
     made = []
     for i in range(12):
         session = new_id(8)

@@ -24,7 +24,7 @@ from .api import Api, batch, column, error_of, events_batch, new_id
 
 @pytest.fixture(scope="module")
 def project(api: Api) -> str:
-    """Six runs: lr 0, 0.1 … 0.5; losses fall with it; every other one tagged and failed."""
+    """Make six runs: lr 0, 0.1 … 0.5; losses fall with it; every other one is tagged and failed."""
     name = f"search-{new_id(4)}"
     for n in range(6):
         session = new_id(8)
@@ -109,7 +109,7 @@ def test_a_page_tells_the_metrics_and_configs_that_were_asked_for(api: Api, proj
     ("asked", "code", "word"),
     [
         ({"filter": "stat=failed"}, "bad_filter", "state"),
-        ({"filter": "state=sleeping"}, "bad_filter", "no state"),
+        ({"filter": "state=sleeping"}, "bad_filter", "is not a state"),
         ({"filter": 'name="open'}, "bad_filter", "quote"),
         ({"filter": "metric.loss<low"}, "bad_filter", "a number"),
         ({"filter": "metric.loss~1"}, "bad_filter", "="),

@@ -236,7 +236,7 @@ def test_a_proxy_that_is_no_address_is_refused_at_the_start() -> None:
 
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """A lab that believes whoever connects, and knows its public address."""
+    """Start a lab that believes whoever connects, and knows its public address."""
     folder = tmp_path_factory.mktemp("behind")
     options = ["--behind-proxy", "*", "--public-url", "https://lab.example.org/tools/"]
     with ForkedLab(folder / "data", folder / "home", *options) as lab:

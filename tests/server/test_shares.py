@@ -61,7 +61,7 @@ def commits(api: Api) -> float:
 
 
 def own(lab: RealLab, api: Api) -> float:
-    """Milliseconds that an ingest of one's own takes, the median of some."""
+    """Return the milliseconds that an ingest of one's own takes, the median of some."""
     run, writer, taken = api.attach()["run"]["id"], new_id(), []
     for i in range(20):
         began = time.perf_counter()

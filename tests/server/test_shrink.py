@@ -29,7 +29,7 @@ __all__ = ["lab_of"]
 
 @pytest.fixture
 def old(lab_of: Any) -> tuple[RealLab, str]:
-    """A stopped lab whose databases are as earlier versions made them, and a run; half of its pages are free."""
+    """Make a stopped lab with a run, whose databases are as earlier versions made them; half of its pages are free."""
     lab = lab_of("data")
     api = Api.of(lab)
     run: str = api.attach()["run"]["id"]

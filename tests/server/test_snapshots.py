@@ -36,7 +36,7 @@ PART = parts.PART_BYTES
 
 
 def fill(api: Api, megabytes: int = 8) -> str:
-    """A run with a log of that size, and points."""
+    """Make a run with points, and a log of that size."""
     run: str = api.attach()["run"]["id"]
     writer = new_id()
     for i in range(megabytes):
@@ -195,7 +195,7 @@ def test_a_damaged_part_of_a_snapshot_is_not_taken_into_the_next(lab_of: Any, tm
 
 @pytest.fixture
 def old(lab_of: Any, tmp_path: Path) -> tuple[Path, str]:
-    """A snapshot as earlier versions took them, with its databases as whole files; and its run."""
+    """Return a snapshot as earlier versions took them, with its databases as whole files, and its run."""
     api = Api.of(lab_of("data"))
     run = fill(api, 1)
     taken = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)

@@ -17,7 +17,7 @@ from .api import Api, batch, column, error_of, events_batch, new_id
 
 @pytest.fixture(scope="module")
 def project(api: Api) -> str:
-    """Six runs: lr 0, 0.1 … 0.5; losses fall with it, NaN for the last; every other one tagged and failed."""
+    """Make six runs: lr 0, 0.1 … 0.5; losses fall with it, NaN for the last; every other one is tagged and failed."""
     name = f"table-{new_id(4)}"
     for n in range(6):
         add_run(api, name, n)

@@ -291,7 +291,7 @@ def announcing(size: int) -> dict[str, str]:
 
 
 def begun(api: Api, where: str, data: bytes) -> socket.socket:
-    """A PATCH of all, of which 6 MiB are sent."""
+    """Begin a PATCH of everything, and send 6 MiB of it."""
     parts = urlsplit(api.url)
     connection = socket.create_connection((parts.hostname or "", parts.port or 0))
     headers = {**TUS, "Upload-Offset": "0", "Content-Type": BYTES, "Content-Length": str(len(data))}

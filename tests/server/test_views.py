@@ -13,7 +13,7 @@ DOCUMENT = {"columns": ["config.lr", "metric.loss.min"], "b": 1.0, "a": {"deep":
 
 @pytest.fixture
 def views(api: Api) -> str:
-    """The path of the views of a new project."""
+    """Return the path of the views of a new project."""
     project = api.call("POST", "/projects", 201, json={"name": f"p-{new_id(4)}"})["id"]
     return f"/projects/{project}/views"
 

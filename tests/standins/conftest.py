@@ -51,7 +51,7 @@ def beside(site: Site, trackers: str, script: str, *arguments: str, cwd: Path | 
 
 
 def event_values(folder: Path) -> dict[str, dict[int, float]]:
-    """What the event files of TensorBoard below a folder have: 32 bits of each value."""
+    """Return what the event files of TensorBoard below a folder have: 32 bits of each value."""
     from tensorboardX.proto.event_pb2 import Event
 
     kept: dict[str, dict[int, float]] = {}
@@ -81,14 +81,14 @@ def config_of(site: Site, name: str) -> dict[str, Any]:
 
 
 def last_points(site: Site, name: str) -> dict[str, dict[int, float]]:
-    """The last value of each key at each step."""
+    """Return the last value of each key at each step."""
     with site.client() as client:
         keys = [item["key"] for item in client.pages(f"/runs/{site.find(name)['id']}/keys", {})]
     return {key: {step: value for step, value, _ in site.points(name, key)} for key in keys}
 
 
 def media_of(site: Site, name: str) -> dict[str, list[str]]:
-    """Kind → names of what is shown by step."""
+    """Return kind → names of what is shown by step."""
     with site.client() as client:
         items = list(client.pages(f"/runs/{site.find(name)['id']}/media", {}))
     kinds: dict[str, list[str]] = {}

@@ -23,7 +23,7 @@ This page is written by `python -m tests.standins.page`.
 
 
 def rows(path: Path) -> list[tuple[str, str]]:
-    """(what is tested, name of the test) of each test that says it."""
+    """Return (what is tested, name of the test) of each test that says it."""
     tree = ast.parse(path.read_text())
     tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     return [(" ".join((ast.get_docstring(test) or "").split()), test.name) for test in tests]

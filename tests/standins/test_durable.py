@@ -37,7 +37,7 @@ for kind in ("model", "dataset"):
 
 
 def version(site: Site, kind: str, name: str) -> dict[str, Any]:
-    """The version of a model or dataset that has the alias, with what is in it; once the lab has it."""
+    """Return the version of a model or dataset with this alias, and its contents, when the lab has it."""
     with site.client() as client:
 
         def there() -> dict[str, Any] | None:

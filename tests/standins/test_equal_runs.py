@@ -73,7 +73,7 @@ run.finish()
 
 
 def kept(site: Site, name: str) -> dict[str, Any]:
-    """All that the lab has of a run, but times and what must differ."""
+    """Return everything that the lab has of a run, except times and what must differ."""
     found = site.ended(name)
     ident, project = found["id"], found["project"]["id"]
     with site.client() as client:

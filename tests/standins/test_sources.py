@@ -24,7 +24,7 @@ RUN_FILE = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[
 
 
 def source(path: str) -> Path:
-    """A file or folder of a clone. Skips the test where there is none."""
+    """Return a file or folder of a clone. Skip the test if there is none."""
     folder = os.environ.get("HECTIQLAB_TEST_SOURCES")
     if folder is None or not (Path(folder) / path).exists():
         pytest.skip(f"HECTIQLAB_TEST_SOURCES names no folder with {path}")

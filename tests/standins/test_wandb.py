@@ -47,7 +47,7 @@ def test_rows_and_steps_are_those_of_wandb(site: Site, tmp_path: Path) -> None:
 
 
 def records_of(data: bytes) -> Iterator[bytes]:
-    """The records of W&B's file: a LevelDB log of blocks of 32 KiB, behind seven bytes that name the format."""
+    """Return the records of W&B's file: a LevelDB log of blocks of 32 KiB, after seven bytes that name the format."""
     at, parts = 7, b""
     while at + 7 <= len(data):
         left = 32768 - at % 32768
@@ -63,7 +63,7 @@ def records_of(data: bytes) -> Iterator[bytes]:
 
 
 def history_of(folder: Path) -> dict[str, dict[int, float]]:
-    """What the real W&B kept in its own file."""
+    """Return what the real W&B kept in its own file."""
     from wandb.proto import wandb_internal_pb2
 
     (path,) = folder.rglob("*.wandb")

@@ -58,7 +58,7 @@ def version(name: str, sources: Path | None) -> str:
 
 
 def results(paths: list[Path]) -> dict[str, str]:
-    """FILE::TEST → passed, failed or skipped; of a test that ran several times, the last one."""
+    """Return FILE::TEST → passed, failed or skipped; of a test that ran several times, the last one."""
     ended = {}
     for path in paths:
         for case in ElementTree.parse(path).iter("testcase"):

@@ -65,7 +65,7 @@ def scripted(script: Script) -> Iterator[ScriptedServer]:
 
 
 def read_request(connection: socket.socket, server: ScriptedServer) -> bytes:
-    """One whole request; b"" when the client hung up."""
+    """Return one whole request; b"": the client hung up."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
@@ -92,7 +92,7 @@ def lab_error(status: str, code: str, message: str, **headers: str) -> bytes:
 
 
 def answering(*answers: bytes) -> Script:
-    """Reads requests and answers them in turn; repeats the last answer."""
+    """Read requests and answer them in turn; repeat the last answer."""
     left = list(answers)
 
     def script(connection: socket.socket, server: ScriptedServer) -> None:

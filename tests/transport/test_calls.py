@@ -39,7 +39,7 @@ def client(server: ScriptedServer, *, seconds: float = 10.0) -> LabClient:
 
 
 def failure(call: Callable[[], object], kind: type[LabRequestError]) -> LabRequestError:
-    """The error of a call that must fail as `kind`, with one line that does not hold the key."""
+    """Return the error of a call that must fail as `kind`, with one line that does not contain the key."""
     with pytest.raises(kind) as caught:
         call()
     message = str(caught.value)
@@ -164,7 +164,7 @@ def test_a_server_without_tls_behind_https_is_unreachable() -> None:
 
 
 def drip(data: bytes) -> Callable[[socket.socket, ScriptedServer], None]:
-    """Answers a byte at a time, for ever slower than any client would like."""
+    """Answer a byte at a time, for ever slower than any client would like."""
 
     def script(connection: socket.socket, server: ScriptedServer) -> None:
         read_request(connection, server)

@@ -47,7 +47,7 @@ def client(lab: RealLab) -> Iterator[LabClient]:
 
 @pytest.fixture
 def big(tmp_path: Path) -> Path:
-    """Three pieces and a bit, never the same bytes twice."""
+    """Return three pieces and a bit, in which no bytes are repeated."""
     path = tmp_path / "big.bin"
     path.write_bytes(os.urandom(3 * file_upload.PIECE_BYTES + 12_345))
     return path

@@ -21,7 +21,7 @@ OURS, THEIRS = "0123456789abcdef", "fedcba9876543210"
 
 
 def lab(lab_id: str, requests_per_connection: int = 1000) -> Script:
-    """A lab of that id. To all but the handshake it answers with its id."""
+    """Start a lab of that id. It answers everything except the handshake with its id."""
 
     def script(connection: socket.socket, server: ScriptedServer) -> None:
         for left in reversed(range(requests_per_connection)):
@@ -36,7 +36,7 @@ def lab(lab_id: str, requests_per_connection: int = 1000) -> Script:
 
 
 def moved(to: Callable[[], str], status: str = "308 Permanent Redirect") -> Script:
-    """Sends everybody on, to the same path there."""
+    """Send everybody on, to the same path there."""
 
     def script(connection: socket.socket, server: ScriptedServer) -> None:
         while request := read_request(connection, server):
@@ -51,7 +51,7 @@ def client(server: ScriptedServer, lab_id: str = OURS) -> LabClient:
 
 
 def keyed(server: ScriptedServer) -> int:
-    """How many requests showed it the key."""
+    """Return how many requests showed the key."""
     return sum(KEY.encode() in request for request in server.requests)
 
 

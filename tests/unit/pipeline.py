@@ -96,7 +96,7 @@ def invalid(status: int, code: str = "bad_request") -> LabRequestError:
 
 
 def _told(batch: dict[str, Any]) -> list[Told]:
-    """One entry for each sequence number of the batch; asserts that each is there once."""
+    """Return one entry for each sequence number of the batch. Assert that each is there once."""
     n = batch["last"] - batch["first"] + 1
     told: list[Told | None] = [None] * n
 
@@ -152,7 +152,7 @@ class Pipeline:
         self.start()
 
     def start(self, journal: Callable[[Path], Journal] = Journal) -> None:
-        """A new uploader, from the files alone; the one before it is gone as if killed."""
+        """Start a new uploader, from the files alone; the one before it is gone as if killed."""
         self.journal = journal(self.session.path / "journal")
         known = recover.read_journal(self.journal, self.log.append)
         (info,) = self.session.writers()
@@ -167,7 +167,7 @@ class Pipeline:
         )
 
     def log_points(self, n: int, key: str = "k") -> None:
-        """Logs points whose steps count on from 0 over the life of the pipeline."""
+        """Log points whose steps continue from 0 over the life of the pipeline."""
         for _ in range(n):
             self.puts.point(key, self.n, float(self.n))
             self.n += 1
@@ -184,7 +184,7 @@ class Pipeline:
         return self.sender.turn([self.stream])
 
     def deliver(self, turns: int = 100) -> None:
-        """Drains and sends until nothing waits; fails where that never comes true."""
+        """Drain and send until nothing waits. Fail if that never comes true."""
         for _ in range(turns):
             self.drain()
             busy = self.send()
@@ -199,5 +199,5 @@ class Pipeline:
         return held
 
     def points(self) -> list[int]:
-        """Steps at the lab, in the order of their sequence numbers."""
+        """Return the steps at the lab, in the order of their sequence numbers."""
         return [item[2] for item in self.told if item[0] == "point"]

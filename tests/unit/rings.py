@@ -63,7 +63,7 @@ class Reader:
         return items
 
     def read_all(self, bytes_max: int = 1 << 20, *, final: bool = False) -> list[Item]:
-        """`final`: its producer is gone, and may have been cut off in the middle of a write."""
+        """Read all items. `final`: the producer is gone, and may have been cut off in the middle of a write."""
         items: list[Item] = []
         while self.consumer.backlog:
             items += self.read(bytes_max, final=final)
@@ -71,7 +71,7 @@ class Reader:
 
 
 def naive_decode(buf: bytes, keys: records.Keys) -> Iterator[Item]:
-    """One record after another, by msgpack alone."""
+    """Decode one record after another, by msgpack alone."""
     at = 0
     while at < len(buf):
         (word,) = struct.unpack_from(">I", buf, at)

@@ -161,7 +161,7 @@ class Node:
 
 
 def family(size: int) -> list[Node]:
-    """Each knows all others: a walk along every way through them would not end in this life."""
+    """Make configs that all know each other: a walk along every way through them would not end in this life."""
     nodes = [Node(f"n{i}") for i in range(size)]
     for node in nodes:
         node.others += nodes
@@ -190,7 +190,7 @@ def test_what_refers_to_itself_in_every_way_is_bounded(
 
 
 def sharing(depth: int) -> Any:
-    """2 ** depth ways through `depth` lists, none of which contains itself."""
+    """Make 2 ** depth ways through `depth` lists, none of which contains itself."""
     made: Any = [1]
     for _ in range(depth):
         made = [made, made]

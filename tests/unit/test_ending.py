@@ -31,7 +31,7 @@ atexit.register(tell)
 
 
 def run(tmp_path: Path, code: str, *, watched: bool = True) -> tuple[int, str, str, Any]:
-    """(exit status, stdout, stderr, what was told) of a script."""
+    """Run a script and return (exit status, stdout, stderr, what was reported)."""
     told = tmp_path / "told"
     script = tmp_path / "script.py"
     script.write_text((WATCH if watched else "import os, sys\n") + code)

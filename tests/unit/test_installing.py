@@ -29,7 +29,7 @@ def advice(folder: Path, call: str) -> str:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """A folder of installed packages, with this one, and what pip notes of it."""
+    """Make a folder of installed packages, with this one, and with what pip notes of it."""
     (tmp_path / "pyhectiqlab" / "base").mkdir(parents=True)
     for name in ("__init__.py", "_version.py", "base/__init__.py", "base/installing.py"):
         (tmp_path / "pyhectiqlab" / name).write_bytes((Path(pyhectiqlab.__file__).parent / name).read_bytes())

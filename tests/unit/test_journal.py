@@ -107,7 +107,7 @@ def test_two_uploaders_that_began_at_once_both_can_append(tmp_path: Path) -> Non
 
 
 def three_frames(folder: Path) -> tuple[Path, list[int]]:
-    """A segment with three data frames, and the offsets of their ends."""
+    """Make a segment with three data frames. Return it, and the offsets of their ends."""
     journal = Journal(folder)
     ends = []
     for i in range(1, 4):
@@ -308,7 +308,7 @@ def test_a_segment_with_an_unacked_writer_stays_whatever_another_has(tmp_path: P
 
 
 def in_child(work: Callable[[], None]) -> None:
-    """Runs `work` in a forked child; fails where it raises."""
+    """Run `work` in a forked child. Fail if it raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()

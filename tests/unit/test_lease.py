@@ -132,7 +132,7 @@ def test_a_lock_that_is_somebody_elses_is_no_reason_to_look_at_the_pulse(tmp_pat
 
 
 def elsewhere(folder: Path, *, silent_s: float) -> None:
-    """As if a process of another machine had taken it and last renewed it so long ago."""
+    """Make it look as if a process of another machine had taken the lease and last renewed it so long ago."""
     me = this_process().as_dict()
     write_json(folder / "lease.json", {**me, "host": "node7", "boot_id": "another", "token": "theirs"})
     (folder / "lease").touch()

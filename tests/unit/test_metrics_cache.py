@@ -33,7 +33,7 @@ def columns(*values: float, times: list[float] | None = None) -> dict[str, recor
 
 
 def folded(settings: CacheSettings, *values: float, times: list[float] | None = None) -> list[tuple[int, float]]:
-    """(step, value) of what is left."""
+    """Return (step, value) of what is left."""
     made = fold(columns(*values, times=times), [(-1, settings)]).columns["k"]
     return list(zip(made.step, made.value, strict=True))
 

@@ -17,7 +17,9 @@ SHELL = SimpleNamespace(user_ns={})
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Jupyter's runtime folder, with two servers, the second of which started this kernel; the notebooks in it."""
+    """Make Jupyter's runtime folder with two servers, the second of which started this kernel, and the notebooks
+    in it.
+    """
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     monkeypatch.setenv("JPY_PARENT_PID", "22")
     monkeypatch.setattr("ipykernel.connect.get_connection_file", lambda: str(tmp_path / "kernel-k1.json"))
@@ -35,7 +37,7 @@ def session(path: str, kernel: str = "k1", **more: Any) -> dict[str, Any]:
 
 
 def found(answers: dict[str, Any], seconds: float = 5) -> tuple[Path | None, list[tuple[str, str]]]:
-    """The file, and which servers were asked, with which token."""
+    """Return the file, and which servers were asked, with which token."""
     asked = []
 
     def ask(url: str, token: str, left: float) -> Any:

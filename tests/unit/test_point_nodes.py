@@ -21,7 +21,7 @@ FLOATS = st.one_of(st.floats(), st.floats(width=32))
 
 @st.composite
 def any_nodes(draw: st.DrawFn) -> tuple[levels.Nodes, int]:
-    """(nodes, log2 of the width of their cells); their numbers are arbitrary, but for the edges of cells."""
+    """Return (nodes, log2 of the width of their cells). Their numbers are arbitrary, except at the edges of cells."""
     shift, n = draw(st.integers(0, 63)), draw(st.integers(1, 60))
     nodes = np.zeros(n, levels.NODE)
     for name in levels.NODE.names or ():

@@ -71,7 +71,7 @@ buffers = st.lists(stretches, max_size=8).map(b"".join)
 
 
 def numbered(buf: bytes) -> dict[int, Any]:
-    """Sequence number → item, read one record after another."""
+    """Return sequence number → item, read one record after another."""
     found: dict[int, Any] = {}
     seq = 0
     for item in naive_decode(buf, KEYS):
@@ -95,7 +95,7 @@ def flat(series: dict[str, records.Columns], events: list[records.Event]) -> dic
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, bit by bit for floats."""
+    """Return whether two are equal, bit by bit for floats."""
     return repr(a) == repr(b)
 
 

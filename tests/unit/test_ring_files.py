@@ -18,7 +18,7 @@ from .rings import PLAIN, Reader, Ring
 
 @pytest.fixture
 def shm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for /dev/shm, and a temporary folder of the test's own."""
+    """Make a stand-in for /dev/shm, and a temporary folder of the test's own."""
     (tmp_path / "shm").mkdir()
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(mapping, "SHM_DIR", tmp_path / "shm")

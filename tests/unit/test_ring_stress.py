@@ -36,7 +36,9 @@ def ring(tmp_path: Path) -> Iterator[Ring]:
 
 @pytest.fixture
 def no_collection() -> Iterator[None]:
-    """The collector may run somebody's finalizer in the middle of a put; what is raised in that is swallowed."""
+    """Stop the garbage collector: it may run somebody's finalizer in the middle of a put, and what is raised there is
+    swallowed.
+    """
     gc.collect()
     gc.disable()
     yield
@@ -53,7 +55,7 @@ def eager_switches() -> Iterator[None]:
 
 @contextlib.contextmanager
 def signals_every(pause_s: float, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Another process sends SIGUSR1 (a timer is taken: pytest-timeout has it)."""
+    """Have another process send SIGUSR1. A timer is not free: pytest-timeout has it."""
     depth = 0
 
     def bounded(number: int, frame: FrameType | None) -> None:
@@ -218,7 +220,7 @@ def test_finalizers_that_log_lose_nothing(ring: Ring) -> None:
 
 
 def forked(work: Callable[[], int]) -> int:
-    """Runs `work` in a forked child, whose exit status is what it returns."""
+    """Run `work` in a forked child, whose exit status is what it returns."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork with threads, which is what is tried here
         child = os.fork()

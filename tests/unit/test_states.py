@@ -16,7 +16,7 @@ from ..cases import cases
 def rank(
     number: int, said: str = "running", ended_as: str | None = None, at: float = 0.0, lost: bool = False
 ) -> RankFacts:
-    """Of an end, why it was is `ended_as` and the rank's number."""
+    """Return the rank of an end: why it was is `ended_as` and the rank's number."""
     number_of_signal = signal.SIGTERM if ended_as == "killed" else None
     return RankFacts(
         number, said, at, ended_as, at, lost, seen=at, cause=f"{ended_as} {number}", signal=number_of_signal

@@ -165,7 +165,7 @@ def known(name: str, url: str, key: str = "", lab_id: str = "f00d") -> None:
 
 
 def aimed(made: SessionDir, **wishes: Any) -> tuple[str, list[str]]:
-    """(URL that its writer goes to now, what is wrong)."""
+    """Return (URL that its writer goes to now, what is wrong)."""
     (info,) = made.writers()
     changes, problems = aim(made, Wishes(**wishes), lambda line: None)
     return changes.get(info.writer, {}).get("url", info.url), problems

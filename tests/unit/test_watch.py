@@ -73,7 +73,7 @@ def identity(pid: int) -> Process:
 
 
 def run(code: str) -> subprocess.Popen[str]:
-    """A process that says that it is there, then waits for a line."""
+    """Start a process that says that it is there, then waits for a line."""
     script = "import os, sys, signal, faulthandler\nprint('here', flush=True)\nsys.stdin.readline()\n" + code
     process = subprocess.Popen(
         [sys.executable, "-S", "-c", script],

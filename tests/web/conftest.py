@@ -45,7 +45,9 @@ def find_chromium() -> str | None:
 
 @pytest.fixture(scope="session")
 def browser(pytestconfig: pytest.Config) -> Browser:
-    """One for all tests of this process, those of other folders that import this, too: playwright starts once."""
+    """Start one browser for all tests of this process, also those of other folders that import this: playwright starts
+    once.
+    """
     if (running := pytestconfig.stash.get(BROWSER, None)) is not None:
         return running
     chromium = find_chromium()
@@ -66,7 +68,7 @@ def browser(pytestconfig: pytest.Config) -> Browser:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """One lab for all tests that do not harm it. Each uses runs and projects of its own names."""
+    """Start one lab for all tests that do not harm it. Each uses runs and projects of its own names."""
     root = tmp_path_factory.mktemp("web")
     with ForkedLab(root / "data", root / "home") as lab:
         yield lab
@@ -74,7 +76,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
 
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[RealLab]:
-    """A lab to stop, or to find empty."""
+    """Start a lab for a test that stops it, or needs it empty."""
     with ForkedLab(tmp_path / "data", tmp_path / "home") as lab:
         yield lab
 
@@ -88,7 +90,7 @@ def feeder(lab: RealLab) -> Iterator[Feeder]:
 
 @pytest.fixture(scope="session")
 def owner_state(browser: Browser, lab: RealLab) -> Any:
-    """The cookies of the owner, logged in by the one-time link."""
+    """Return the cookies of the owner, logged in by the one-time link."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(lab.login_link or "")
@@ -115,7 +117,7 @@ class Watch:
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """Fails the test on an error in the console: exceptions, refusals by the content policy, failed requests."""
+    """Fail the test on an error in the console: exceptions, refusals by the content policy, failed requests."""
     watch = Watch()
     yield watch
     assert watch.complaints() == []
@@ -128,8 +130,9 @@ def contexts(browser: Browser) -> Contexts:
 
 @pytest.fixture
 def new_page(contexts: Contexts, watch: Watch) -> Iterator[NewPage]:
-    """Makes pages, each in a context of its own: `new_page(storage_state=…)`. It is empty, but for the lab's scripts in
-    its cache: `new_page(fresh=True)` gives one that never saw them."""
+    """Return a function that makes pages, each in a context of its own: `new_page(storage_state=…)`. The context is
+    empty, except for the lab's scripts in its cache: `new_page(fresh=True)` makes one that never saw them.
+    """
 
     def make(**options: Any) -> Page:
         context = contexts.borrow(**options)
@@ -144,5 +147,5 @@ def new_page(contexts: Contexts, watch: Watch) -> Iterator[NewPage]:
 
 @pytest.fixture
 def page(new_page: NewPage, owner_state: Any) -> Page:
-    """A page of the owner."""
+    """Return a page of the owner."""
     return new_page(storage_state=owner_state)

@@ -29,7 +29,7 @@ class _Kept:
     origins: set[str] = field(default_factory=set)  # that its pages were on
 
     def others(self) -> list[str]:
-        """Pages and workers that are there besides the keeper."""
+        """Return the pages and workers that are there besides the keeper."""
         targets = self.session.send("Target.getTargets")["targetInfos"]
         mine = (target for target in targets if target.get("browserContextId") == self.id)
         return [target["url"] for target in mine if target["url"] != KEEPER]

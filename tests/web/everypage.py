@@ -36,7 +36,7 @@ class EveryPage:
     paths: dict[str, str]
 
     def visit(self, page: Page, url: str) -> Iterator[str]:
-        """Opens each page and yields its name once it is drawn."""
+        """Open each page, and yield its name when it is drawn."""
         for name, path in self.paths.items():
             page.goto(f"{url}{path}")
             expect(page.locator("main :is(h1, h2)").first).to_be_visible()

@@ -30,8 +30,9 @@ class FedRun:
     cursor: int = 0
 
     def points(self, columns: Columns, start: float | None = None, spacing_s: float = 1.0) -> None:
-        """Adds points; the i-th of each key was taken at `start` + i · `spacing_s` (seconds since 1970; by default
-        the last is taken now)."""
+        """Add points; the i-th of each key was taken at `start` + i · `spacing_s` (seconds since 1970; by default the
+        last is taken now).
+        """
         self.feeder.send(self.session, [self.batch_of_points(columns, start, spacing_s)])
 
     def batch_of_points(self, columns: Columns, start: float | None = None, spacing_s: float = 1.0) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class FedRun:
         self._send(1, events=[[0, kind, int(time.time() * 1e6), fields]])
 
     def events(self, kind: str, fields: Sequence[Mapping[str, Any]], start: float | None = None) -> None:
-        """The i-th at `start` + i seconds; by default all of them now."""
+        """Add events; the i-th at `start` + i seconds, by default all of them now."""
         at = [time.time()] * len(fields) if start is None else [start + i for i in range(len(fields))]
         self._send(len(fields), events=[[i, kind, int(at[i] * 1e6), dict(its)] for i, its in enumerate(fields)])
 

@@ -43,7 +43,7 @@ class Panel:
         self.root = page.locator(f'.panel[data-key="{key}"]')
 
     def wait(self, condition: str = "true") -> Any:
-        """Waits until what is drawn meets `condition` (JavaScript; `d` is what is drawn). Returns what is drawn."""
+        """Wait until what is drawn meets `condition` (JavaScript; `d` is what is drawn). Return what is drawn."""
         self.root.first.wait_for()
         script = f"panel => {{ const d = ({_DRAWN})(panel); return d && d.curves.length && ({condition}) ? d : null; }}"
         panel = self.root.first.element_handle()
@@ -62,7 +62,7 @@ class Panel:
         return box
 
     def drag(self, start: float, end: float) -> None:
-        """Drags over the plot from one share of its width to another."""
+        """Drag over the plot from one share of its width to another."""
         box = self.box()
         y = box["y"] + box["height"] / 2
         self.page.mouse.move(box["x"] + start * box["width"], y)

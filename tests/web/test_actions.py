@@ -16,7 +16,7 @@ from .panels import Panel
 
 @pytest.fixture
 def project(page: Page, feeder: Feeder) -> str:
-    """Three runs a, b and c on the page; b is tagged best by its script, and has a note."""
+    """Make three runs a, b and c on the page; b is tagged best by its script, and has a note."""
     project = f"acting-{uuid.uuid4().hex[:6]}"
     for name in "abc":
         run = feeder.run(name, project=project)

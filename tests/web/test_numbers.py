@@ -49,7 +49,7 @@ class Training:
 
 
 def feed(feeder: Feeder, rng: Random, project: str, name: str) -> str:
-    """A run of one or two attempts of one to three ranks. Return its id."""
+    """Make a run of one or two attempts of one to three ranks. Return its id."""
     draw = np.random.default_rng(rng.randrange(1 << 30))
     ranks, attempts, arm = rng.choice([1, 2, 3]), rng.choice([1, 2]), rng.choice(["x", "y"])
     for attempt in range(attempts):
@@ -73,7 +73,7 @@ def arm_of(lab: RealLab, run: str) -> str:
 
 
 def training(lab: RealLab, run: str, name: str) -> Training:
-    """The run with all its raw points, read from the lab, in the plain model of a store."""
+    """Return the run with all its raw points, read from the lab, in the plain model of a store."""
     store = MemoryPointStore()
     with LabClient(lab.url, lab.api_key) as client:
         points = {key: Points.joined(client.points(run, key)) for key in KEYS}
@@ -140,7 +140,7 @@ def drawn_view(rng: Random, run: Training) -> View:
 
 
 def same(shown: float | None, true: float) -> bool:
-    """JSON of a page has null for NaN in places."""
+    """Return whether two are equal: in some places, JSON of a page has null for NaN."""
     return math.isclose(math.nan if shown is None else shown, true, rel_tol=1e-9, abs_tol=1e-12) or (
         (shown is None or math.isnan(shown)) and math.isnan(true)
     )
@@ -214,7 +214,7 @@ def lines_of(run: Training, key: str, view: View) -> set[tuple[int | None, int |
 
 
 def number(text: str) -> float:
-    """A number as the page writes it."""
+    """Return a number as the page writes it."""
     text = text.replace(",", "").replace("−", "-").replace("+", "")
     factor = UNITS.get(text[-1:], 1.0)
     return float(text.rstrip("kMGT")) * factor

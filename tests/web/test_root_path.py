@@ -24,7 +24,7 @@ ROOT_PATH = "/tools/lab"
 
 @pytest.fixture(params=["kept", "taken off"])
 def below(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[RealLab, str]]:
-    """The lab, and the address that people know; nginx leaves its path on the requests, or takes it off."""
+    """Return the lab, and the address that people know. nginx leaves the lab's path on the requests, or removes it."""
     chain, key = make_certificate(tmp_path)
     options = ["--behind-proxy", "127.0.0.1", "--root-path", ROOT_PATH]
     with ForkedLab(tmp_path / "data", tmp_path / "home", *options) as lab:

@@ -48,7 +48,7 @@ class Slice:
 
 
 def raw_line(run: Training, key: str, view: View) -> Buckets:
-    """The line over all ranks and attempts with a bucket for each step."""
+    """Return the line over all ranks and attempts with a bucket for each step."""
     more: dict[str, Any] = {} if view.smoothing is None else {"smoothing": view.smoothing}
     (true,) = run.store.buckets([Selector(run.id, key)], axis="step", n=1 << 62, **more)
     assert true.width == 1
@@ -62,7 +62,7 @@ def says(text: str, true: float) -> bool:
 
 
 def whole_view(rng: Random, run: Training) -> View:
-    """A view over steps, of ranks and attempts together."""
+    """Return a view over steps, of ranks and attempts together."""
     while (view := drawn_view(rng, run)).axis != "step":
         pass
     return replace(view, rank=None, attempt=None)

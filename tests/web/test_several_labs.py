@@ -38,7 +38,9 @@ def feeder(fleet: Fleet) -> Iterator[Feeder]:
 
 @pytest.fixture(scope="module")
 def owner_state(browser: Browser, fleet: Fleet) -> Any:
-    """The cookies of the owner, who logged in at one of the labs: a cookie is of the host, whatever the port."""
+    """Return the cookies of the owner, who logged in at one of the labs: a cookie belongs to the host, whatever the
+    port.
+    """
     context = browser.new_context()
     opened = context.new_page()
     opened.goto(fleet.labs[0].login_link or "")

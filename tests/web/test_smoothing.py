@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 def smoothed(steps: Any, values: Any, at: Any, kind: str, width: float) -> Any:
-    """The weighted mean of the finite points at each place, term by term."""
+    """Return the weighted mean of the finite points at each place, term by term."""
     finite = np.isfinite(values)
     steps, values = np.asarray(steps)[finite], values[finite]
     answer = []

@@ -17,7 +17,7 @@ def names(page: Page) -> Locator:
 
 
 def column(page: Page, label: str) -> list[str]:
-    """The texts below a head, row by row."""
+    """Return the texts below a head, row by row."""
     heads = page.locator("thead th").all_inner_texts()
     at = next(i for i, text in enumerate(heads) if text.split("\n")[0].strip() == label)
     return page.locator(f"tbody tr > *:nth-child({at + 1})").all_inner_texts()
@@ -25,7 +25,7 @@ def column(page: Page, label: str) -> list[str]:
 
 @pytest.fixture
 def sweep(feeder: Feeder) -> str:
-    """Four runs of ten metrics each: lr and hidden differ, epochs and the name of the model do not."""
+    """Make four runs of ten metrics each: lr and hidden differ, epochs and the name of the model do not."""
     project = f"sweep-{uuid.uuid4().hex[:6]}"
     for n in range(4):
         run = feeder.run(f"trial-{n}", project=project)

@@ -24,7 +24,7 @@ def eye(page: Page, name: str) -> Locator:
 
 @pytest.fixture
 def runs(feeder: Feeder) -> list[FedRun]:
-    """12 runs, oldest first; the loss of the i-th is i."""
+    """Make 12 runs, oldest first; the loss of the i-th is i."""
     project = f"desk-{uuid.uuid4().hex[:6]}"
     both = ("loss", "accuracy")
     columns = [{key: (range(20), [float(i)] * 20) for key in both} for i in range(12)]

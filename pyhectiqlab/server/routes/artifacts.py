@@ -275,7 +275,7 @@ def one_range(header: str, size: int) -> tuple[int, int] | None:
         return max(0, size - int(last[:19])), size
     start = int(first[:19])
     stop = min(int(last[:19]) + 1, size) if last else size
-    if start < size and start >= stop:  # bytes=5-3 is no range
+    if start < size and start >= stop:  # bytes=5-3 is not a range
         return None
     return start, stop
 

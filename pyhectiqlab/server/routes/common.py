@@ -52,7 +52,7 @@ def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int
     """Return the `responses` of a route: its answer, and the statuses that it may refuse with."""
     refused = sorted(
         {400, 401, 413, 422, 429, *errors}
-    )  # 400: a body that is no JSON, a protocol that is not spoken here
+    )  # 400: a body that is not JSON, a protocol that is not spoken here
     return {status: {"model": model}, **{code: {"model": ErrorAnswer} for code in refused}}
 
 

@@ -85,7 +85,7 @@ def list_runs(
         raise ApiError(422, "bad_filter", f"{str(e)[:1].upper()}{str(e)[1:]}.") from None
     wanted = tuple(word for word in (state or "").split(",") if word)
     if unknown := sorted(set(wanted) - states.ALL_STATES):
-        raise ApiError(422, "bad_state", f"{unknown[0][:32]!r} is no state of a run.")
+        raise ApiError(422, "bad_state", f"{unknown[0][:32]!r} is not a state of a run.")
     terms += (search.Term(search.Field("state"), "=", wanted),) if wanted else ()
     terms += (search.Term(search.Field("text"), "~", (q,)),) if q else ()
     value, run_id, now, by = cursor_in(after, _VALUE, str, float, str) or (None, None, time.time(), sort)

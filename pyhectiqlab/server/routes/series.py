@@ -86,9 +86,9 @@ def list_steps(
     attempt: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
     n: Annotated[int, Query(ge=1, le=models_series.BUCKETS_MAX)] = STEPS_DEFAULT,
 ) -> models_series.StepsAnswer:
-    """When the training was at which step: exact moments, about `n` of them, evenly spread over time. By them, what is
-    measured in time (the system metrics, whose step is a second) can be laid beside what the training reports. Without
-    an attempt: of each step, its newest telling.
+    """When the training was at which step: exact moments, about `n` of them, evenly spread over time. With them, what
+    is measured in time (the system metrics, whose step is a second) can be placed beside what the training reports.
+    Without an attempt: the newest moment of each step.
     """
     infos = lab.points.keys(run.id, limit=KEYS_OF_STEPS_MAX)
     longest = max((info for info in infos if not is_system(info)), key=lambda info: info.count, default=None)
@@ -136,7 +136,7 @@ def list_points(
         points = lab.points.points(run.id, key, rank, attempt, after or "", limit)
     except ValueError:
         raise ApiError(
-            422, "bad_cursor", "`after` is no cursor of this list: take it from `next` of the page before."
+            422, "bad_cursor", "`after` is not a cursor of this list: take `next` of the page before."
         ) from None
     more = points.cursor if len(points.step) >= limit else None
     if wants_msgpack(request):
@@ -165,7 +165,7 @@ def list_points_of_keys(run: ReadableRun, lab: TheLab, body: models_series.Point
         try:
             points = lab.points.points(run.id, asked.key, None, None, asked.after or "", left)
         except ValueError:
-            raise ApiError(422, "bad_cursor", f"`after` of {asked.key[:100]!r} is no cursor of its points.") from None
+            raise ApiError(422, "bad_cursor", f"`after` of {asked.key[:99]!r} is not a cursor of its points.") from None
         more = points.cursor if len(points.step) >= left else None
         columns = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
         series.append({"key": asked.key, **columns, "next": more, "end": points.cursor})

@@ -194,7 +194,7 @@ def unlink(username: str, lab: TheLab, caller: Admin) -> Response:
         return there is not None
 
     if not lab.accounts.change(unlinked, caller.change("unlinked", f"user {user.username}")):
-        raise ApiError(404, "not_linked", f"{user.username} is no person of the provider.")
+        raise ApiError(404, "not_linked", f"{user.username} is not a person of the provider.")
     return reply({})
 
 

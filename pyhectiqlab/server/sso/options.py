@@ -54,8 +54,8 @@ class SsoOptions:
     def __post_init__(self) -> None:
         if not is_safe(self.issuer):
             raise ConfigurationError(
-                f"--oidc-issuer {self.issuer!r} is no provider: give its address as it writes it itself, with https, "
-                "such as https://login.example.org/realms/team."
+                f"--oidc-issuer {self.issuer!r} is not a provider: give its address as it writes it itself, with "
+                "https, such as https://login.example.org/realms/team."
             )
         if not self.client_id:
             raise ConfigurationError("--oidc-issuer needs --oidc-client-id too: the provider gives one to each client.")

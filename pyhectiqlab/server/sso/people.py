@@ -130,7 +130,7 @@ class People:
         try:
             return new_username(name_checked(value))
         except ValueError as e:
-            raise RefusedError("no_name", f"{value[:100]!r} is no username: {e}") from None
+            raise RefusedError("no_name", f"{value[:100]!r} is not a username: {e}") from None
 
     def _end_sessions(self, user: User, address: str) -> None:
         """End the web sessions of somebody who may not log in any more. Their keys are left to an admin."""

@@ -143,7 +143,7 @@ class Provider:
                 )
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
                 if not is_safe(str(metadata.get(name))):
-                    raise RefusedError("misconfigured", f"the provider's {name} is no address of https")
+                    raise RefusedError("misconfigured", f"the provider's {name} is not an address of https")
             self._known = (time.monotonic() + KEPT_S, metadata)
         return self._known[1]
 

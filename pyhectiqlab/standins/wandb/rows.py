@@ -46,7 +46,7 @@ class Rows:
         self.last: dict[str, Any] = {}  # the newest number of each key
         self._definitions: dict[str, Definition] = {}
         self._step_metrics: dict[str, str | None] = {}  # looked up already
-        self._uneven: set[str] = set()  # step metrics that had a value which is no whole number
+        self._uneven: set[str] = set()  # step metrics that had a value which is not a whole number
         self._row: dict[str, float] = {}  # numbers of this row
         self._waiting: dict[str, Any] = {}  # what waits for its step metric, until the row is done
         run._outbox.at_end.append(lambda ending: self.commit())

@@ -129,7 +129,7 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     disks take. A backup that was killed leaves a folder `….partial`, which the next one removes. Raises StoreError.
     """
     if not (data / "lab.db").is_file():
-        raise StoreError(f"{data} is no lab's data: name the folder that `hectiqlab server` printed, with --data.")
+        raise StoreError(f"{data} is not a lab's data: name the folder that `hectiqlab server` printed, with --data.")
     if target.resolve().is_relative_to(data.resolve()):
         raise StoreError(f"{target} is in the lab's own folder and would go with it: name one elsewhere.")
     with failing_as_store_error(target):

@@ -42,7 +42,7 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
     Blocks for as long as the disks take. Raises StoreError.
     """
     if not (snapshot / DESCRIPTION).is_file():
-        raise StoreError(f"{snapshot} is no whole snapshot: name one of those that `hectiqlab admin backups` lists.")
+        raise StoreError(f"{snapshot} is not a whole snapshot: name one of those that `hectiqlab admin backups` lists.")
     with failing_as_store_error(data):
         if data.exists() and any(data.iterdir()):
             raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")

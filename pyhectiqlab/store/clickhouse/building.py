@@ -119,7 +119,7 @@ _RENAMED = ", ".join(("its_cell", *(f"_{i}" for i in range(7)), *(f"of_{name}" f
 def drop_unknown(its_facts: Facts, clickhouse: ClickHouse) -> None:
     """Drop rows of blocks and builds that PostgreSQL does not know. There are none, unless PostgreSQL was set back: by
     a backup, or by a standby that took over and lacked the last commits. Then it gives out the numbers of builds again.
-    It may or may not give out those of blocks again, because a sequence is no part of pg_dump's snapshot, and on a
+    It may or may not give out those of blocks again, because a sequence is not a part of pg_dump's snapshot, and on a
     standby it runs ahead of the rows. Rows of such a block would count as soon as there is a later block.
     """
     # Ask ClickHouse before PostgreSQL: whatever ClickHouse has by now was noted in PostgreSQL earlier.

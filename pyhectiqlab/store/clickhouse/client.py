@@ -57,18 +57,18 @@ _WHY_AWAY = (
 
 
 class Address:
-    """Where a ClickHouse is. Raises ConfigurationError where the text is no address of one."""
+    """Where a ClickHouse is. Raises ConfigurationError where the text is not an address of one."""
 
     def __init__(self, text: str) -> None:
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError:
-            raise ConfigurationError(f"The address of ClickHouse is no URL: write {FORM}.") from None
+            raise ConfigurationError(f"The address of ClickHouse is not a URL: write {FORM}.") from None
         database = parts.path.strip("/")
         if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in database:
             raise ConfigurationError(
-                f"The address of ClickHouse is no URL of it: write {FORM}, or clickhouses://… (TLS)."
+                f"The address of ClickHouse is not a URL of it: write {FORM}, or clickhouses://… (TLS)."
             )
         self.secure = parts.scheme == "clickhouses"
         self.host, self.port = parts.hostname, port or (8443 if self.secure else 8123)

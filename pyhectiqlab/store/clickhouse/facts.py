@@ -79,7 +79,7 @@ class Facts:
             url = make_url(place)
         except ArgumentError:
             raise ConfigurationError(
-                "The address of PostgreSQL is no URL: write postgresql://USER@HOST/NAME."
+                "The address of PostgreSQL is not a URL: write postgresql://USER@HOST/NAME."
             ) from None
         if url.get_backend_name() not in {"postgresql", "postgres"}:
             raise ConfigurationError(

@@ -118,5 +118,5 @@ def _secret(path: str) -> str:
     try:
         return Path(path).read_text(encoding="ascii").strip()
     except (OSError, ValueError) as e:
-        why = e.strerror if isinstance(e, OSError) else "it is no text"
+        why = e.strerror if isinstance(e, OSError) else "it is not text"
         raise ConfigurationError(f"{path} with credentials of S3 cannot be read ({why}): correct the path.") from None

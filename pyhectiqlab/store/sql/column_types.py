@@ -1,7 +1,7 @@
 """Types of columns, as SQLite and PostgreSQL both have them.
 
 Text is kept as UTF-8 and compared byte by byte, in any database. A zero character, which PostgreSQL cannot keep, and a
-lone surrogate, which is no character, become U+FFFD, both when a text is stored and when it is looked up. So what was
+lone surrogate, which is not a character, become U+FFFD, when a text is stored and when it is looked up. So what was
 stored can be looked up again, and the store answers the same on every engine. Bytes are kept unchanged.
 """
 

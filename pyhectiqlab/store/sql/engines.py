@@ -213,9 +213,11 @@ def checked_url(place: str) -> URL:
     try:
         url = make_url(place)
     except (ArgumentError, ValueError):
-        raise ConfigurationError("The address of the database is no URL: write postgresql://USER@HOST/NAME.") from None
+        raise ConfigurationError(
+            "The address of the database is not a URL: write postgresql://USER@HOST/NAME."
+        ) from None
     if url.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ConfigurationError(f"{url!r} is no database for a lab: name one of PostgreSQL, postgresql://….")
+        raise ConfigurationError(f"{url!r} is not a database for a lab: name one of PostgreSQL, postgresql://….")
     return url
 
 

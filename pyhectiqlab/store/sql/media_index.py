@@ -40,7 +40,7 @@ def index_artifact(conn: Connection, changes: Changes, run_id: str, new: NewArti
 
 
 def _row_of_event(batch: MetaBatch, event: Event) -> dict[str, Any] | None:
-    """Return the row of an event; None if it is no valid histogram or text, and only stays among the events."""
+    """Return the row of an event; None if it is not valid histogram or text, and only stays among the events."""
     name, step = protocol.name_of(event.fields), protocol.step_of(event.fields)
     of_kind = protocol.histogram_of if event.kind == protocol.HISTOGRAM else protocol.text_of
     if name is None or step is None or of_kind(event.fields) is None:

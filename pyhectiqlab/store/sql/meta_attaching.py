@@ -69,7 +69,7 @@ class AttachingSql(Share):
             )
         if not roles.at_least(user.role, roles.MEMBER):
             raise MayNotAddError("A viewer of this lab makes no projects: ask an admin for the role of a member.")
-        if existing is not None:  # that a name is taken is no secret: no two projects share one
+        if existing is not None:  # that a name is taken is not a secret: no two projects share one
             raise ProjectNotFoundError(
                 f"The project {name!r} is private and you have no role in it: ask an admin for one, "
                 "or give project= another name."

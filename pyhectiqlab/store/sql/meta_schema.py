@@ -105,7 +105,7 @@ sso_links = Table(
     Index("sso_links_user", "user_id"),
 )
 
-# For somebody who is no user yet.
+# For somebody who is not a user yet.
 invites = Table(
     "invites",
     metadata,

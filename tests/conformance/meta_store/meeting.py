@@ -33,8 +33,8 @@ class _Undone(Exception):
 
 
 def meet(place: MetaPlace, first: Work, second: Work, *, undo: bool = False) -> tuple[Outcome, Outcome]:
-    """The first transaction has done its work when the second one begins, and commits once that has done its own, or
-    waits for the first to end. `undo`: it is undone instead.
+    """Run two transactions: the second one begins when the first has done its work. The first commits when the second
+    has done its own, or waits for the first to end. `undo`: the first is undone instead.
     """
     worked, go, begins, done = (threading.Event() for _ in range(4))
     outcomes = Outcome(), Outcome()
@@ -91,7 +91,7 @@ def meet(place: MetaPlace, first: Work, second: Work, *, undo: bool = False) -> 
 
 
 def refused(outcomes: tuple[Outcome, Outcome], error: type[Exception]) -> None:
-    """The second was refused so, and the first was not."""
+    """Assert that the second transaction was refused with this error, and the first was not."""
     assert outcomes[0].error is None
     assert isinstance(outcomes[1].error, error), outcomes[1]
 

@@ -263,7 +263,7 @@ class ProjectsSuite:
             world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW))
         world.write(lambda tx: rename(tx, world, "q", other.run.project_id))
         bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW))
-        with pytest.raises(NameTakenError):  # which still leads to the other one, of which he is no admin
+        with pytest.raises(NameTakenError):  # which still leads to the other one, of which he is not an admin
             world.write(lambda tx: tx.restore_project(world.project, bob.id, NOW))
         world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW))
         assert names(world) == ["p", "q"] and found(world, "p") == world.project

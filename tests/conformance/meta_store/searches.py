@@ -61,7 +61,7 @@ FOUND = {
 
 
 def found(world: World, search: str = "", sort: str = "name", now: float = NOW + 9, **more: Any) -> list[str]:
-    """Names of the runs on all pages, of two runs each."""
+    """Return the names of the runs on all pages, of two runs each."""
     names: list[str] = []
     after = None
     while True:

@@ -30,14 +30,14 @@ SORTED = [" a", "A", "B", "Z", "_", "a", "aa", "b", "e\u0301", "ss", "z", "~", "
 
 
 def kept(text: str) -> str:
-    """As the store tells it."""
+    """Return a text as the store keeps it."""
     return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
 
 
 def paged(
     world: World, page: Callable[[MetaView, Any], list[Any]], place: Callable[[Any], Any], start: Any
 ) -> list[Any]:
-    """The items of all pages; `page` gives one behind a place."""
+    """Return the items of all pages. `page` returns the page after a place."""
     found: list[Any] = []
     at = start
     while some := world.read(lambda view, at=at: page(view, at)):

@@ -20,7 +20,7 @@ class _Stop(Exception):
 
 
 def fail(tx: MetaTransaction, world: World) -> None:
-    """Something that the database itself refuses."""
+    """Do something that the database itself refuses."""
     tx.set_member("no such project", world.user.id, "viewer")
 
 

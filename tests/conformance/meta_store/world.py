@@ -48,13 +48,13 @@ class World:
         return self.write(lambda tx: attach(tx, user, name, session, now, **more))
 
     def run(self, name: str = "r", **more: Any) -> str:
-        """The id of a run of that name, which it makes."""
+        """Make a run of that name and return its id."""
         return self.attach(name, **more).run.id
 
     def next_batch(
         self, run: str, *told: tuple[str, Mapping[str, Any]], writer: str = "w", points: int = 0, **more: Any
     ) -> MetaBatch:
-        """The next numbers of the writer: events of these kinds and fields, then points."""
+        """Return the next batch of a writer: events of these kinds and fields, then points."""
         last = self.numbers.get(writer, 0)
         self.numbers[writer] = last + len(told) + points
         return batch(run, *told, writer=writer, first=last + 1, points=points, **more)
@@ -129,7 +129,7 @@ def end_report(run: str, session: str = "s", state: str = "completed", **more: A
 
 
 def add_blob(tx: MetaTransaction, user_id: str, digest: str, size: int = 10, now: float = NOW) -> None:
-    """Bytes that the user sent, once."""
+    """Add a blob that the user sent, if it is not there."""
     if tx.knows_blob(user_id, digest):
         return
     ident = f"of-{user_id}-{digest}"
@@ -152,7 +152,7 @@ def new_artifact(world: World, ident: str, run: str | None, name: str = "a", **m
 
 
 def new_version(world: World, ident: str, name: str = "m", **more: Any) -> NewVersion:
-    """Of one file, whose digest is that of the id unless it is told."""
+    """Return a version with one file, whose digest is that of the id unless another one is given."""
     digest, size = more.pop("digest", f"digest-{ident}"), more.pop("bytes", 10)
     fields: dict[str, Any] = {
         "kind": "models",

@@ -28,7 +28,7 @@ def at(seconds: float) -> pd.Timestamp:
 
 
 def series(rows: list[tuple[str, float, str, object, float]]) -> pd.DataFrame:
-    """Rows of run, step, attribute, value and seconds, as neptune_query gives them."""
+    """Return rows of run, step, attribute, value and seconds, as neptune_query returns them."""
     index = pd.MultiIndex.from_tuples(sorted({(run, step) for run, step, *_ in rows}), names=["run", "step"])
     names = sorted({name for _, _, name, _, _ in rows})
     columns = pd.MultiIndex.from_tuples([(name, part) for name in names for part in ("absolute_time", "value")])

@@ -17,7 +17,7 @@ NORMAL = np.random.default_rng(0).normal(size=30)
 
 
 def write_by_torch(writer: Any) -> None:
-    """With the calls that the writers of torch and tensorboardX share."""
+    """Write with the calls that the writers of torch and tensorboardX share."""
     for step in range(5):
         writer.add_scalar("loss", 1 / (step + 1), step, START + step)
     writer.add_scalar("loss", float("nan"), 5, START + 5)
@@ -42,7 +42,7 @@ def write_by_tensorflow(folder: str) -> None:
 
 
 def read() -> dict[str, Any]:
-    """What TensorBoard shows: run → tag → [plugin, [[wall time, step, value], …]]; bytes by their SHA-256."""
+    """Return what TensorBoard shows: run → tag → [plugin, [[wall time, step, value], …]]; bytes by their SHA-256."""
     from tensorboard.backend.event_processing import plugin_event_multiplexer
     from tensorboard.util import tensor_util
 

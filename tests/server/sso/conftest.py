@@ -31,7 +31,7 @@ def lab(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[Any]:
-    """Starts a lab with other options."""
+    """Start a lab with other options."""
     labs = []
 
     def start(*arguments: str, env: dict[str, str] | None = None) -> RealLab:

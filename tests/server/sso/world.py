@@ -72,7 +72,7 @@ class Browser:
 
 
 def why(page: str) -> str:
-    """The word with which a login was refused."""
+    """Return the word with which a login was refused."""
     parts = urlsplit(page)
     assert parts.path.endswith("/login"), page
     return parse_qs(parts.query)["sso"][0]

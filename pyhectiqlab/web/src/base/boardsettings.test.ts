@@ -8,7 +8,7 @@ test('settings survive JSON', () => {
   expect(readSettings(JSON.parse(JSON.stringify(SOME)))).toEqual(SOME);
 });
 
-test.each([null, 7, 'text', [], { own: {}, panels: [], folded: 'x', shared: {} }, { panels: { a: 3 }, folded: [1, null] }])('%j is no settings', (value) =>
+test.each([null, 7, 'text', [], { own: {}, panels: [], folded: 'x', shared: {} }, { panels: { a: 3 }, folded: [1, null] }])('%j holds no settings', (value) =>
   expect(readSettings(value)).toEqual(NO_SETTINGS));
 
 test('what cannot be understood of a panel is left out, the rest is kept', () => {

@@ -76,7 +76,7 @@ test('the runs that an older link compared are drawn', () => {
   expect(parse('/projects/vision?runs=;&by=none&by=state&pane=left')).toEqual({ ...TABLE, by: ['state'] });
 });
 
-test('a broken escape is no error', () => {
+test('a broken escape is not an error', () => {
   expect(parse('/runs/100%')).toMatchObject({ page: 'run', run: '100%' });
   expect(parse('/nowhere/at/all')).toEqual({ page: 'missing', path: '/nowhere/at/all' });
 });

@@ -12,7 +12,7 @@ test('the pages know no state that the lab does not know', () => {
   expect(ALL_STATES.filter((state) => !(state in cases))).toEqual([]);
 });
 
-test.each(['', 'toString', 'resting'])('%j, which is no state, is shown as it is', (state) => {
+test.each(['', 'toString', 'resting'])('%j, which is not a state, is shown as it is', (state) => {
   expect([toneOf(state), meaningOf(state), isLive(state)]).toEqual(['idle', state, false]);
 });
 

@@ -30,7 +30,7 @@ test('names without quotes are understood', () => {
   expect(parseColumn('metric.loss')).toEqual({ kind: 'metric', key: 'loss', stat: 'last' });
 });
 
-test.each(['', 'nothing', 'config.', 'metric.', `config.${'x'.repeat(3000)}`])('%s is no column', (name) => expect(parseColumn(name)).toBeNull());
+test.each(['', 'nothing', 'config.', 'metric.', `config.${'x'.repeat(3000)}`])('%s is not a column', (name) => expect(parseColumn(name)).toBeNull());
 
 test('what is shown first: what runs are sorted by, configs that differ, metrics that scripts report', () => {
   const config = [...'abcdefgh'].map((path) => ({ path, differs: path !== 'b' }));

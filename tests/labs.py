@@ -56,7 +56,7 @@ def nursery() -> Nursery:
 
 
 class ForkedLab(RealLab):
-    """As `RealLab`, out of a nursery of this module: without another, the one that all share."""
+    """A `RealLab` from a nursery of this module; if none is given, from the one that all share."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ForkedLab(RealLab):
 
 
 class _Process:
-    """What RealLab needs of a subprocess.Popen."""
+    """The parts of a subprocess.Popen that RealLab needs."""
 
     def __init__(self, nursery: Nursery, pid: int) -> None:
         self._nursery, self.pid = nursery, pid

@@ -86,7 +86,7 @@ def run_script(
 
 
 class Script(subprocess.Popen[str]):
-    """As Popen of a process that is a child of the nursery."""
+    """A process that is a child of the nursery, with the calls of Popen."""
 
     def __init__(self, script: str, arguments: tuple[str, ...], env: dict[str, str], shared: Nursery) -> None:
         self._nursery = shared

@@ -69,7 +69,7 @@ def test_the_first_line_of_a_module_is_a_sentence() -> None:
 
 
 def test_every_module_of_a_folder_is_named_in_its_readme() -> None:
-    """By its own name, by a pattern such as `models*.py`, or by the folder that it is in."""
+    """It is named by its own name, by a pattern such as `models*.py`, or by the folder that it is in."""
     unnamed = []
     for readme in PACKAGE.rglob("README.md"):
         if "node_modules" in readme.parts:

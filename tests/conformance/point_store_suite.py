@@ -83,7 +83,7 @@ class PointStoreSuite(LinesSuite):
         assert [p[3] for p in all_points(store)] == [1, 2, 3, 4, 5]
 
     def test_how_far_batches_of_points_alone_reach(self, store: PointStore) -> None:
-        """Of each, whoever is asked before the store forgets, and afterwards, has noted it."""
+        """Whoever is asked before the store forgets a batch, and afterwards, has noted how far it reaches."""
         w, v = Writer("w"), Writer("v")
         noted = {"w": 0, "v": 0, "x": 0}
 

@@ -40,7 +40,7 @@ class TestSqlitePointStore(PointStoreSuite):
 
 
 class TestSqlitePointStoreBetweenSteps(PointStoreSuite):
-    """With tiny chunks, and compaction in full swing."""
+    """The suite with tiny chunks, while compaction is in full swing."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[PointStore]:

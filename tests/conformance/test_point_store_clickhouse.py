@@ -40,7 +40,7 @@ def place() -> Iterator[ClickHousePlace]:
 
 
 class TestClickHousePointStore(PointStoreSuite):
-    """As a lab has it: what is in these tests are the newest points."""
+    """The store as a lab has it: what these tests append are the newest points."""
 
     @pytest.fixture
     def store(self, place: ClickHousePlace) -> Iterator[PointStore]:

@@ -88,7 +88,7 @@ def test_an_insert_of_a_dead_process_hides_no_points_of_other_runs(
 def test_what_came_behind_an_insert_of_a_dead_process_moves_to_another_store(
     victims: Nursery, place: ClickHousePlace, tmp_path: Path, at: str
 ) -> None:
-    """What the dead process had inserted, and nobody had heard of, moves if it is there."""
+    """Points that the dead process had inserted, and of which nobody had heard, move if they are there."""
     die(victims, place, at, tmp_path)
     with closing(place.open(Sizes())) as store, closing(MemoryPointStore()) as other:
         assert store.append([Writer("c", rank=5).batch(loss=[(1, 1.0, T0)])])[0].status == "ok"
@@ -345,7 +345,7 @@ def test_labs_that_try_their_rights_at_once_do_not_disturb_each_other(place: Cli
 
 
 def test_thousands_of_points_are_drawn_from_nodes_as_the_model_does(place: ClickHousePlace) -> None:
-    """With sizes as real ones are to each other: several levels, edges from points, series without nodes beside."""
+    """The sizes relate to each other as real ones do: several levels, edges of points, series without nodes beside."""
     sizes = Sizes(window_points=1500, window_s=0.0, node_points=8, nodes_from=200, fan_in=3, grace_s=0.0)
     rng = np.random.default_rng(3)
     model = MemoryPointStore()

@@ -224,7 +224,7 @@ class ClickHouseStores(Stores):
 
 
 class ShardedStores(Stores):
-    """Its two runs are on two shards. One place serves all examples, as it takes seconds to make."""
+    """A store whose two runs are on two shards. One place serves all examples, because it takes seconds to make."""
 
     place: ClassVar[ShardedPlace]
 

@@ -45,7 +45,7 @@ def test_runs_of_these_tests_are_on_both_shards() -> None:
 
 
 class RunsMeet:
-    """Those tests of the suite in which several runs are asked about at once, or must not disturb each other."""
+    """The tests of the suite that ask about several runs at once, or in which one run must not disturb another."""
 
     test_last = PointStoreSuite.test_last_gives_each_run_its_infos
     test_summaries = PointStoreSuite.test_summaries_pool_ranks_and_attempts_and_follow_what_is_appended
@@ -59,7 +59,7 @@ class RunsMeet:
 
 
 class New:
-    """As a lab has it: what is in these tests are the newest points."""
+    """The store as a lab has it: what these tests append are the newest points."""
 
     @pytest.fixture
     def store(self, place: ShardedPlace) -> Iterator[PointStore]:

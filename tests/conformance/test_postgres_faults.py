@@ -189,7 +189,7 @@ def test_a_lock_that_is_not_to_be_had_is_an_error(place: PostgresPlace, monkeypa
 
 
 def test_of_two_that_wait_for_each_other_one_is_undone(place: PostgresPlace, store: SqlMetaStore) -> None:
-    """As groups of two labs' writers may. The server looks whether they do after `deadlock_timeout`."""
+    """The groups of two labs' writers may do so. The server looks for it after `deadlock_timeout`."""
     world = World(store)
     runs = [world.run(name) for name in ("r1", "r2")]
     have_one = Barrier(2)

@@ -28,7 +28,7 @@ OTHER_EVENTS_MAX = 40  # of a run besides points and log lines: its state, chann
 
 
 class Audit:
-    """Of one trainer whose spool says that all is done. `problems`: what is wrong, in lines."""
+    """The audit of one trainer whose spool says that everything is done. `problems`: what is wrong, in lines."""
 
     def __init__(self, lab: LabClient, trainer: Trainer) -> None:
         self.lab, self.trainer = lab, trainer

@@ -70,7 +70,7 @@ def fleet(tmp_path: Path) -> Iterator[tuple[Addresses, Path]]:
 def test_a_move_that_was_interrupted_goes_on(
     old: ForkedLab, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From folder to folder, which takes the same steps."""
+    """The move is from folder to folder, which takes the same steps."""
     monkeypatch.setattr(points, "POINTS_AT_ONCE", 500)
     target = tmp_path / "there"
     starts = {

@@ -171,7 +171,7 @@ def fork_of(parent: str, step: float) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_forks_of_forks_begin_with_the_curves_that_they_have_in_neptune(site: Site, tmp_path: Path) -> None:
-    """In order of names a fork comes before the runs that it descends from; a parent is named by either of its ids."""
+    """By name, a fork comes before the runs that it descends from. A parent is named by either of its ids."""
     export(tmp_path, "RUN-1", curve("RUN-1", range(6, 8), 3.0, *fork_of("own RUN-3", 5.0)))
     export(tmp_path, "RUN-3", curve("RUN-3", range(3, 9), 2.0, *fork_of("RUN-9", 2.0)))
     export(

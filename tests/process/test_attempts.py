@@ -299,7 +299,7 @@ def test_a_rank_that_is_killed_is_why_its_peers_failed(site: Site) -> None:
 
 
 def test_a_job_that_was_killed_with_its_uploaders_and_is_started_again_at_once_is_a_new_attempt(site: Site) -> None:
-    """As a batch system kills: nobody is left to tell the lab, for which the ranks live a minute more."""
+    """A batch system kills so: nobody is left to tell the lab, for which the ranks live a minute longer."""
     name = unique("all-killed")
     ranks = [site.start(TRAIN, name, RANK=str(r), WORLD_SIZE="2") for r in range(2)]
     assert [line(p) for p in ranks] == ["1 True"] * 2

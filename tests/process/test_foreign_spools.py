@@ -202,7 +202,7 @@ def test_only_what_this_user_wrote_is_believed(tmp_path: Path) -> None:
 
 @needs_root
 def test_a_file_server_that_shows_another_owner_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that maps root to nobody: what this process makes there is nobody's, too."""
+    """The server maps root to nobody: what this process makes there belongs to nobody, too."""
     path = tmp_path / "writer.json"
     path.write_text('{"a": 1}')
     os.chown(path, NOBODY, NOBODY)

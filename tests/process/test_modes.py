@@ -232,7 +232,7 @@ def test_the_mode_says_whether_what_is_not_pushed_is_kept_and_print_says_the_sam
 
 
 def test_what_a_living_script_keeps_by_mistake_goes_where_the_sync_says(site: Site) -> None:
-    """By its own uploader, which has the script's environment and not that of the sync."""
+    """Its own uploader sends it, in the environment of the script and not in that of the sync."""
     name, project = unique("living"), unique("early")
     wrong = {"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "wrong", "HECTIQLAB_PROJECT": project}
     process = site.start(SCRIPT + "sys.stdin.read()", name, **wrong)

@@ -290,7 +290,7 @@ def test_what_finds_no_room_is_said_at_the_end(site: Site, tmp_path: Path) -> No
 @needs_mounts
 @pytest.mark.parametrize(("folder", "method"), by_turns("/proc", "/dev"))
 def test_a_machine_without_proc_or_devices(site: Site, folder: str, method: str) -> None:
-    """Its descriptors cannot be listed, or there is no /dev/null and no shared memory."""
+    """Its descriptors cannot be listed, or it has no /dev/null and no shared memory."""
     name = unique("bare")
     script = """
 import sys

@@ -182,7 +182,7 @@ def test_what_ended_processes_and_closed_runs_of_a_living_session_had_delivered_
 
 
 def test_an_uploader_whose_last_work_is_a_file_asks_before_it_ends(own_site: Site, tmp_path: Path) -> None:
-    """Its events were acknowledged before the lab went back, and no other comes by which the lab could tell."""
+    """Its events were acknowledged before the lab went back, and no other event comes from which the lab could tell."""
     site, name = own_site, unique("file-last")
     large = tmp_path / "large.bin"
     large.write_bytes(os.urandom(9 << 20))

@@ -37,7 +37,7 @@ steps = st.lists(
 
 @dataclass(eq=False)
 class Opening:
-    """That a process has the run open, or had."""
+    """A process that has the run open, or had it open."""
 
     session: str
     script: int

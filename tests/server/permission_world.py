@@ -45,7 +45,7 @@ LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/csv", "GET 
 
 @dataclasses.dataclass
 class Project:
-    """What there is to ask about."""
+    """A project, and everything in it that requests can ask about."""
 
     ref: str
     run: str

@@ -211,7 +211,7 @@ def test_a_body_that_came_slowly_counts_for_whoever_may_still_add(lab: RealLab, 
 
 @pytest.mark.parametrize("how", ["removed", "demoted"])
 def test_an_author_who_may_no_longer_add_neither_revives_nor_ends_a_run(lab: RealLab, api: Api, how: str) -> None:
-    """By any route that writes: attach, ingest, heartbeat, end, artifacts, changes of the run."""
+    """This holds for every route that writes: attach, ingest, heartbeat, end, artifacts, changes of the run."""
     who = Somebody(lab, api)
     api.call("PUT", f"/projects/{who.project}/members/{who.name}", json={"role": "member"})
     api.call("PATCH", f"/projects/{who.project}", json={"private": True})

@@ -278,7 +278,7 @@ def peak(lab: RealLab) -> int:
 
 
 def test_large_answers_take_little_memory(own_lab: ForkedLab) -> None:
-    """Of runs with long notes, of events, of logs: four at once, a thousand items asked for."""
+    """These are answers about runs with long notes, events and logs: four at once, a thousand items asked for."""
     with own_lab as lab:
         api = Api.of(lab)
         run = ""

@@ -180,7 +180,7 @@ def test_what_is_answered_is_there_when_the_database_may_not_grow(stores: Stores
 
 @pytest.mark.parametrize("caught", [False, True])
 def test_a_job_whose_statement_fails_takes_no_other_along(stores: Stores, caught: bool) -> None:
-    """Also where the job itself thinks that nothing happened."""
+    """This holds also if the job itself thinks that nothing happened."""
 
     def fails(tx: Any) -> str:
         with contextlib.suppress(Exception) if caught else contextlib.nullcontext():

@@ -155,7 +155,7 @@ def test_a_bit_that_flips_anywhere_in_the_data_changes_nothing_or_is_told(
 
 
 def test_each_page_of_both_databases_is_checked(data: Path, tmp_path: Path, rng_that_stays: Random) -> None:
-    """Also where no reader and no check of SQLite's would see it: in numbers, texts and free pages."""
+    """This holds also for numbers, texts and free pages, where no reader and no check of SQLite would see it."""
     for name in DATABASES:
         folder = shutil.copytree(data, tmp_path / name)
         pages = (folder / name).stat().st_size // 4096
@@ -194,7 +194,7 @@ def test_what_sqlite_cannot_say_in_utf_8_is_told_all_the_same(data: Path, tmp_pa
 def test_a_log_that_is_damaged_in_the_middle_is_told_and_kept(
     data: Path, tmp_path: Path, rng_that_stays: Random, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of a lab that was killed: its newest changes are in the logs alone."""
+    """The lab was killed, so its newest changes are only in the logs."""
     running = shutil.copytree(data, tmp_path / "running")
     store = SqlitePointStore(running / "points.db")
     for i in range(60):

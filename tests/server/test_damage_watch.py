@@ -20,7 +20,9 @@ from .test_damage import flip
 def test_a_bit_that_flips_under_a_running_lab_is_told_once_by_its_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In a log line, among the alerts, in the state and to whoever wants notices. Commits go on meanwhile."""
+    """It is said in a log line, among the alerts, in the state, and to whoever wants notices. Commits go on
+    meanwhile.
+    """
     monkeypatch.setattr(damage_watch, "FIRST_S", 0.0)
     monkeypatch.setattr(damage_watch, "AGAIN_S", 0.01)
     folder = tmp_path / "data"

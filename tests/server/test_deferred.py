@@ -240,7 +240,7 @@ def test_a_lab_that_is_killed_knows_all_that_it_answered(
 def test_a_snapshot_taken_meanwhile_has_what_was_answered_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flushed: bool
 ) -> None:
-    """Also where the points have become chunks between the copies of the two databases."""
+    """This holds also if the points became chunks between the copies of the two databases."""
     monkeypatch.setattr(waiting_jobs, "CROWD", 1)
     monkeypatch.setattr(deferred, "DEFER_S", 3600.0)
     data = tmp_path / "data"

@@ -228,7 +228,7 @@ def test_another_address_than_loopback_needs_a_password(own_lab: RealLab, tmp_pa
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit")
 def test_a_full_disk_refuses_what_it_cannot_keep_serves_reads_and_recovers(own_lab: RealLab) -> None:
-    """Its files may not grow beyond a limit until that is lifted: a full disk without a disk."""
+    """The lab's files may not grow beyond a limit until it is lifted, as on a full disk."""
     api = Api.of(own_lab.start())
     run, writer = api.attach(session="ab")["run"]["id"], new_id()
     cursor = 50_000  # so many that the file of points is the largest, and the first that cannot grow

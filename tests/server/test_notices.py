@@ -173,7 +173,7 @@ class MailHost(socketserver.ThreadingTCPServer):
 
 
 class _Smtp(socketserver.StreamRequestHandler):
-    """As much SMTP as a sender needs."""
+    """As much of SMTP as a sender needs."""
 
     server: MailHost
 

@@ -71,7 +71,7 @@ def test_rows_are_sorted_by_several_values(api: Api, project: str, sorts: list[s
 
 
 def test_a_table_is_sorted_filtered_and_grouped_by_where_smoothed_lines_end(api: Api, project: str) -> None:
-    """Of values 5 - n and 1 - n / 10 at two steps; the last run has one finite value."""
+    """The values are 5 - n and 1 - n / 10 at two steps; the last run has one finite value."""
     smoothed = "metric.valid/loss.smoothed(exponential, 2)"
     old = math.exp(-1 / 2)
     wanted = [((5.0 - n) * old + 1.0 - n / 10) / (old + 1) for n in range(5)] + [0.0]

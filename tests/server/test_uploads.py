@@ -222,7 +222,7 @@ def test_odd_pieces_are_refused(api: Api) -> None:
 
 
 def test_a_full_disk_refuses_a_file_and_takes_it_later(own_lab: RealLab) -> None:
-    """Its files may not grow beyond a limit until that is lifted: a full disk without a disk."""
+    """The lab's files may not grow beyond a limit until it is lifted, as on a full disk."""
     api = Api.of(own_lab.start())
     data = os.urandom(8 << 20)
     where = create(api, digest_of(data), len(data))

@@ -299,7 +299,7 @@ def test_config_refuses_changes_as_wandb_does(site: Site) -> None:
 
 
 def test_frameworks_find_it_by_its_metadata_and_modules(site: Site) -> None:
-    """What transformers, accelerate, Lightning, ultralytics and TRL ask for before they log."""
+    """Transformers, accelerate, Lightning, ultralytics and TRL ask for this before they log."""
     script = """
     import importlib.metadata, importlib.util
     assert importlib.util.find_spec("wandb") is not None
@@ -338,7 +338,9 @@ for iter_num in range(0, 2001, 1000):
 
 
 def test_a_training_script_that_logs_its_own_counter(site: Site, tmp_path: Path) -> None:
-    """As nanoGPT's train.py with wandb_log=True calls it: init and log alone, and no finish; started twice."""
+    """It calls W&B as nanoGPT's train.py does with wandb_log=True: init and log alone, and no finish. It is started
+    twice.
+    """
     for _ in range(2):
         instead(site, "wandb", NANO, str(tmp_path))
     points = last_points(site, "gpt2")
@@ -397,7 +399,9 @@ tracking.logger["tensorboard"].close()
 
 
 def test_a_tracking_class_with_four_backends(site: Site, tmp_path: Path) -> None:
-    """As verl's Tracking calls wandb, mlflow, swanlab and tensorboard at once: a run for each, with the same values."""
+    """It calls wandb, mlflow, swanlab and tensorboard at once, as verl's Tracking does: a run for each, with the
+    same values.
+    """
     pytest.importorskip("torch")
     instead(site, "wandb,mlflow,swanlab,tensorboard", VERL, cwd=tmp_path)
     with site.client() as client:

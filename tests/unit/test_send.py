@@ -369,7 +369,7 @@ def test_what_is_too_large_for_one_request_goes_in_parts_and_nothing_is_lost(
 
 
 def test_what_refuses_even_small_requests_as_too_large_is_tried_again(line: Pipeline) -> None:
-    """Its limit is not what is wrong; a loss in the batch's place would be refused as well."""
+    """The size of the request is not what is wrong, and a loss in the place of the batch would be refused as well."""
     batches(line, 20)
     real, refused = line.lab.ingest, list[int]()
 

@@ -102,7 +102,7 @@ def owner_state(browser: Browser, lab: RealLab) -> Any:
 
 @dataclass
 class Watch:
-    """What a page complained about. A test that provokes a complaint says so in `allowed` (parts of their texts)."""
+    """The complaints of a page. A test that provokes one names it in `allowed` (parts of their texts)."""
 
     seen: list[str] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)

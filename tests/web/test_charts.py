@@ -89,7 +89,7 @@ def test_dragging_zooms_into_finer_buckets_and_back(page: Page, feeder: Feeder) 
 
 
 def test_steps_beyond_2_53_are_drawn_zoomed_and_told_exactly(page: Page, feeder: Feeder, watch: Watch) -> None:
-    """As time.time_ns() gives them."""
+    """time.time_ns() returns such steps."""
     run = feeder.run("nanoseconds")
     at = 1_764_000_000_123_456_789
     run.points({"single": ([at], [1.0]), "many": ([at + i * 10**9 for i in range(50)], [float(i) for i in range(50)])})

@@ -209,7 +209,7 @@ def test_an_admin_makes_a_key_that_reads_the_metrics_and_nothing_else(
 def test_hostile_names_are_text_on_every_page_about_people(
     page: Page, new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
 ) -> None:
-    """Of a user (old labs have such ones), a key and a project; the audit log holds all three."""
+    """They are names of a user (old labs have such ones), a key and a project. The audit log has all three."""
     feeder.post("users", json={"username": "to-be-nasty", "password": PASSWORD})
     with sql(lab.data_dir) as conn:
         conn.execute(text("UPDATE users SET username = :name WHERE username = 'to-be-nasty'"), {"name": NASTY})

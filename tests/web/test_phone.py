@@ -151,7 +151,7 @@ def test_every_page_fits_a_phone(
 def test_two_fingers_zoom_charts_over_another_metric(
     new_page: NewPage, owner_state: object, lab: RealLab, feeder: Feeder
 ) -> None:
-    """What was between them stays there; it is in the link, and one finger reads and does not zoom."""
+    """What was between the fingers stays there. The zoom is in the link, and one finger reads and does not zoom."""
     run = feeder.run("pinched pairs", project="pinched pairs")
     steps = list(range(101))
     run.event("meta", key="x_axes", value={"loss": "epoch"})

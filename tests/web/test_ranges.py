@@ -66,7 +66,9 @@ def test_an_outlier_is_left_out_and_said_a_range_is_set_by_hand_and_all_is_remem
 
 
 def test_a_share_of_the_values_is_left_out_that_the_reader_chooses(page: Page, feeder: Feeder) -> None:
-    """Of one chart, kept with the project's charts; of all, in the link. The chart says how many points that are."""
+    """The share of one chart is kept with the project's charts, that of all charts in the link. The chart counts
+    these points.
+    """
     run = feeder.run("shares", project="shares")
     values = list(range(100))
     run.points({"train/loss": (range(100), [float(v) for v in values]), "train/error": (range(100), values)})

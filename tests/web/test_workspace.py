@@ -217,7 +217,9 @@ def test_charts_do_not_wait_for_the_table_and_news_are_asked_for_once(
 
 
 def test_the_config_of_the_run_that_is_pointed_at_is_told(page: Page, feeder: Feeder, runs: list[FedRun]) -> None:
-    """In the table, by the keyboard and on a line: the values in which the drawn runs differ, also of one not drawn."""
+    """It is shown from the table, by the keyboard and on a line: the values in which the drawn runs differ, also of
+    a run that is not drawn.
+    """
     for i, run in enumerate(runs):
         run.event("config", values={"lr": i / 10, "model": {"name": f"net-{i % 3}"}, "epochs": 5})
     page.goto(f"{feeder.url}/projects/{runs[0].project}?col=state&col=points")

@@ -67,7 +67,7 @@ class ProjectsSuite:
         assert found(world, "q") == world.project
 
     def test_a_former_name_is_taken_by_nobody_who_is_no_admin_of_the_project(self, world: World) -> None:
-        """What still names it so, such as a script that runs, would report to somebody else."""
+        """Otherwise what still has the old name, such as a running script, would report to somebody else."""
         bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW))
         other = world.write(lambda tx: tx.add_project("other", bob.id, NOW)).id
         world.write(lambda tx: rename(tx, world, "q"))

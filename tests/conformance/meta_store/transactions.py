@@ -90,7 +90,7 @@ class TransactionsSuite:
     # Views
 
     def test_a_view_shows_one_state(self, place: MetaPlace, world: World) -> None:
-        """That of its first question, whatever is committed meanwhile, by this store or another."""
+        """It shows the state of its first question, whatever this store or another one commits meanwhile."""
         other = place.open()
         with world.store.reading() as view:
             assert view.lab_value("k") is None and view.runs_named("r") == []

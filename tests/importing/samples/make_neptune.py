@@ -70,7 +70,7 @@ IMAGES = series([("one", 7.0, "images", "file", 7)])
 
 
 class Answers:
-    """What the exporter asks of neptune_query.runs."""
+    """Answers the questions that the exporter asks of neptune_query.runs."""
 
     def list_runs(self, **_: object) -> list[str]:
         return ["one", "two"]

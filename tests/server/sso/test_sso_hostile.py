@@ -54,7 +54,7 @@ def test_a_login_is_used_once(provider: Provider, browser: Browser) -> None:
 
 
 def test_a_session_that_was_there_ends(lab: RealLab, provider: Provider, browser: Browser) -> None:
-    """So nobody goes on in a cookie that somebody else put there."""
+    """So nobody continues in a cookie that somebody else put there."""
     name = new_name()
     provider.control(people={name: person(name, "team")})
     browser.log_in(name)
@@ -170,7 +170,7 @@ def test_a_new_key_of_the_provider_is_fetched(own_lab: Any, provider: Provider) 
 
 
 def test_a_provider_that_is_away_takes_nobody_out(own_lab: Any) -> None:
-    """Who is logged in stays so, and passwords work; the login says what is wrong, and works again."""
+    """Those who are logged in stay so, and passwords work. The login says what is wrong, and works again afterwards."""
     with running_provider() as provider:
         lab = own_lab(*options(provider))
         owner = Api.of(lab)

@@ -22,9 +22,11 @@ from ..protocol import limits, roles
 from ..store.accounts import SCOPE_ALL, SCOPE_METRICS
 from ..store.meta import Project, Run
 from .accounts import Caller
+from .admission import WHO
 from .connections import CONNECTION, Protocol
 from .cookies import session_cookie
 from .lab import Lab
+from .pace import current as current_work
 from .permitted import (
     find_changeable_run,
     find_project,
@@ -147,8 +149,15 @@ async def _proved(request: Request) -> Caller:
 
 
 def _learned(request: Request, lab: Lab, caller: Caller) -> None:
-    """Note whose request it is: for the shares of callers (shares.py), and for the connection."""
+    """Note whose request it is: for the shares of callers (shares.py), and for the connection. The caller pays for the
+    request from here on, also if it began as a stranger's. So whoever begins many at once is not held back for others
+    that are themselves.
+    """
     lab.shares.callers.learned(caller.proof, caller.user.id)
+    request.scope[WHO] = caller.user.id
+    work = current_work()
+    if work is not None:
+        work.who = caller.user.id
     connection: Protocol | None = request.scope.get(CONNECTION)
     if connection is not None:
         connection.proved()

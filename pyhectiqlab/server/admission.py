@@ -28,7 +28,7 @@ from .proxies import place_of
 from .replies import ApiError
 from .shares import OverShareError, Shares, Turns
 
-WHO = "hectiqlab.who"  # the caller as the shares know them, in a request's scope
+WHO = "hectiqlab.who"  # who pays for a request, in its scope: a user, or an address until access.py knows the user
 API = "/api/v1/"
 FOR_ANYBODY = frozenset({"handshake"})  # routes that are answered at once, without a thread
 READING_POSTS = frozenset({"series/buckets"})
@@ -96,7 +96,7 @@ class Admission:
 
         async def send_and_look(message: Message) -> None:
             visit.end_turn()  # what follows waits for the reader of the answer
-            self.shares.costs.charge(visit.who, ANSWER_BYTE_S * len(message.get("body", b"")))
+            self.shares.costs.charge(scope[WHO], ANSWER_BYTE_S * len(message.get("body", b"")))
             await send(message)
 
         await self.app(scope, receive, send if long else send_and_look)
@@ -220,7 +220,7 @@ class _Visit:
         if self._turn is not None:
             (turns, who), self._turn = self._turn, None
             turns.give_back(who)
-            self._shares.costs.charge(who, READ_S if turns is self._shares.reads else WRITE_S)
+            self._shares.costs.charge(self._scope[WHO], READ_S if turns is self._shares.reads else WRITE_S)
 
     def end(self) -> None:
         self.end_turn()

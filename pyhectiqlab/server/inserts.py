@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 EVERY_S = 1.0  # between two inserts, on average
 BURST = 10  # inserts at once after a quiet time: a call of flush() then takes no longer than the insert
+MANY, MANY_S = 10_000, 0.25
 ROWS = 50_000
 
 
@@ -21,14 +22,21 @@ class Inserts:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._left, self._at = float(BURST), clock()
+        self._last = float("-inf")
 
     def wait_s(self, rows: int) -> float:
         """Return for how long to go on gathering, where so many rows wait; 0: insert them."""
-        return 0.0 if rows >= ROWS else max(0.0, (1.0 - self._now()) * EVERY_S)
+        if rows >= ROWS:
+            return 0.0
+        wait = (1.0 - self._now()) * EVERY_S
+        if rows >= MANY:
+            wait = min(wait, self._last + MANY_S - self._clock())
+        return max(0.0, wait)
 
     def take(self) -> None:
         """Note that an insert is made. One of very many rows does not wait, but it counts, so that fewer are left."""
         self._left = max(0.0, self._now() - 1.0)
+        self._last = self._clock()
 
     def _now(self) -> float:
         now = self._clock()

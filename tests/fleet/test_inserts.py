@@ -13,7 +13,7 @@ import pytest
 
 from pyhectiqlab.server import ingest
 from pyhectiqlab.server.ingest_plan import IngestJob
-from pyhectiqlab.server.inserts import BURST, EVERY_S, ROWS, Inserts
+from pyhectiqlab.server.inserts import BURST, EVERY_S, MANY, MANY_S, ROWS, Inserts
 from pyhectiqlab.server.refusals import Refusals
 from pyhectiqlab.server.writer import Writer
 from pyhectiqlab.store.fleet import Addresses
@@ -101,6 +101,22 @@ def test_after_a_quiet_time_nobody_waits_and_then_a_second_is_gathered(gathering
     assert {result.status for future in waiting for result in future.result(30)} == {200}
     assert [future.result(30)[0].cursor for future in in_order] == [5, 6]
     assert gathering.inserts() == BURST + 1 and gathering.rows() == BURST + 3_005
+
+
+def test_many_rows_wait_only_until_the_last_insert_is_a_moment_ago(gathering: Gathering) -> None:
+    gathering.use_up()
+    waiting = [gathering.points(MANY // 2) for _ in range(2)]
+    wait_until(lambda: gathering.writer.waiting == 2)
+    few = gathering.points()
+    assert gathering.inserts() == BURST
+    gathering.now += MANY_S
+    assert [future.result(30)[0].status for future in (*waiting, few)] == [200] * 3
+    few = gathering.points()
+    gathering.now += MANY_S
+    wait_until(lambda: gathering.writer.waiting == 1)
+    assert gathering.inserts() == BURST + 1 and not few.done()
+    gathering.now += EVERY_S - MANY_S
+    assert few.result(30)[0].status == 200
 
 
 def test_many_rows_are_worth_an_insert_and_a_stop_stores_what_waits(gathering: Gathering) -> None:

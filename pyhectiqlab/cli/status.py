@@ -15,10 +15,10 @@ def command(as_json: bool) -> None:
     """Show the sessions on this machine, and on disks shared with it, that are alive or hold what is not yet in the
     lab.
 
-    EVENTS counts those that were logged and that the lab has not acknowledged yet; LAG is since when. BYTES of them are
-    still in memory, before the journal. FILES wait to be uploaded. LOST counts by reason what was given up. What a lab
-    does not take any more (of deleted runs) is in a quarantine, counted below. This command asks no lab; `hectiqlab
-    verify` does.
+    EVENTS counts those that were logged and that the lab has not acknowledged yet; LAG is how old the oldest is, about.
+    BYTES of them are still in memory, before the journal. FILES wait to be uploaded. LOST counts by reason what was
+    given up. What a lab does not take any more (of deleted runs) is in a quarantine, counted below. This command asks
+    no lab; `hectiqlab verify` does.
     """
     from ..uploader.report import session_reports
 

@@ -21,7 +21,7 @@ from .synced import Synced, read_synced
 class WriterReport:
     """The numbers of one writer: acked ≤ sent ≤ journaled ≤ produced. If the queue is in another machine's memory,
     `reachable` is False, `queued_bytes` are those of its last sign of life, and `produced` does not count them.
-    `lag_s`: for how long the lab has not had everything; 0 where it has.
+    `lag_s`: for how long the lab has lacked something, within two seconds or so; 0 where it has everything.
     """
 
     writer: str

@@ -40,11 +40,7 @@ class StatusFile:
                 self._written = status
 
     def _of(self, stream: Stream) -> dict[str, Any]:
-        if stream.backlog <= 0:
-            stream.behind_since = None
-        elif stream.behind_since is None:
-            before = self._streams.status_before.get(stream.id, {})
-            stream.behind_since = before.get("behind_since") or time.time()
+        stream.look(time.time(), self._streams.status_before.get(stream.id, {}).get("behind_since"))
         return {
             "journaled": stream.journaled,
             "sent": stream.sent,

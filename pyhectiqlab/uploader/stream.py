@@ -84,7 +84,8 @@ class Stream:
     unsaved: bool = False  # `info` knows of a setting that its file does not
     synced: int = 0  # a cursor that a sync on another machine brought the lab to
     splits: tuple[int, int] = (0, 0)  # the last batch cut because the lab refused it: its first number, how often
-    behind_since: float | None = None  # wall time since when the lab has not had everything that is journaled
+    behind_since: float | None = None  # wall time since when what the lab lacks is journaled, within two looks
+    looked: tuple[int, float] = (0, 0.0)  # how far the journal was at a look, and the wall time of it
 
     @property
     def id(self) -> str:
@@ -236,3 +237,12 @@ class Stream:
     def backlog(self) -> int:
         """Events not yet at the lab, those still in the queue not counted."""
         return self.journaled - self.acked
+
+    def look(self, now: float, since: float | None = None) -> None:
+        """Note since when the lab lacks something. `since`: what an earlier uploader noted."""
+        if self.backlog <= 0:
+            self.behind_since = None
+        elif self.behind_since is None:
+            self.behind_since, self.looked = since or now, (self.journaled, now)
+        elif self.acked >= self.looked[0]:  # what it lacks now came behind that look
+            self.behind_since, self.looked = self.looked[1], (self.journaled, now)

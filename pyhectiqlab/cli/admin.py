@@ -31,4 +31,6 @@ _COMMANDS = {
 
 @click.group(name="admin", cls=LazyGroup, commands_in=_COMMANDS)
 def command() -> None:
-    """Look after a lab, on the machine that it runs on, by its data folder."""
+    """Look after a lab by its data folder, on the machine that it runs on; or several labs by their engines, which the
+    variables of `hectiqlab server` or the file of HECTIQLAB_CONFIG name.
+    """

@@ -16,7 +16,7 @@ from ..store import upgrading
 from ..store.backups import backup as backups
 from ..store.backups.restoring import restore as restore_data
 from .fleet_options import from_environment
-from .lab_data import data_of, data_option, opened_lab
+from .lab_data import folder_of, folder_option, opened_lab
 from .output import echo_json, json_option, size_text
 
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -24,7 +24,7 @@ _folder = click.Path(path_type=Path, file_okay=False)
 
 @click.command()
 @click.argument("target", type=_folder)
-@data_option
+@folder_option
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Then remove all but the newest N snapshots.")
 @click.option("--check", "checked", is_flag=True, help="Read all of it, as `check` does, before it counts as good.")
 @json_option("the snapshot as a JSON object")
@@ -38,9 +38,10 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
     Exits with 1 if the snapshot or files of the lab are damaged. Then no snapshot is removed. `hectiqlab admin status`
     and the metrics show the last snapshot that is whole.
     """
-    if (data_of(data) / "lab.db").is_file():
-        upgrading.refuse_other(data_of(data))
-    taken = backups.backup(data_of(data), target, _progress)
+    where = folder_of(data)
+    if (where / "lab.db").is_file():
+        upgrading.refuse_other(where)
+    taken = backups.backup(where, target, _progress)
     wrong = [f"file {digest}: the lab does not have it as it was stored" for digest in taken.damaged]
     wrong += backups.check(Path(taken.path), _progress) if checked else taken.wrong
     if wrong:
@@ -48,13 +49,13 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
             click.echo(line, err=True)
         raise StoreError(f"{taken.path} was taken, and is not whole.")
     try:
-        with opened_lab(data) as storage, storage.meta.writing() as tx:
+        with opened_lab(where, moved=True) as storage, storage.meta.writing() as tx:
             backups.note(tx, taken)
     except StoreError as e:  # a full disk: the snapshot may be what rescues it
         click.echo(f"The lab could not note that it has this snapshot: {e}", err=True)
     if taken.spoiled:
         for digest in taken.spoiled:
-            good, bad = (backups.blob_path(folder.absolute(), digest) for folder in (Path(taken.path), data_of(data)))
+            good, bad = (backups.blob_path(folder.absolute(), digest) for folder in (Path(taken.path), where))
             click.echo(f"file {digest}: the lab does not have it as it was stored. This snapshot does:", err=True)
             click.echo(f"    cp -f {shlex.quote(str(good))} {shlex.quote(str(bad))}", err=True)
         raise StoreError(f"{taken.path} was taken, and is whole. Files of the lab are damaged: copy them back.")
@@ -86,7 +87,7 @@ def list_backups(target: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("snapshot", type=_folder)
-@data_option
+@folder_option
 @click.option("--despite-damage", is_flag=True, help="Take what there is of a snapshot that is not whole.")
 def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
     """Make a lab's data from SNAPSHOT, in a folder that is empty or does not exist yet.
@@ -98,7 +99,7 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
 
     The restored lab sends no notices until `hectiqlab admin notify unmute`, because the old lab may run beside it.
     """
-    where = data_of(data)
+    where = folder_of(data)
     restored = restore_data(snapshot, where, _progress, despite_damage)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.taken))
     if despite_damage and restored.wrong:
@@ -143,7 +144,9 @@ def _check_engines(as_json: bool) -> None:
 
     at = from_environment()
     if at is None:
-        raise click.UsageError("Name a folder; or the engines of several labs: HECTIQLAB_DATABASE, _POINTS, _FILES.")
+        raise click.UsageError(
+            "Name a folder; or engines of several labs, by HECTIQLAB_CONFIG, or HECTIQLAB_DATABASE, _POINTS, _FILES."
+        )
     well = True
     findings = check_engines(at)
     if as_json:

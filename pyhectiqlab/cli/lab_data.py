@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import settings
-from ..errors import StoreError
+from ..errors import ConfigurationError, StoreError
 from .fleet_options import from_environment
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
+    help="Folder of the lab's data.  [default: the engines that HECTIQLAB_CONFIG or variables name; else "
+    "$HECTIQLAB_HOME/lab]",
 )
 
 
@@ -31,16 +32,40 @@ def data_of(data: Path | None) -> Path:
     return data.absolute() if data is not None else settings.home() / "lab"
 
 
-@contextlib.contextmanager
-def opened_lab(data: Path | None) -> Iterator[Storage]:
-    """Open the data of a lab, which may run meanwhile: those in the folder, or if no folder is given and the
-    environment names them, those of several labs. Raises what `open_beside` raises.
+folder_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
+)
+
+
+def folder_of(data: Path | None) -> Path:
+    """Return the folder of a lab, for commands that know no other place. Raises ConfigurationError where no folder is
+    given and the environment names engines: it would be another lab.
     """
-    from ..store.opening import open_beside
+    if data is None and (at := from_environment()) is not None:
+        raise ConfigurationError(
+            f"This is for a lab in a folder: name it with --data. The environment names {at}; back up, restore and "
+            "upgrade those with the tools of the engines: docs/moving.md, docs/upgrading.md."
+        )
+    return data_of(data)
+
+
+@contextlib.contextmanager
+def opened_lab(data: Path | None, *, moved: bool = False) -> Iterator[Storage]:
+    """Open the data of a lab, which may run meanwhile: those in the folder, or if no folder is given and the
+    environment names them, those of several labs. Raises what `open_beside` and `refuse_moved` raise.
+
+    Args:
+        moved: also where the lab was moved elsewhere, or its move to here is not whole.
+    """
+    from ..store.opening import open_beside, refuse_moved
 
     try:
         place = (from_environment() if data is None else None) or data_of(data)
         with contextlib.closing(open_beside(place)) as storage:
+            if not moved:
+                refuse_moved(storage)
             yield storage
     except StoreError as e:
         if "disk is full" not in str(e):  # SQLite's words

@@ -12,6 +12,7 @@ import click
 from .. import settings
 from ..base.texts import size_text
 from ..errors import LabError
+from .fleet_options import from_environment
 from .lab_data import data_of, data_option, opened_lab
 from .output import clean, echo_json, json_option, moment, span, table
 
@@ -29,9 +30,9 @@ def status(profile: str | None, as_json: bool, data: Path | None) -> None:
     """Show the state of a lab, and what to do about it: disk by project, busiest runs and clients, what waits, the last
     backup, threads.
 
-    Asks the lab that runs on the data folder, with a profile that has an admin's key of it. If there is no such
-    profile, or the lab is stopped, it shows what is stored. If there is no data folder, it asks the lab of the profile
-    in use.
+    Asks the lab that runs on the data, with a profile that has an admin's key of it. If there is no such profile, or
+    the lab is stopped, it shows what is stored. If there is no data folder, and nothing names engines, it asks the lab
+    of the profile in use.
     """
     state, why_not = _state(profile, data)
     if as_json:
@@ -52,7 +53,7 @@ def _state(profile: str | None, data: Path | None) -> tuple[Any, str]:
     """Return the state, and why the lab was not asked for it; "" if it was."""
     from ..profile import load_profiles
 
-    if data is None and not (data_of(None) / "lab.db").exists():
+    if data is None and from_environment() is None and not (data_of(None) / "lab.db").exists():
         from ..transport.connecting import find_profile
 
         return _asked(find_profile(profile)), ""
@@ -97,7 +98,9 @@ def _head(state: Any, why_not: str) -> Iterator[str]:
     parts = [f"{d['name']} {size_text(d['bytes'])} ({size_text(d['unused'])} unused)" for d in disk["databases"]]
     yield f"Data: {', '.join([*parts, 'files ' + size_text(disk['files'])])}"
     backup = state["backup"]
-    if backup:
+    if not state["in_folder"]:
+        yield "Backups: by the tools of the engines (docs/moving.md)"
+    elif backup:
         yield f"Last backup: {moment(backup['taken'])}, {size_text(backup['bytes'])}, {backup['path']}"
     else:
         yield "Last backup: none"

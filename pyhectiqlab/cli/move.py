@@ -38,7 +38,7 @@ def move(data: Path | None, to: str | None, forget: bool) -> None:
     from ..store.moving import move as moving
     from ..store.opening import open_place
 
-    with opened_lab(data) as storage:
+    with opened_lab(data, moved=True) as storage:
         if to is None:
             moving.forget(storage)
             click.echo(f"{storage.place} is a lab again.")

@@ -9,11 +9,11 @@ import click
 
 from ..base.texts import size_text
 from ..errors import ConfigurationError
-from .lab_data import data_option, opened_lab
+from .lab_data import folder_of, folder_option, opened_lab
 
 
 @click.command()
-@data_option
+@folder_option
 def shrink(data: Path | None) -> None:
     """Rewrite the databases of a stopped lab without their free pages.
 
@@ -21,7 +21,7 @@ def shrink(data: Path | None) -> None:
     by themselves, as those of new labs do. It takes some seconds per gigabyte, and the disk needs room for twice what
     is in use in the largest of them. If it is killed, the databases are as they were.
     """
-    with opened_lab(data) as storage:
+    with opened_lab(folder_of(data)) as storage:
         if not storage.alone:
             raise ConfigurationError("The lab runs: stop it first, and start it again behind this.")
         before = storage.sizes()

@@ -11,7 +11,7 @@ import click
 
 from .._version import __version__
 from ..base.texts import size_text
-from .lab_data import data_of, data_option
+from .lab_data import folder_of, folder_option
 from .output import table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@data_option
+@folder_option
 @click.option("--without-snapshot", is_flag=True, help="Do not copy the databases before: where the disk has no room.")
 @click.option("--list", "listed", is_flag=True, help="Only list the snapshots that are kept, with how much they take.")
 def upgrade(data: Path | None, without_snapshot: bool, listed: bool) -> None:
@@ -31,7 +31,7 @@ def upgrade(data: Path | None, without_snapshot: bool, listed: bool) -> None:
     from ..store import upgrading
     from ..store.opening import open_storage
 
-    folder = data_of(data)
+    folder = folder_of(data)
     if listed:
         _list(upgrading.snapshots(folder))
         return
@@ -49,7 +49,7 @@ def upgrade(data: Path | None, without_snapshot: bool, listed: bool) -> None:
 
 
 @click.command()
-@data_option
+@folder_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(data: Path | None, yes: bool) -> None:
     """Go back to the data of a stopped lab as they were before the last upgrade.
@@ -61,7 +61,7 @@ def downgrade(data: Path | None, yes: bool) -> None:
     from ..store import upgrading
     from ..store.embedded import DataLock
 
-    folder = data_of(data)
+    folder = folder_of(data)
     _must_be_there(folder)
     lock = DataLock(folder)
     try:

@@ -247,7 +247,8 @@ def change_user(
 def login_link(name: str | None, url: str | None, data: Path | None) -> None:
     """Print a link that logs your browser in, once, within 15 minutes, as `hectiqlab server` prints one.
 
-    You need to be able to read the lab's data folder. The lab may run already, or be started within these minutes.
+    You need to be able to read the lab's data folder, or name its engines as `hectiqlab admin` does. The lab may run
+    already, or be started within these minutes.
     """
     from ..store.accounts import ServiceAccountError
 

@@ -103,6 +103,10 @@ class LabState(BaseModel):
     version: str
     lab_id: str
     data: str
+    in_folder: bool = Field(
+        description="Whether the data are in a folder, of which `hectiqlab admin backup` takes snapshots; else in "
+        "engines, which have tools of their own for that."
+    )
     url: str | None
     started: float | None = Field(description="null: the lab does not run, or could not be asked.")
     advice: list[Advice] = Field(description="What should be seen to, the worst first.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from .. import settings
@@ -56,6 +57,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         version=__version__,
         lab_id=lab_id,
         data=str(storage.place),
+        in_folder=isinstance(storage.place, Path),
         url=url,
         started=None if lab is None else lab.started,
         damage=[*damage, *([] if lab is None else lab.damage.sentences), *_damaged_files(backup)],
@@ -96,7 +98,8 @@ def _damaged_files(backup: Snapshot | None) -> list[str]:
 
 def _points_bytes(project: ProjectTotals, totals: Totals) -> int:
     points = sum(p.points for p in totals.projects)
-    used = totals.sizes.get("points.db", 0) - totals.unused.get("points.db", 0)
+    databases = [name for name in totals.sizes if name.startswith(("points.db", "clickhouse"))]
+    used = sum(totals.sizes[name] - totals.unused.get(name, 0) for name in databases)
     return used * project.points // points if points else 0
 
 

@@ -69,6 +69,8 @@ def _losses(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
 
 
 def _backup(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    if not state["in_folder"]:
+        return  # the lab does not know of what the tools of engines do
     backup = state["backup"]
     do = "Run `hectiqlab admin backup TARGET --check --keep 14` every night, to another disk: docs/lab.md has a timer."
     if backup is None:

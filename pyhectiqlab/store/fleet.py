@@ -112,7 +112,7 @@ class FleetStorage:
     def sizes(self) -> Mapping[str, int]:
         with self.meta.reading() as view:
             (size,) = view.conn.execute(text("SELECT pg_database_size(current_database())")).one()  # type: ignore[attr-defined]
-        return {"postgresql": size}
+        return {"postgresql": size, **(self.points.sizes() if isinstance(self.points, Sized) else {})}
 
     def unused(self) -> Mapping[str, int]:
         return {}
@@ -173,6 +173,14 @@ class Noting(Protocol):
     """A store that keeps beside its data which generation of the lab they are of."""
 
     def note_generation(self, generation: str) -> None: ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A store of points that knows how much room it takes."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return how many bytes each engine has on disk, by the names of `engines`; without those that are away."""
 
 
 class PostgresMark:

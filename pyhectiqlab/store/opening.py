@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .embedded import EmbeddedStorage
 from .fleet import Addresses, FleetStorage
-from .moving.move import refuse_moved
+from .moving.move import refuse_moved as refuse_moved
 from .storage import Storage
 
 

@@ -70,7 +70,7 @@ def test_a_lab_that_fill_made_moves_there_and_back_and_is_the_same(
     assert_all_kinds(before)
     stored = everything(filled)
     move(*there)
-    with pytest.raises(LabError, match=r"was moved to postgresql://.*admin move --forget"):
+    with pytest.raises(LabError, match=r"was moved to postgresql://.*admin move --data .* --forget"):
         lab.start()
     assert everything(at) == stored
     arguments = ("--database", at.database, "--points", at.points, "--files", at.files)

@@ -159,6 +159,7 @@ def test_activity_fades_and_its_memory_is_bounded() -> None:
 def test_each_trouble_has_its_advice(change: dict[str, Any], what: str, level: str) -> None:
     well = {
         "disk": {"level": "ok", "databases": []},
+        "in_folder": True,
         "damage": [],
         "threads": [],
         "losses": {},

@@ -295,6 +295,11 @@ class ShardedPointStore:
     def damage(self) -> list[str]:
         return []
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes the points take on disk on each shard that answers."""
+        answering = {number: its.store for number, its in self._shards.items() if not its.away}
+        return {f"clickhouse_{number}": n for number, store in answering.items() for n in store.sizes().values()}
+
     def close(self) -> None:
         """See PointStore."""
         self._closed = True

@@ -11,15 +11,18 @@ what they sent.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import delete, insert, select, text
 
 from ...base import crashpoints
 from ...base.texts import counted
 from ...errors import ConfigurationError, StoreError
+from ..backups.backup import LAST
 from ..blobs import BlobStore, WrongDigestError
 from ..catching_up import catch_up
 from ..sql.meta_schema import blobs as blobs_table
@@ -50,13 +53,14 @@ class Moved:
 
 
 def refuse_moved(storage: Storage) -> None:
-    """Raise ConfigurationError where no lab is to run on the data: it was moved, or is moved here."""
+    """Raise ConfigurationError where nobody is to work on the data: the lab was moved, or is being moved here."""
     with storage.meta.reading() as view:
         to, begun = view.lab_value(MOVED), view.lab_value(MOVING)
     if to:
+        data = f" --data {shlex.quote(str(storage.place))}" if isinstance(storage.place, Path) else ""
         raise ConfigurationError(
-            f"This lab was moved to {to}: start that one. If this one is to go on as it was then: "
-            "`hectiqlab admin move --forget`."
+            f"This lab was moved to {to}: use that one. If this one is to go on as it was then: "
+            f"`hectiqlab admin move{data} --forget`."
         )
     if begun:
         raise ConfigurationError(
@@ -127,6 +131,8 @@ def _copy_lab_values(source: Storage, target: Storage, moving: bool) -> None:
     """Copy the lab values of the source. `moving`: keep the mark of a move, as there is more to copy."""
     with _meta(source).reading() as view:
         values = {row.key: row.value for row in view.conn.execute(select(lab)) if row.key not in (MOVED, MOVING)}
+    if not isinstance(target.place, Path):
+        values.pop(LAST, None)  # snapshots are of folders: this one would only grow old
     if moving:
         values[MOVING] = str(source.place)
     with _meta(target).writing() as tx:

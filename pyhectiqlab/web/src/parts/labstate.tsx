@@ -67,7 +67,7 @@ function Facts({ state, now }: { state: State; now: number }) {
           {formatBytes(disk.free)} free{disk.total !== null && ` of ${formatBytes(disk.total)}`}
         </Fact>
       )}
-      <Fact name="Last backup">{backup ? <Moment time={backup.taken} now={now} /> : 'none'}</Fact>
+      <Fact name="Last backup">{!state.in_folder ? 'by the tools of the engines' : backup ? <Moment time={backup.taken} now={now} /> : 'none'}</Fact>
       <Fact name="Writes refused">{formatInteger(state.writes_refused)}</Fact>
       <Fact name="Runs">{Object.entries(state.runs).map(([name, n]) => `${name} ${formatInteger(n)}`).join(', ') || 'none'}</Fact>
       <Fact name="Data">{state.data}</Fact>

@@ -47,21 +47,32 @@ def config_of(path: Path) -> dict[str, str]:
 def _configure(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
-    known = {option: p for p in context.command.params for option in p.opts}
     values: dict[str, Any] = {}
-    for name, value in config_of(path).items():
-        option = known.get(f"--{name}")
-        if option is None or option.name is None:
-            raise ConfigurationError(f"{path}: `hectiqlab server` has no option --{name}.")
+    for option, value in _options_of(path, context.command).items():
+        assert option.name is not None
         values[option.name] = value.split() if option.multiple else value
+        try:
+            option.type_cast_value(context, values[option.name])
+        except click.BadParameter as e:
+            raise ConfigurationError(f"{path}: {option.opts[0]}: {e.message}") from None
     context.default_map = {**(context.default_map or {}), **values}
+
+
+def _options_of(path: Path, server: click.Command) -> dict[click.Parameter, str]:
+    """Read a file with options of `hectiqlab server`. Raises ConfigurationError, also for a name that is no option."""
+    known = {option: p for p in server.params for option in p.opts}
+    values = config_of(path)
+    for name in values:
+        if f"--{name}" not in known:
+            raise ConfigurationError(f"{path}: `hectiqlab server` has no option --{name}.")
+    return {known[f"--{name}"]: value for name, value in values.items()}
 
 
 _OPTIONS = (
     click.option(
         "--config",
         envvar=CONFIG,
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=click.Path(path_type=Path),
         is_eager=True,
         expose_value=False,
         callback=_configure,
@@ -122,16 +133,33 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Addresses |
     """Return where the data are, according to variables and the file of HECTIQLAB_CONFIG; None: in a folder. Raises
     ConfigurationError.
     """
-    path = environment.get(CONFIG)
-    file = config_of(Path(path)) if path else {}
+    file = _file_of(environment)
     said: dict[str, Any] = {}
     for name in ("database", "database_direct", "database_connections", *NAMES[1:]):
-        said[name] = environment.get(f"HECTIQLAB_{name.upper()}") or file.get(name.replace("_", "-"))
+        said[name] = environment.get(f"HECTIQLAB_{name.upper()}") or file.get(name)
     try:
         said["database_connections"] = int(said["database_connections"] or 16)
     except ValueError:
         raise ConfigurationError("HECTIQLAB_DATABASE_CONNECTIONS is a number, such as 16.") from None
     return _addresses(said)
+
+
+def folder_from_environment(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the folder of data that the file of HECTIQLAB_CONFIG names, if it does. Raises ConfigurationError."""
+    data = _file_of(environment).get("data")
+    return None if data is None else Path(data)
+
+
+def _file_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the file of HECTIQLAB_CONFIG says, by the names of the options' parameters."""
+    path, context = environment.get(CONFIG), click.get_current_context(silent=True)
+    if not path:
+        return {}
+    if context is not None and isinstance(commands := context.find_root().command, click.Group):
+        server = commands.get_command(context.find_root(), "server")
+        if server is not None:
+            return {str(option.name): value for option, value in _options_of(Path(path), server).items()}
+    return {name.replace("-", "_"): value for name, value in config_of(Path(path)).items()}
 
 
 def _addresses(said: Mapping[str, Any]) -> Addresses | None:
@@ -152,6 +180,12 @@ def _read(name: str, value: str | None) -> str:
     if value is None or not value.startswith("@"):
         return (value or "").strip()
     try:
-        return Path(value[1:]).read_text().strip()
+        address = Path(value[1:]).read_text().strip()
     except (OSError, UnicodeDecodeError) as e:
-        raise ConfigurationError(f"--{name} {value}: the file cannot be read ({e}).") from None
+        why = e.strerror if isinstance(e, OSError) else "it is no text"
+        raise ConfigurationError(
+            f"--{name} {value}: the file cannot be read ({why}): correct the path, or let this user read it."
+        ) from None
+    if not address:
+        raise ConfigurationError(f"--{name} {value}: the file is empty: write the address into it.")
+    return address

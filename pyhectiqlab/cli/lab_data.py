@@ -14,7 +14,7 @@ import click
 
 from .. import settings
 from ..errors import ConfigurationError, StoreError
-from .fleet_options import from_environment
+from .fleet_options import folder_from_environment, from_environment
 
 if TYPE_CHECKING:
     from ..store.accounts import Change
@@ -29,6 +29,7 @@ data_option = click.option(
 
 
 def data_of(data: Path | None) -> Path:
+    data = data if data is not None else folder_from_environment()
     return data.absolute() if data is not None else settings.home() / "lab"
 
 

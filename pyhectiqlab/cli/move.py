@@ -59,6 +59,8 @@ def move(data: Path | None, to: str | None, forget: bool) -> None:
 def _place(to: str) -> Path | Addresses:
     path = Path(to).absolute()
     if not path.is_file():
+        if path.suffix in {".conf", ".ini", ".cfg"} and not path.exists():
+            raise ConfigurationError(f"{to} is not there: correct the path, or name a folder without {path.suffix}.")
         return path
     addresses = from_environment({"HECTIQLAB_CONFIG": str(path)})
     if addresses is None:

@@ -162,7 +162,7 @@ def _tell(lab: Ready, say: Callable[[str], None], *, encrypted: bool) -> None:
         say(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
         is_usual = isinstance(lab.data, str) or lab.data == settings.home() / "lab"
         elsewhere = "" if is_usual else f" --data {shlex.quote(str(lab.data))}"
-        where = f" where HECTIQLAB_CONFIG, or variables, name {lab.data}" if isinstance(lab.data, str) else ""
+        where = ", with HECTIQLAB_CONFIG or variables that name the engines" if isinstance(lab.data, str) else ""
         say(f"Another such link, whenever you need one: `hectiqlab login-link{elsewhere}`{where}")
     for note in lab.notes:
         say(note)

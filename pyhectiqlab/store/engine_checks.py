@@ -16,6 +16,7 @@ from ..base.texts import counted, size_text
 from ..errors import LabError
 from . import first_look
 from .addresses import Addresses, clickhouses_of, folder_of, shown
+from .clickhouse.facts import is_newer, newer
 from .folder import shared
 from .sql.engine_postgresql import VERSION_MIN as POSTGRESQL_MIN
 from .sql.engine_postgresql import connect_directly
@@ -93,6 +94,12 @@ def _postgresql(at: Addresses, facts: list[str], wrong: list[str]) -> None:
         facts.append(f"schema {schema or 'none yet'}")
         if (schema or 0) > len(MIGRATIONS):
             wrong.append(f"Its tables are of a newer lab, this one knows {len(MIGRATIONS)}: upgrade pyhectiqlab.")
+        elif there and schema < len(MIGRATIONS):
+            facts.append(f"which the next lab of this version brings to {len(MIGRATIONS)}")
+        if one("SELECT to_regclass('points_lab') IS NOT NULL"):
+            of_points = one("SELECT value FROM points_lab WHERE key = 'schema'")
+            if is_newer(of_points):
+                wrong.append(str(newer(of_points)))
         labs = one("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'hectiqlab peers %'")
         used, most = one("SELECT count(*) FROM pg_stat_activity"), int(one("SHOW max_connections"))
         facts.append(f"{counted(labs, 'lab')}, {used} of {counted(most, 'connection')}")

@@ -20,6 +20,7 @@ from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.s3.blob_store import S3BlobStore
 from pyhectiqlab.store.s3.settings import S3Settings
 from pyhectiqlab.store.sql import engine_postgresql
+from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 
 from ..clickhouse import needs_clickhouse, server
 from ..conformance.point_store_data import T0, Writer
@@ -152,6 +153,14 @@ def test_engines_that_are_too_old(world: World, monkeypatch: pytest.MonkeyPatch)
     assert world.run(TABLES, of=at) == [(0,)]
 
 
+def command(at: Addresses, *words: str) -> str:
+    """Call an administrator's command, which fails. Return what it says."""
+    env = {"HECTIQLAB_DATABASE": at.database, "HECTIQLAB_POINTS": at.points, "HECTIQLAB_FILES": at.files}
+    done = CliRunner().invoke(main, ["admin", *(words or ("user", "list"))], env=env)
+    assert done.exit_code == 1, done.output
+    return done.output
+
+
 def adopt(at: Addresses, *options: str) -> tuple[int, str]:
     env = {"HECTIQLAB_DATABASE": at.database, "HECTIQLAB_POINTS": at.points, "HECTIQLAB_FILES": at.files}
     done = CliRunner().invoke(main, ["admin", "adopt", *options], env=env)
@@ -238,9 +247,16 @@ def test_schemas_of_a_newer_lab(world: World) -> None:
     newer = "INSERT INTO migrations VALUES (9999, 'of tomorrow', 0)"
     with changed(world, newer, "DELETE FROM migrations WHERE version = 9999"):
         assert "made by a newer pyhectiqlab" in start(at.database, at.points, at.files)
+        assert "made by a newer pyhectiqlab" in command(at)
     schema = "UPDATE points_lab SET value = '{}' WHERE key = 'schema'"
     with changed(world, schema.format(99), schema.format(1)):
         assert "of version 99, of a newer lab" in start(at.database, at.points, at.files)
+        assert "of version 99, of a newer lab" in command(at, "check")
+    n = len(MIGRATIONS)
+    again = f"INSERT INTO migrations VALUES ({n}, 'again', 0)"
+    with changed(world, f"DELETE FROM migrations WHERE version = {n}", again):
+        assert f"has schema {n - 1}, of an earlier version; this one knows {n}: start a lab" in command(at)
+    assert "There is no lab in this database: name another one, or start a lab" in command(world.new)
     schema = "ALTER TABLE lab UPDATE value = '{}' WHERE key = 'schema' SETTINGS mutations_sync = 1"
     server().ask(schema.format(99), name)
     assert "its tables are of version 99, of a newer lab" in start(at.database, at.points, at.files)

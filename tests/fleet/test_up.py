@@ -18,11 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(NGINX is None, reason="needs nginx")
-def test_a_training_through_labs_on_all_three_engines_is_completed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_training_through_labs_on_all_three_engines_is_completed(tmp_path: Path, shards: int) -> None:
     for needs in (needs_postgres, needs_clickhouse, needs_s3):
         needs()
     command = [sys.executable, "-m", "tests.fleet.up", "--labs", "2", "--once", "--seconds", "1"]
-    command += ["--port", str(free_port())]
+    command += ["--port", str(free_port()), "--shards", str(shards)]
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -34,3 +35,4 @@ def test_a_training_through_labs_on_all_three_engines_is_completed(tmp_path: Pat
     )
     assert done.returncode == 0, done.stdout
     assert "/login-link?token=" in done.stdout and "completed, 12,210 points" in done.stdout
+    assert ("2 shards of ClickHouse" in done.stdout) == (shards == 2)

@@ -45,7 +45,8 @@ def up(labs: int, shards: int, wanted: int, seconds: float, once: bool) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hectiqlab-fleet-")))
         folder.chmod(0o755)
-        say("Starting PostgreSQL, ClickHouse, and SeaweedFS for files …")
+        clickhouses = "ClickHouse" if shards == 1 else f"{shards} shards of ClickHouse"
+        say(f"Starting PostgreSQL, {clickhouses}, and SeaweedFS for files …")
         postgres, clickhouse, bucket = cluster(), server(), seaweedfs()
         if not clickhouse.real:
             say("(No ClickHouse is installed: tests/clickhouse_server.py speaks its HTTP over the real engine.)")
@@ -85,10 +86,12 @@ def up(labs: int, shards: int, wanted: int, seconds: float, once: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/fleet", description=__doc__)
-    parser.add_argument("--labs", type=int, default=3)
-    parser.add_argument("--shards", type=int, default=1, help="of ClickHouse, each with some of the runs")
+    some = range(1, 17)
+    parser.add_argument("--labs", type=int, choices=some, default=3, metavar="N", help="how many labs (3)")
+    shards = "how many ClickHouses, each a process of its own with some of the runs (1): docs/points-in-clickhouse.md"
+    parser.add_argument("--shards", type=int, choices=some, default=1, metavar="N", help=shards)
     parser.add_argument("--once", action="store_true", help="end after the training, for machines")
-    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--port", type=int, default=PORT, help=f"where the labs are found ({PORT})")
     parser.add_argument("--seconds", type=float, default=None, help="how long the training takes (90; with --once 15)")
     args = parser.parse_args()
     for sign in (signal.SIGTERM, signal.SIGHUP):

@@ -91,7 +91,8 @@ def _index(root_path: str, status: int = 200) -> Response:
     if not index.is_file():
         return _plain_page(
             "The web app is not built",
-            "Run <code>scripts/build-web</code>, then reload this page. "
+            "Run <code>scripts/build-web</code> in the clone, install from there again unless the lab runs in it, then "
+            "reload this page. "
             f"The lab itself works: see <a href='{root_path}/api/v1/openapi.json'>its API</a>.",
             status,
         )

@@ -211,6 +211,10 @@ class S3Client:
             return StoreError(f"{settings.server} refuses the lab's requests, as its clock is off: set the clock.")
         if code in _FULL or status == 507:
             return NoRoomError(f"{settings.name} is full: make room there.")
+        if does == "HeadBucket" and status in {401, 403}:  # it says no more
+            return StoreError(
+                f"{settings.server} refuses the keys for {settings.name}: correct them, or allow their user {RIGHTS}."
+            )
         if status in {401, 403}:
             return StoreError(f"The lab has no right to {does} in {settings.name}: allow its user {RIGHTS}.")
         if status >= 500 or status == 429 or code in {"SlowDown", "RequestTimeout"}:

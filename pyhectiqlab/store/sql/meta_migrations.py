@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from ..._version import __version__
 from ...base import crashpoints
 from ...base.installing import upgrade_advice
-from ...errors import NewerSchemaError
+from ...errors import NewerSchemaError, StoreError
 from ...protocol.searchable import searchable
 from .dialect import exclude
 from .merging import merge
@@ -324,13 +324,34 @@ def newer(schema: int) -> NewerSchemaError:
     )
 
 
+def not_current(conn: Connection) -> StoreError:
+    """Return the error for a command that finds tables of another version."""
+    done = _done(conn)
+    if done > len(MIGRATIONS):
+        return newer(done)
+    if conn.dialect.name != "postgresql":  # only beside a running lab; others were asked before
+        return StoreError("The lab that runs is of another version: restart it with this one first.")
+    if not done:
+        return StoreError("There is no lab in this database: name another one, or start a lab on it first.")
+    return StoreError(
+        f"The lab's database has schema {done}, of an earlier version; this one knows {len(MIGRATIONS)}: start a lab of"
+        " this version, which brings it up to date."
+    )
+
+
+def _done(conn: Connection) -> int:
+    """Return the schema of the database; 0: it has no tables."""
+    if not inspect(conn).has_table("migrations"):
+        return 0
+    return max(conn.execute(select(migrations.c.version)).scalars(), default=0)
+
+
 def upgrade(conn: Connection) -> None:
     """Bring the database to this version's schema, inside the caller's transaction. Raises NewerSchemaError. Blocks
     while another lab does so: whoever comes second finds it done.
     """
     exclude(conn, "schema", for_ever=True)
-    fresh = not inspect(conn).has_table("migrations")
-    done = 0 if fresh else max(conn.execute(select(migrations.c.version)).scalars(), default=0)
+    fresh, done = not inspect(conn).has_table("migrations"), _done(conn)
     if done > len(MIGRATIONS):
         raise newer(done)
     if done == len(MIGRATIONS):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from ...errors import StoreError
 from ..engine_counts import EngineCounts
 from ..meta import Changes
 from . import engines
@@ -23,7 +22,7 @@ from .meta_forks import ForksSql
 from .meta_imports import ImportsSql
 from .meta_media import MediaSql
 from .meta_members import MembersSql
-from .meta_migrations import is_current, upgrade
+from .meta_migrations import is_current, not_current, upgrade
 from .meta_notices import NoticesSql
 from .meta_people import PeopleSql
 from .meta_projects import ProjectsSql
@@ -103,7 +102,7 @@ class SqlMetaStore:
                 return
             with self.writing() as tx:
                 if not migrate and not is_current(tx.conn):
-                    raise StoreError("The lab that runs is of another version: restart it with this one first.")
+                    raise not_current(tx.conn)
                 upgrade(tx.conn)
         except BaseException:
             self.close()

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 
 from pyhectiqlab.errors import ConfigurationError, NewerSchemaError, StoreError
@@ -327,8 +328,11 @@ def test_what_is_stuck_is_said_with_what_to_do(
     with closing(ClickHouse(place.url)) as door, closing(Facts(place.facts_url)) as its_facts:
         assert troubles(door, its_facts) == []
         cluster().ask("UPDATE points_blocks SET changed = now() - interval '1 hour'", database=place.facts)
+        monkeypatch.setattr(checking, "STUCK_S", 0)
+        assert troubles(door, its_facts) == [], "while no lab runs, nobody sorts"
         monkeypatch.setattr(checking, "PARTS_MANY", 0)
-        parts, waiting = troubles(door, its_facts)
+        with psycopg.connect(place.facts_url, application_name="hectiqlab peers 1"):
+            parts, waiting = troubles(door, its_facts)
     assert "cannot keep up, give it CPU" in parts
     assert "Points have waited for 360" in waiting and "see the log of the labs" in waiting
 

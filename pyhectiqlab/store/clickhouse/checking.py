@@ -47,6 +47,11 @@ def troubles(clickhouse: ClickHouse, its_facts: Facts) -> list[str]:
             """SELECT coalesce(max(extract(epoch FROM now() - b.changed)), 0) FROM points_blocks b
                 JOIN points_windows w ON w.id = b.window WHERE w.state < 2 AND b.state = 1""",
         )
-    if waiting > STUCK_S:
+        labs_run = facts.one(
+            conn,
+            """SELECT coalesce(max(extract(epoch FROM now() - backend_start)), 0) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name LIKE 'hectiqlab peers %'""",
+        )
+    if min(waiting, labs_run) > STUCK_S:  # while no lab runs, nobody sorts
         wrong.append(f"Points have waited for {int(waiting)} s to be sorted: see the log of the labs for why.")
     return wrong

@@ -26,7 +26,7 @@ from ..compat.test_old_points import SIZES, opened, wave
 from ..seeds import examples
 from .power import Disk, acknowledge, cuts, traced
 
-CUTS = examples(30)
+CUTS = examples(45)
 NOTES = 25
 
 

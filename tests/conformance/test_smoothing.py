@@ -169,7 +169,7 @@ def test_a_search_of_too_many_points_stops_and_goes_on_from_there(tmp_path: Path
     wide = Smoothing("mean", 100)
     store._smoothed_ends.seconds_max = 0.0
     for left in (4, 3, 2, 1):
-        with pytest.raises(SlowSearchError, match=f"'loss' of {left} runs"):
+        with pytest.raises(SlowSearchError, match=f"'loss' of {left} runs?"):
             store.smoothed("loss", wide, runs)
     assert store.smoothed("loss", wide, runs) == {run: 4.0 * n for n, run in enumerate(runs)}
     assert len(store.smoothed("loss", wide, [*runs, "none"])) == 5, "nothing is left to compute"

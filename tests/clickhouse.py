@@ -44,7 +44,7 @@ class Server:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hlch"))
-        self.backups = self.folder / "backups"  # where BACKUP may write to
+        self.backups = self.folder / "backups"  # BACKUP may write there
         self.real = shutil.which("clickhouse") is not None
         self._maker = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,7 +83,7 @@ class Server:
         self._process.stdin.close()
 
     def _remove(self) -> None:
-        if os.getpid() == self._maker:  # not when a fork of the tests ends
+        if os.getpid() == self._maker:  # but not when a fork of the tests ends
             self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -12,7 +12,7 @@ from pyhectiqlab.store.clickhouse.schema import BUILT
 from .clickhouse import needs_clickhouse, server
 from .postgres import cluster, needs_postgres
 
-# So small that a few dozen points make windows, builds, nodes and merges.
+# These sizes are so small that a few dozen points make windows, builds, nodes and merges.
 TINY = Sizes(
     window_points=8,
     window_s=0.0,
@@ -40,7 +40,7 @@ class ClickHousePlace:
     def _new() -> tuple[str, str]:
         names = server().make_database(), cluster().make_database()
         ClickHousePointStore(server().url(names[0]), cluster().url(names[1])).close()
-        for table in ("arrived", *BUILT):  # what a crash of the machine would lose is of no interest here
+        for table in ("arrived", *BUILT):  # nobody minds what a crash of the machine would lose here
             server().ask(
                 f"ALTER TABLE {table} MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0", names[0]
             )

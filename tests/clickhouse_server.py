@@ -26,7 +26,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import chdb
 
-# What is no setting of the engine, but of the interface.
+# Settings of the interface, not of the engine.
 _OF_HTTP = {
     "query", "database", "default_format", "query_id", "session_id", "session_timeout", "session_check", "compress",
     "decompress", "user", "password", "role", "quota_key", "wait_end_of_query", "buffer_size",
@@ -38,7 +38,7 @@ _INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s.+?)\s+FORMAT\s+(\w+)[ \t]*\n", re.I
 _FORMAT = re.compile(r"\sFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 _SETTINGS = re.compile(r"\s+SETTINGS\s+([\w\s=,.'\"]+)$", re.IGNORECASE)
 _CODE = re.compile(r"Code: (\d+)")
-BACKUPS = "backups"  # folder in that of the data, which BACKUP may write to
+BACKUPS = "backups"  # a folder in that of the data; BACKUP may write there
 _STATUS = {60: 404, 81: 404, 164: 403, 497: 403, 516: 403}  # others: 500
 
 Settings = tuple[tuple[str, str], ...]
@@ -49,7 +49,7 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         self._folder = f"{folder}?backups.allowed_path={folder}/{BACKUPS}/"
-        self._first = chdb.connect(self._folder)  # keeps the engine open
+        self._first = chdb.connect(self._folder)  # this keeps the engine open
         self._idle: dict[tuple[str, Settings], list[Any]] = {}
         self._lock = threading.Lock()
 
@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             statement = asked.get("query", "").encode()
             statement = statement + (b"\n" if statement and body else b"") + body
             of_user = self.users[user][1]
-            # Those of the user last: with readonly = 1 no other could be changed any more.
+            # The user's settings come last: after readonly = 1 nothing else can be changed.
             kind = (*sorted(settings.items()), *of_user)
             with self.engine.connection(asked.get("database") or "default", kind) as connection:
                 self._answer(200, _run(connection, statement, asked.get("default_format", "TabSeparated")))
@@ -152,7 +152,7 @@ def _run(connection: Any, statement: bytes, form: str) -> bytes:
         if named := _FORMAT.search(text):
             text, form = text[: named.start()], named.group(1)
         return bytes(connection.query(text, form).bytes())
-    # The embedded engine takes rows from a file only.
+    # The embedded engine takes rows only from a file.
     with tempfile.NamedTemporaryFile(suffix=".rows") as file:
         file.write(statement[insert.end() :])
         file.flush()

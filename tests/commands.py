@@ -13,7 +13,7 @@ from typing import Any
 
 from .labs import nursery
 
-AT_START = ("PYTHON", "LC_", "LANG")  # variables at which Python looks only when it starts
+AT_START = ("PYTHON", "LC_", "LANG")  # variables that Python reads only when it starts
 
 
 def command(*args: str) -> list[str]:

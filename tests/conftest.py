@@ -13,7 +13,8 @@ from .seeds import rng, rng_that_stays  # noqa: F401
 from .skips import pytest_sessionfinish  # noqa: F401
 from .stores import meta, points  # noqa: F401
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background job: the scripts under test inherit it
+# In a background job of a shell, which the scripts under test inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests say nothing about speed: a busy machine made single examples slower than hypothesis' own bound.

@@ -29,7 +29,7 @@ from pyhectiqlab.testing.lab import RealLab
 from . import logged_points
 from .nursery import Nursery, serve
 
-# What a lab and most commands import, also late: each of hundreds would do so after its fork.
+# What a lab and most commands import, even late: otherwise each of hundreds of them would do so after its fork.
 IMPORTED = (
     "tomllib" if sys.version_info >= (3, 11) else "tomli",
     "anyio._backends._asyncio",
@@ -95,7 +95,7 @@ class _Process:
 
     def send_signal(self, sig: int) -> None:
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):  # as Popen's own: it was gone already
+            with contextlib.suppress(ProcessLookupError):  # like Popen's: the process was gone already
                 os.kill(self.pid, sig)
 
     def kill(self) -> None:

@@ -133,7 +133,7 @@ def serve(work: Callable[[dict[str, Any]], int]) -> None:
 def next_order() -> dict[str, Any] | None:
     """Return an order in each child that is forked for one, and None in the process itself, once stdin has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    bell, ringing = os.pipe()  # a child that ends rings it
+    bell, ringing = os.pipe()  # a child that ends writes to it
     for end in (bell, ringing):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(ringing, warn_on_full_buffer=False)
@@ -174,7 +174,7 @@ def next_order() -> dict[str, Any] | None:
 def _fork(order: dict[str, Any], bell: tuple[int, int]) -> int:
     """Fork a child with the order's files and variables; 0 in the child."""
     sys.stdout.flush()
-    # Before the fork: who gave a pipe closes its end as soon as there is a child.
+    # Before the fork: whoever passed a pipe closes its end as soon as there is a child.
     opened = [os.open(order.get("input", os.devnull), os.O_RDONLY)]
     for path in (order["output"], order.get("error", order["output"])):
         opened.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))

@@ -25,7 +25,7 @@ import psycopg
 import pytest
 
 START_TIMEOUT_S = 60
-# What a crash of the machine would lose is of no interest here, and tests end servers at once.
+# Nobody minds what a crash of the machine would lose here, and tests end servers at once.
 _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",

@@ -25,10 +25,11 @@ from typing import Any
 
 from .nursery import Nursery, next_order
 
-# Variables that are read once, before a script runs: by Python, the C library, and the hook of the stand-ins.
+# Variables that Python, the C library and the hook of the stand-ins read once, before a script runs.
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "GLIBC_", "HECTIQLAB_INSTEAD_OF", "HECTIQLAB_BESIDE")
 
-# What a script with a Run has imported at its end. Nothing else: some of the code looks at what a script has imported.
+# What a script with a Run has imported at its end, and nothing else: some of the code looks at what a script has
+# imported.
 IMPORTED = (
     "pyhectiqlab.client.opening",
     "pyhectiqlab.transport.connecting",
@@ -50,7 +51,7 @@ def nursery() -> Nursery | None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
     shared = Nursery(__name__, env, subprocess.PIPE)
     atexit.register(shared.close)
-    with Script("", (), env, shared) as probe:  # some kernels do not let a process look like another
+    with Script("", (), env, shared) as probe:  # some kernels do not let a process look like another one
         probe.communicate()
     return shared if probe.returncode == 0 else None
 

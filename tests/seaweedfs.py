@@ -98,7 +98,7 @@ class SeaweedFs:
             "s3": "true",
             "s3.config": str(self.folder / "s3.json"),
             "s3.port.iceberg": "0",
-            "s3.port.lance": "0",  # else only one server starts on a machine
+            "s3.port.lance": "0",  # otherwise only one server starts on a machine
             "s3.localSocket": str(self.folder / "s3.sock"),
             "filer.localSocket": str(self.folder / "filer.sock"),
             "master.telemetry": "false",
@@ -112,7 +112,7 @@ class SeaweedFs:
         ends = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             assert self._process.poll() is None and time.monotonic() < ends, (self.folder / "log").read_text()[-2000:]
-            time.sleep(0.05)  # it tells nobody when it is ready
+            time.sleep(0.05)  # it does not say when it is ready
 
     def _answers(self) -> bool:
         """Return whether it takes and gives back bytes: its parts find each other some time after they listen."""

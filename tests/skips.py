@@ -12,14 +12,14 @@ from collections.abc import Iterable
 
 import pytest
 
-# Only in the extra `integrations`, or in none: too large for each run of CI. Their tests are run by hand, and
-# docs/compatibility.md says with which releases.
+# Only in the extra `integrations`, or in no extra: these are too large for each run of CI. Their tests are run by hand,
+# and docs/compatibility.md says with which releases.
 FRAMEWORKS = {
     "accelerate", "fastai", "gymnasium", "ignite", "keras", "lightning", "pytorch_lightning", "ray",
     "stable_baselines3", "tensorflow", "torchtitan", "torchvision", "transformers", "ultralytics", "xgboost",
 }  # fmt: skip
 PROGRAMS = {"pgbouncer"}  # labs behind it are tested where it is installed
-# PyTorch where no build for CPUs is to be had; Aim for Python from 3.13 on: scripts/test says so in a line of its own.
+# PyTorch, if there is no build for CPUs; Aim, for Python 3.13 and later. scripts/test says so in a line of its own.
 ELSEWHERE = {"torch", "pytorch", "aim"}
 LISTED = FRAMEWORKS | PROGRAMS | ELSEWHERE
 

@@ -54,7 +54,7 @@ class SqlitePlace:
         return SqlMetaStore(self.path)
 
     def is_waiting(self) -> bool:
-        return True  # whoever began second waits from its BEGIN on
+        return True  # the one that began second waits from its BEGIN on
 
     def remove(self) -> None:
         self.path.unlink()
@@ -93,7 +93,8 @@ class PostgresPlace:
         if not self._has_tables:
             self.cluster.drop_database(self.database)
             return
-        self.cluster.ask(_emptying(), database=self.database)  # a tenth of the time that another one takes
+        # This takes a tenth of the time that making another one takes.
+        self.cluster.ask(_emptying(), database=self.database)
         self._free.append(self.database)
 
 

@@ -119,7 +119,7 @@ def test_shell_in_the_guides_is_shell_and_names_scripts_that_exist(block: str) -
         assert (ROOT / script).is_file(), f"{script} does not exist"
 
 
-# In the place of what the reader has.
+# These stand for what the reader has.
 GIVEN = """
 import os, sys
 from types import SimpleNamespace

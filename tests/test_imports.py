@@ -23,7 +23,7 @@ TOP = {
     "settings",
     "tf_callback",
     "utils",
-}  # modules; all others are in a room
+}  # modules; everything else is in a room
 
 
 def stated() -> dict[str, set[str]]:

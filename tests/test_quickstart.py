@@ -18,7 +18,7 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
-# Looked for, not imported: that takes a second and a half in each process that collects the tests.
+# It is looked for, not imported: that takes a second and a half in each process that collects the tests.
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("sklearn") is None, reason="the demo needs scikit-learn: pip install '.[demo]'"
 )

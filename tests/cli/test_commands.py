@@ -178,7 +178,7 @@ def test_ctrl_c_exits_with_130(environment: dict[str, str]) -> None:
 
     def answer_never(connection: object, server: object) -> None:
         read_request(connection, server)  # type: ignore[arg-type]
-        for _ in range(3):  # Python drops one that comes while a finalizer runs, rarely: people press it again
+        for _ in range(3):  # Python rarely drops a Ctrl-C that comes while a finalizer runs; people press it again
             running.send_signal(signal.SIGINT)
             if server.stopping.wait(10):  # type: ignore[attr-defined]
                 return

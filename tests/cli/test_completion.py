@@ -67,5 +67,5 @@ def test_a_lab_that_does_not_answer_costs_a_second_and_no_word(hectiqlab: Hectiq
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         start = time.monotonic()
         assert completed(hectiqlab, "logs", "a", HECTIQLAB_URL=url, HECTIQLAB_API_KEY="key") == []
-        assert time.monotonic() - start < 10  # the interpreter's start on a busy machine included
-    assert completed(hectiqlab, "logs", "a") == []  # no profile at all
+        assert time.monotonic() - start < 10  # includes the start of the interpreter on a busy machine
+    assert completed(hectiqlab, "logs", "a") == []  # there is no profile at all

@@ -25,7 +25,7 @@ from .test_lab import attach, send
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
-# What starts, changes, sends or brings something. Every other command lists or reads.
+# Commands that start, change, send or bring something. Every other command lists or reads.
 CHANGES = set(
     """
     add-profile, remove-profile, keys create, keys revoke, projects archive, projects delete, projects move,
@@ -41,9 +41,10 @@ CHANGES = set(
     """.replace("\n", " ").split(",")
 )  # fmt: skip
 CHANGES = {" ".join(name.split()) for name in CHANGES}
-ASKS_NO_LAB = {"profiles", "quarantine", "settings", "status", "verify", "version"}  # but what is on this machine
+# Beside these, which read what is on this machine.
+ASKS_NO_LAB = {"profiles", "quarantine", "settings", "status", "verify", "version"}
 
-# How each is asked in the test. {data}: the folder of the lab, {backups}: one with a snapshot of it.
+# How the test calls each command. {data}: the folder of the lab, {backups}: a folder with a snapshot of it.
 ARGUMENTS = {
     "projects objective": "vision",
     "metrics": "digits train/loss",
@@ -92,7 +93,7 @@ def test_every_command_that_lists_or_reads_has_json() -> None:
 
 def test_a_wrong_call_of_any_command_ends_with_2() -> None:
     for name in ALL:
-        wrong = [] if name == "run" else ["--nonsense"]  # `run` takes a command with options of its own, and needs one
+        wrong = [] if name == "run" else ["--nonsense"]  # `run` takes a command with its own options, and needs one
         done = CliRunner().invoke(ALL[name], wrong)
         assert done.exit_code == 2 and "Error: " in done.output, name
 
@@ -140,7 +141,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         told("admin", "notify", "add", "https://127.0.0.1:9/hook", "--data", words["data"])
         attach(client, "deleted", "vision")
         told("delete", "--yes", "deleted")
-        for mode in ("online", "offline"):  # what `verify` and `status` have to tell of
+        for mode in ("online", "offline"):  # so that `verify` and `status` have something to show
             script = [sys.executable, "-c", SCRIPT, str(folder / "file.txt")]
             subprocess.run(script, env={**lab.env, "HECTIQLAB_MODE": mode}, check=True, timeout=100)
         words["snapshot"] = told("admin", "backup", words["backups"], "--data", words["data"]).splitlines()[0]

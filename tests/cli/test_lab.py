@@ -262,7 +262,7 @@ def test_python_reads_the_same(filled: Filled, at_lab: Hectiqlab) -> None:
     assert [exact(p.value) for p in points] == [exact(v) for v in VALUES]
     columns = run.series("train/loss", rank=0)
     assert list(columns.step) == STEPS and columns.time_us[1] == int(START * 1e6) + 1
-    assert list(columns.time) == [point.time for point in points]  # in seconds, as all else
+    assert list(columns.time) == [point.time for point in points]  # in seconds, like all times
     assert sum(1 for _ in run.iter_points("long")) == len(run.series("long").value) == 2500
     assert exact(run.last["train/loss"])
     assert filled.lab.api_key not in repr(run)
@@ -319,7 +319,7 @@ def test_add_profile_asks_on_a_terminal_without_showing_the_password(
     while True:
         try:
             part = os.read(ours, 4096)
-        except OSError:  # Linux's way to say that the other end was closed
+        except OSError:  # on Linux this means that the other end was closed
             break
         if not part:
             break

@@ -141,7 +141,7 @@ def test_a_living_run_goes_on_where_its_lab_is_now(
         assert link.startswith(old)
         if how == "profile":
             know(home, lab)
-        elif how == "another profile":  # the first one still names the old address
+        elif how == "another profile":  # the first profile still names the old address
             know(home, lab, "moved")
         out, _ = process.communicate("go on\n", timeout=90)
         assert (out, process.returncode) == ("True\n", 0)
@@ -200,7 +200,7 @@ def test_a_run_is_opened_and_read_through_an_old_address_that_redirects(
     followed = hectiqlab("profiles", "--follow")
     assert followed.returncode == 0 and f"moved from {old} to {lab.url}" in followed.stderr
     assert load_profiles(home / "credentials")["local"].url == lab.url
-    assert output(hectiqlab("profiles", "--follow"))  # nothing more to say
+    assert output(hectiqlab("profiles", "--follow"))  # there is nothing more to say
 
 
 def test_an_address_of_a_variable_lends_the_key_of_the_profile_of_its_lab(

@@ -244,7 +244,7 @@ def test_a_lab_is_known_at_another_port_and_another_lab_is_not_taken_for_it(
         away = hectiqlab("sync")
         assert away.returncode == 1 and "No profile is for the lab" in away.stderr and "; 501 left" in away.stdout
         (home / "credentials").write_bytes(there.credentials.read_bytes() + mine.replace("local", "old").encode())
-        lab.start()  # which finds its own key in no `local`, and writes a profile of another name beside it
+        lab.start()  # it does not find its own key in `local`, and writes a profile of another name beside it
         assert hectiqlab("sync").returncode == 0
         lines = output(hectiqlab("--profile", "old", "metrics", "kept", "loss", "--format", "jsonl"))
         assert lines.count("\n") == 1000
@@ -277,7 +277,8 @@ run.add_metrics("loss", 1.0, 7)
         process.communicate("go\n", timeout=60)
         (report,) = json.loads(output(hectiqlab("status", "--json")))
         os.kill(report["uploader_pid"], signal.SIGKILL)
-        other = ForkedLab(tmp_path / "other", tmp_path / "elsewhere")  # so that there is more than one to ask
+        # So that there is more than one profile to ask about.
+        other = ForkedLab(tmp_path / "other", tmp_path / "elsewhere")
         other.start()
         lab.port = 0
         lab.start()
@@ -316,7 +317,7 @@ for n in range(45):
 print("logged", flush=True)
 sys.stdin.readline()
 """
-    environment["HECTIQLAB_SYSTEM_METRICS"] = "0"  # they would be counted, too
+    environment["HECTIQLAB_SYSTEM_METRICS"] = "0"  # otherwise they would be counted, too
     process = start_script(code, env=environment)
     try:
         assert process.stdin is not None and process.stdout is not None
@@ -356,7 +357,7 @@ def test_a_name_that_the_lab_refuses_is_told_with_what_to_do(
     script(environment, HECTIQLAB_MODE="offline")
     (session,) = SessionDir.all(home / "spool")
     eventually(lambda: not Lease(session.path).is_held(), 60)
-    for info in session.writers():  # as a client wrote it that took any name
+    for info in session.writers():  # as a client wrote it that accepted any name
         session.save_writer(info.changed(attach={**info.attach, "name": "a\tb"}))
     refused = hectiqlab("sync")
     assert refused.returncode == 1 and "holds a character" in refused.stderr

@@ -37,7 +37,7 @@ from .conftest import Hectiqlab, error_line, output
 __all__ = ["disk"]
 OLD = Path(__file__).parents[1] / "compat" / "lab-17"
 RUN, FILE, DIGEST = "865a88836fbb", "notes.txt", "78051faade059d70866df6a3fb83ef348721fd74a87e93ef95c493f87d0d236b"
-# A later version: it has one more step, which an earlier one could not live with.
+# A later version. It has one more step, which an earlier version could not live with.
 LATER = """
 import sys
 from pathlib import Path
@@ -167,7 +167,7 @@ def test_going_back_gives_the_databases_as_they_were(hectiqlab: Hectiqlab, old: 
     assert any("'since'" in line for line in content(aside)) and str(aside) in back
     assert not list(old.glob("*-wal")), "it would be taken for that of another database"
     assert "no snapshot" in error_line(hectiqlab("admin", "downgrade", "--yes", "--data", str(old)))
-    with lab, LabClient(lab.url, lab.api_key) as client:  # which upgrades again
+    with lab, LabClient(lab.url, lab.api_key) as client:  # this upgrades again
         is_as_it_was(lab)
         assert client.handshake().generation != generation
         assert [project["name"] for project in client.pages("/projects")] == ["old"]

@@ -53,7 +53,7 @@ def test_runs_are_moved_to_another_project(lab: RealLab, hectiqlab: Hectiqlab) -
         asked = {"name": "run-a", "project": "vision", "create_project": True, "session": "5e55"}
         run = client.attach(asked, timeout_s=10)["run"]["id"]
         refused = hectiqlab("move", "other", "run-a")
-        assert refused.returncode == 1 and "run-a" in refused.stderr  # it goes on
+        assert refused.returncode == 1 and "run-a" in refused.stderr  # the script continues
         client.post("/sessions/5e55/end", {"run": run, "rank": 0, "attempt": 1, "state": "completed"})
     moved = hectiqlab("move", "other", "run-a")
     assert moved.returncode == 0 and f"Moved vision/run-a ({run})." in moved.stdout, moved.stderr

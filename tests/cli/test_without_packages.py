@@ -10,7 +10,7 @@ from pyhectiqlab.cli.lab_packages import NAMES
 
 from .conftest import Hectiqlab, error_line
 
-# What Python runs first of all: it finds none of the packages, as where they are not installed.
+# What Python runs first of all: it hides the packages, as if they were not installed.
 BLIND = f"""
 import importlib.machinery
 find = importlib.machinery.PathFinder.find_spec

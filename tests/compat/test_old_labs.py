@@ -23,7 +23,7 @@ from pyhectiqlab.store.sqlite_points.database import SCHEMA_VERSION
 from .old_labs import LABS, unpack
 
 FILES = sorted(LABS.glob("*.tar.xz"))
-NEVER_ALONE = {1, 6, 13, 19}  # lab.db of schema 1 is lab-1.sql; the others came together with the next one
+NEVER_ALONE = {1, 6, 13, 19}  # lab.db of schema 1 is lab-1.sql; each of the others came together with the next one
 STEP = np.arange(40)
 LOSS = np.where(STEP % 17 == 3, np.nan, np.sin(STEP * 0.1))
 ODD = STEP[STEP % 2 == 1]
@@ -68,7 +68,7 @@ def look_at_runs(view: MetaView, files: bool, digests: set[str]) -> list[str]:
     for name, state, lr in (("one", "completed", 0.1), ("two", "failed", 0.2)):
         (run,) = view.runs_named(name)
         assert (run.project, run.author, run.state) == ("old", owner.username, state)
-        assert run.points >= 80  # and samples of the machine, where it was slow
+        assert run.points >= 80  # a slow machine adds system metrics
         assert [tag.name for tag in run.tags] == ["kept"] and view.note(run.id) == "a note"
         assert view.config(run.id) == {"lr": lr, "model": {"layers": 3}} == view.attempt_config(run.id, 1)[1]
         assert view.config_values("model.layers")[run.id] == 3

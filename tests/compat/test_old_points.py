@@ -26,7 +26,7 @@ from ..conformance.point_store_same import assert_same_buckets, assert_same_info
 
 HERE = Path(__file__).parent
 T0 = 1_700_000_000_000_000
-START = {"early": 0, "late": 5_000_000, "shuffled": 2_000_000}  # µs behind T0
+START = {"early": 0, "late": 5_000_000, "shuffled": 2_000_000}  # µs after T0
 COUNT = {"early": 300, "late": 300, "shuffled": 400}
 SIZES = Sizes(
     chunk_points=32,
@@ -138,7 +138,7 @@ def test_an_older_lab_answers_alike_before_while_and_after_its_chunks_are_writte
         if not store.compact(0.0):
             if flushed:
                 break
-            store.flush()  # what schema 4 kept as it arrived
+            store.flush()  # schema 4 kept these points as they arrived
             flushed = True
     assert steps > (5 if schema == 2 else 1)
     assert one(path, "SELECT count(*) FROM arrived") == 0

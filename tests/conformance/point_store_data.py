@@ -15,7 +15,7 @@ from ..nursery import serve
 T0 = 1_700_000_000_000_000
 VICTIM_BATCH = 37
 
-# So small that a few dozen points make heads, chunks, nodes, runs, merges and a tree by time.
+# These sizes are so small that a few dozen points make heads, chunks, nodes, runs, merges and a tree by time.
 TINY = Sizes(
     chunk_points=16,
     chunk_nodes=4,

@@ -48,7 +48,7 @@ def assert_same_line(got: Buckets, want: Buckets) -> None:
         found, wanted = getattr(got, name), getattr(want, name)
         assert found.dtype == wanted.dtype, name
         np.testing.assert_array_equal(found, wanted, err_msg=name)
-    # A sum of floats depends on its order: equal to a few roundings of the largest value.
+    # A sum of floats depends on its order: allow a few roundings of the largest value.
     scale = np.maximum(np.abs(want.min), np.abs(want.max))
     off = np.abs(got.mean * 0.5 - want.mean * 0.5)  # halved: the difference of two huge means may not overflow
     assert ((off <= 1e-14 * scale * np.maximum(1, want.count)) | np.isnan(want.mean)).all()

@@ -127,7 +127,7 @@ class Disk:
         return cls({p: bytearray(c) for p, c in files.items()}, {p: bytearray(c) for p, c in files.items()})
 
     def do(self, step: Step) -> None:
-        if step.call == "sync" and step.path not in self.files:  # the folder: what was removed stays so
+        if step.call == "sync" and step.path not in self.files:  # the folder was synced: what was removed stays removed
             for path in [path for path, its in self.pending.items() if its[-1].call == "unlink"]:
                 del self.pending[path]
                 self.durable.pop(path, None)

@@ -77,7 +77,7 @@ def test_a_file_that_a_kill_left_long_is_cut_by_the_next_start(tmp_path: Path, o
                 space.give_back(connection)
                 connection.execute("COMMIT")
                 assert space.surplus(connection) < surplus
-        for suffix in ("", "-wal"):  # what a kill behind the last commit leaves
+        for suffix in ("", "-wal"):  # what a kill after the last commit leaves
             Path(f"{path}{suffix}").write_bytes(Path(f"{before}{suffix}").read_bytes())
     with closing(opened(path)) as store:
         eventually(lambda: not store.maintain() and not is_long(path), what="the file is as short as its content")

@@ -59,7 +59,7 @@ class TestSqliteMetaStore(MetaStoreSuite):
             other.execute("BEGIN IMMEDIATE")
             opening = threads.submit(SqlMetaStore, path)
             with pytest.raises(TimeoutError):
-                opening.result(0.2)  # as long as it takes to fail, at least
+                opening.result(0.2)  # at least as long as failing takes
             other.execute("COMMIT")
             opening.result(20).close()
 

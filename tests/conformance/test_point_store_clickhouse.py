@@ -56,7 +56,7 @@ class TestClickHousePointStoreBuilt(PointStoreSuite):
         yield store
         store.close()
 
-    # Each takes a quarter of a minute, as every few points become a build.
+    # Each of these takes a quarter of a minute, because every few points become a build.
     @pytest.mark.parametrize(
         "order",
         [
@@ -159,7 +159,7 @@ def counted(windows: Sequence[int], block: int, out: Sequence[int] = ()) -> Coun
         (counted([1], 5, [4]), counted([1, 2], 7, [7]), True),
         (counted([1], 5, [4]), counted([1], 5, [4]), True),
         (counted([1], 5), counted([2], 6), False),  # the window is in a build
-        (counted([1, 2], 5), counted([1], 5), False),  # whoever asks began earlier
+        (counted([1, 2], 5), counted([1], 5), False),  # the question began earlier
         (counted([1], 5), counted([1], 4), False),
         (counted([1], 5), counted([1], 5, [3]), False),
     ],

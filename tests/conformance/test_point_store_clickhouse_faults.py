@@ -107,7 +107,7 @@ def test_who_dies_between_note_insert_and_cursor_leaves_each_point_once(
     with closing(place.open(Sizes(settle_s=3600))) as store:
         assert store.cursor("a") == 10, "nobody settled it yet"
         assert len(all_points(store)) == 10
-        again = [b for b in batches(2) if b.writer == "a"]  # of one writer only, and cut otherwise
+        again = [b for b in batches(2) if b.writer == "a"]  # batches of one writer only, and cut differently
         assert [r.status for r in store.append(again)] == ["duplicate", "duplicate" if there else "ok"]
         assert store.cursor("b") == (30 if there else 10), "the other writers of the insert are settled with it"
         store.append(batches(3))

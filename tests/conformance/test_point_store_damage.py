@@ -202,7 +202,7 @@ def test_a_damaged_series_takes_new_points_and_others_go_on_being_compacted(lab:
     last, faults = store.cursor("writer of run"), 0
     for round in range(6):
         seq = np.arange(last + 1, last + 201)
-        step = 2000 * (round % 2) + np.arange(200)  # overlaps what is there: it is to be merged
+        step = 2000 * (round % 2) + np.arange(200)  # these overlap the others, so they must be merged
         columns = [
             Column(key, part, step[: len(part)], step[: len(part)] * 1.0, T0 + 10_000_000 + part)
             for key, part in (("loss", seq[:100]), ("short", seq[100:]))
@@ -216,7 +216,7 @@ def test_a_damaged_series_takes_new_points_and_others_go_on_being_compacted(lab:
                 more = store.compact()
             except StoreError as e:
                 assert "'loss'" in str(e)
-                faults += 1  # once: then it is left alone
+                faults += 1  # once only: then it is left alone
     assert faults == 1
     (damage,) = store.damage()
     assert "'loss'" in damage and "backup" in damage, "for the state of the lab"

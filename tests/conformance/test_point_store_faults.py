@@ -142,7 +142,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     store = SqlitePointStore.open(path)
     store.append([Writer("w").steps(range(10))])
     with sqlite_connection(path) as other:
-        other.execute("BEGIN IMMEDIATE")  # holds the one right to write, as a long transaction would
+        other.execute("BEGIN IMMEDIATE")  # hold the only right to write, as a long transaction would
         other.execute("DELETE FROM head")
         found: list[int] = []
         reader = threading.Thread(target=lambda: found.append(store.buckets([Selector("run", "loss")])[0].total))
@@ -307,7 +307,7 @@ def test_space_of_purged_runs_comes_back(tmp_path: Path, monkeypatch: pytest.Mon
         pass
     assert len(all_points(store, "run3", "noise", 100_000)) == 300_000
     store.close()
-    assert path.stat().st_size < 0.4 * before  # a fourth of it is the run that stays, and of that a fourth is free
+    assert path.stat().st_size < 0.4 * before  # a fourth of it is the run that stays, and a fourth of that is free
 
 
 def test_a_step_gives_back_all_pages_of_a_step(tmp_path: Path) -> None:

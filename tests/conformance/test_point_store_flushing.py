@@ -37,7 +37,7 @@ def test_blocks_of_one_series_are_flushed_one_after_the_other(tmp_path: Path, mo
     w = Writer("w")
     for at in range(0, 20, 2):
         store.append([w.steps(range(at, at + 2))])
-        store.series("run", "loss")  # gathers what came into blocks
+        store.series("run", "loss")  # this gathers what came into blocks
     store.append([Writer("other", run="other").steps([0])])
     before = all_points(store)
     store.flush()

@@ -63,7 +63,7 @@ def test_batches_are_taken_and_what_was_flushed_is_read_while_the_rest_is_loaded
     assert store.cursor("w") == N
     assert store.append([again, left.steps([N])]) == [AppendResult("duplicate", N), AppendResult("ok", N + 1)]
     assert [info.count for info in store.series("flushed", "loss")] == [3]
-    assert not store.maintain(0.0)  # nothing is flushed or removed before all is known
+    assert not store.maintain(0.0)  # nothing is flushed or removed before everything is known
     reader, answers = at_once(lambda: all_points(store))
     assert reader.is_alive() and not answers
     gate.set()
@@ -125,7 +125,7 @@ def test_points_that_could_not_be_read_again_are_read_later(tmp_path: Path, monk
     monkeypatch.setattr(point_store.Recent, "add", lambda *_: 1 / 0)
     monkeypatch.setattr(loading.Loader, "_look", lambda *_: 1 / 0)
     second = w.steps(range(10, 20))
-    for _ in range(2):  # it is durable, which nobody can tell now: so it is not taken again
+    for _ in range(2):  # it is durable, but nobody can know that now: so it is refused
         with pytest.raises(ZeroDivisionError):
             store.append([second])
     with pytest.raises(ZeroDivisionError):

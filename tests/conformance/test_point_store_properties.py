@@ -154,7 +154,8 @@ class Stores(RuleBasedStateMachine):
             its = self.store.smoothed(key, Smoothing(kind, width), runs, axis)
             assert its.keys() == wanted.keys()
             for run, summary in self.model.summaries(key, runs).items():
-                largest = max(abs(summary.min), abs(summary.max))  # far ones that the kernel leaves out may be so large
+                # Points so far away that the kernel ignores them may be so large.
+                largest = max(abs(summary.min), abs(summary.max))
                 assert its[run] == pytest.approx(wanted[run], rel=1e-9, abs=1e-9 * largest, nan_ok=True)
         by_rank = self.model.rank_smoothed(key, Smoothing(kind, width), runs, axis)
         for _ in range(2):

@@ -117,10 +117,11 @@ def test_a_lab_with_one_address_gets_a_second_one_while_another_runs_that_knows_
             assert on_second and place.servers[1].ask("SELECT count() FROM arrived", place.databases[1]) == (
                 f"{5 * len(on_second)}\n"
             )
-            fill(one, old)  # what it knows
+            fill(one, old)  # fill it with what it knows
             with pytest.raises(StoreError, match="on several shards by now: start this lab anew"):
                 one.append([Writer("new", run="new").steps([1])])
-            with pytest.raises(StoreError, match="on several shards by now"):  # or it would say that all are missing
+            # Otherwise it would say that all are missing.
+            with pytest.raises(StoreError, match="on several shards by now"):
                 one.append([Writer("another", run=on_second[0]).steps([1])])
             fill(both, old)
             assert steps(both) == {run: list(range(30 if run in RUNS[:4] else 5)) for run in RUNS}
@@ -158,7 +159,7 @@ def test_while_a_shard_is_away_the_others_go_on(apart: ShardedPlace) -> None:
             assert store.cursors(RUNS) == {run: 20 if run in FIRST else 10 for run in RUNS}
             quiet = PointBatch(SECOND[0], 0, 1, "events", 1, 3, [])
             assert [r.status for r in store.append([quiet, batches[RUNS.index(SECOND[1])]])] == ["ok", "refused"]
-            fill(store, [Writer(f"n{i}", run=f"n{i}") for i in range(8)])  # new runs are put where they can be
+            fill(store, [Writer(f"n{i}", run=f"n{i}") for i in range(8)])  # new runs go to a shard that answers
             with closing(apart.open(aside=True)) as later:  # a lab that starts meanwhile
                 assert steps(later, FIRST) == {run: list(range(20)) for run in FIRST}
         finally:
@@ -186,7 +187,7 @@ def test_a_shard_that_is_killed_while_it_inserts_loses_and_doubles_nothing(apart
                     some = [batches[run][at[run]] for run in left]
                     try:
                         results = store.append(some)
-                    except EngineAwayError:  # of all that is left
+                    except EngineAwayError:  # tried with all that is left
                         counts["refused"] += len(left)
                         eventually(lambda: not any(its.away for its in store._shards.values()), 60)
                         continue

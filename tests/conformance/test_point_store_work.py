@@ -131,7 +131,7 @@ def test_points_that_come_a_few_at_a_time_are_written_into_chunks_a_few_times_ea
         store.flush()
         while store.compact():
             pass
-    assert written < 5 * rounds * n  # the last chunk anew each time would be thirty times
+    assert written < 5 * rounds * n  # writing the last chunk anew each time would be thirty times
     (chunks,) = store._database.writer.execute("SELECT count(*) FROM chunk").fetchone()
     assert chunks <= 6
     assert [p.step.tolist() for p in iter_points(store, "run", "loss", limit=5000)] == [list(range(rounds * n))]

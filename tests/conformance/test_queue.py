@@ -142,7 +142,8 @@ class QueueSuite:
         ours, theirs = context.Pipe()
         consumer = context.Process(target=consume, args=(made, 1000, theirs))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork where other tests left threads
+            # Python 3.12 warns of a fork if other tests left threads.
+            warnings.simplefilter("ignore", DeprecationWarning)
             consumer.start()
         items = [b"%d" % i for i in range(1000)]
         for item in items:

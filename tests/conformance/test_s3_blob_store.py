@@ -30,7 +30,7 @@ from ..faults.proxy import Proxy
 from ..seaweedfs import BUCKET, needs_s3, seaweedfs
 from ..transport.scripted import ScriptedServer, answering, http, read_request, scripted
 
-PART = 5 << 20  # as small as S3 takes them
+PART = 5 << 20  # the smallest part that S3 takes
 SIZES = Sizes(PART)
 DATA = os.urandom(12 << 20)  # two parts and a tail
 MIB = 1 << 20
@@ -296,7 +296,7 @@ def test_an_upload_survives_a_server_that_fails_for_a_moment(settings: S3Setting
                 break
             except StoreError:
                 assert time.monotonic() < ends
-                time.sleep(0.1)  # for so long calls fail at once
+                time.sleep(0.1)  # calls fail at once for so long
         assert content(store) == DATA and proxy.hits
 
 

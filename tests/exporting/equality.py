@@ -11,7 +11,7 @@ from pyhectiqlab.transport.http import LabClient, quoted
 from ..process.conftest import Site
 from .test_export import exported
 
-OWN = {"id", "url", "project", "project_id", "can_write", "uuid", "run", "writer", "seq"}  # of each lab
+OWN = {"id", "url", "project", "project_id", "can_write", "uuid", "run", "writer", "seq"}  # different in each lab
 DERIVED = ("writers", "duration", "session_count")
 
 
@@ -77,7 +77,7 @@ def whole_run(lab: LabClient, run_id: str, names: dict[str, str]) -> dict[str, A
         for points in lab.points(run_id, info["key"])
         for point in zip(points.rank, points.attempt, points.step, points.value, points.time_us, strict=True)
     ]
-    # Each series (a key of a rank and attempt) in its order. By repr, as NaN is not NaN.
+    # Compare each series (a key of a rank and attempt) in its order, by repr, because NaN does not equal NaN.
     page["all points"] = [repr(row) for row in sorted(rows, key=lambda row: row[:3])]
     page["relative"] = list(lab.pages(f"{at}/attempts"))
     page["artifacts"] = list(lab.pages(f"{at}/artifacts", {"versions": "all"}))

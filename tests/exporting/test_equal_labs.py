@@ -19,7 +19,7 @@ def load_fill() -> Any:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(FILL.parent))  # as for a script
-    sys.modules[spec.name] = module  # as its dataclasses want
+    sys.modules[spec.name] = module  # its dataclasses need this
     try:
         spec.loader.exec_module(module)
     finally:

@@ -42,7 +42,7 @@ def test_points_are_exact_and_every_file_has_its_digest(source: Site, tmp_path: 
             for point in zip(page.step, page.value, page.time_us, page.rank, page.attempt, strict=True)
         ]
     got = [(r["key"], r["step"], r["value"], round(r["time"].timestamp() * 1e6), r["rank"], r["attempt"]) for r in rows]
-    assert repr(got) == repr(want) and len(got) == run["points"]  # by repr, as NaN is not NaN
+    assert repr(got) == repr(want) and len(got) == run["points"]  # by repr, because NaN does not equal NaN
     assert {r["run"] for r in rows} == {run["id"]}
     for name, its in written["files"].items():
         assert digest_of_file(one / name) == its["digest"]

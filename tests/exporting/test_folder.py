@@ -63,7 +63,8 @@ def test_what_is_damaged_is_told_and_comes_with_the_next_import(source: Site, ta
     data[100] ^= 1
     points.write_bytes(data)
     told = imported(target, str(folder), "-p", "damaged", code=1)
-    assert {its["name"]: len(its["problems"]) for its in told["runs"]} == {"fork": 1, "small": 0}  # a fork of nothing
+    # The fork of a run that is not there.
+    assert {its["name"]: len(its["problems"]) for its in told["runs"]} == {"fork": 1, "small": 0}
     assert len(told["problems"]) == 1 and "points-000001.parquet is damaged" in told["problems"][0]
     shutil.rmtree(points.parent)
     exported(source, "source", str(folder))

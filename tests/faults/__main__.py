@@ -11,7 +11,8 @@ from .chaos import Result, run_chaos
 from .fleet_kinds import fleet_kinds
 from .kinds import FLAVOURS, HARMLESS, NEED_MOUNTS, flavours, kinds
 
-ENOUGH, ENOUGH_OF_EACH = 1000, 20  # faults that ten minutes on a quiet machine with two cores shall see
+# What ten minutes on a quiet machine with two cores should see: faults in all, and of each kind.
+ENOUGH, ENOUGH_OF_EACH = 1000, 20
 
 
 def summary(result: Result, seed: int, seconds: float, fleet: bool = False) -> str:

@@ -17,14 +17,14 @@ from .world import LOST_AFTER_S, Trainer, until
 
 LOG_LINE = re.compile(r"line (\d+) of (\d+)")
 STATES = {"exit": "completed", "close": "completed", "raise": "failed", "exit3": "failed", "term": "stopped"}
-KILLED = {"killed", "ended", "lost"}  # "ended": nobody was there to see how
-EXCUSES = {  # faults → reasons for which events may be given up, each counted
+KILLED = {"killed", "ended", "lost"}  # "ended": nobody saw how
+EXCUSES = {  # faults → the reasons for which they allow events to be given up; each loss is counted
     "disk": {"queue_full", "spool_full"},
     "html_413": {"rejected"},
     "budget": {"spool_full", "queue_full"},
 }
-FOUND_LOST_S = 2 * LOST_AFTER_S + 5  # of a lab that has just been started
-OTHER_EVENTS_MAX = 40  # of a run besides points and log lines: its state, channels, files
+FOUND_LOST_S = 2 * LOST_AFTER_S + 5  # for a lab that has just been started
+OTHER_EVENTS_MAX = 40  # events of a run besides points and log lines: its state, channels, files
 
 
 class Audit:
@@ -110,7 +110,7 @@ class Audit:
                 self.problem(f"file {n} has {artifact['version']} versions")
             else:
                 self.files += 1
-        # Events are sent again from the journal; of a file that was delivered, nothing is kept that could be.
+        # Events are sent again from the journal. Nothing is kept of a file that was delivered.
         excused = self.trainer.durable or self.trainer.met & {"html_413", "disk", "lab_from_backup"}
         if gone and not excused:
             self.lost += gone

@@ -28,18 +28,18 @@ from .ledger import SLOWEST_US
 from .trainer import ENDINGS
 from .world import Trainer, World, patience, start_nurseries, until
 
-CARDS = 28  # faults in an episode: what strikes, and trainers who are born into trouble
-BORN = 2  # trainers at its start
+CARDS = 28  # faults in an episode: those that strike, and trainers that are born into trouble
+BORN = 2  # trainers that start with it
 AT_ONCE_MAX = 5
-DELIVERED_WITHIN_S = 45.0  # on a machine that has nothing else to do; see `patience`
-EXIT_WITHIN_S = 20.0  # the exit's own bounds (5 s and EXIT_TIMEOUT_S), as above
+DELIVERED_WITHIN_S = 45.0  # on a machine that does nothing else; see `patience`
+EXIT_WITHIN_S = 20.0  # the bounds of the exit itself are 5 s and EXIT_TIMEOUT_S; as above
 
 
 @dataclass
 class Result:
     faults: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)  # those that struck and those that found nobody
-    seconds: Counter[str] = field(default_factory=Counter)  # of wall time, by what took them
+    seconds: Counter[str] = field(default_factory=Counter)  # seconds of wall time, by what took them
     problems: list[str] = field(default_factory=list)
     trainers: int = 0
     events: int = 0
@@ -166,7 +166,7 @@ class Episode:
             self.tell(f"{name}{'' if struck else ' (struck nobody)'}")
         with self._timed("(opens)"):
             until(lambda: all(t.opened for t in world.alive()), 10)
-        time.sleep(0.5)  # those born last shall meet what they were born for
+        time.sleep(0.5)  # so that those born last meet what they were born for
 
     def _bear(self, world: World, name: str, flavour: str, *, secure: bool) -> bool:
         trainer = world.start(f"e{self.number}{name}", flavour, self.rng.randrange(1 << 30), secure=secure)
@@ -260,7 +260,7 @@ def run_chaos(
                 under_way.update(cards)
             try:
                 result = Episode(schedule, number, cards, folder / str(number), nurseries, verbose=verbose).run()
-            except Exception:  # the harness itself fails: nothing was tried
+            except Exception:  # the harness itself failed: nothing was tried
                 result = Result(problems=traceback.format_exc().splitlines())
             with lock:
                 under_way.subtract(cards)

@@ -20,7 +20,7 @@ from pyhectiqlab.transport.file_upload import register, upload_file
 from pyhectiqlab.transport.http import LabClient
 
 PAUSE_S = 0.05
-AT_ONCE = 4  # requests of the clerk's, so that they meet in one commit
+AT_ONCE = 4  # requests that the clerk sends at once, so that they meet in one commit
 
 
 class Clerk:
@@ -36,7 +36,7 @@ class Clerk:
         self.files: dict[tuple[str, str], str] = {}  # (project, name) → digest
         self.acknowledged = self.refused = 0
         self.problems: list[str] = []
-        self._unsure: set[str] = set()  # of which a change may have come through or not
+        self._unsure: set[str] = set()  # what may have changed or not
         self._threads = [
             threading.Thread(target=self._work, args=(random.Random(f"{seed}:{i}"),)) for i in range(AT_ONCE)
         ]

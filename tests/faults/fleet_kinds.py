@@ -17,7 +17,7 @@ from .world import until
 
 FleetFault = Callable[[FleetWorld, random.Random], bool]
 LAB_POINTS = ["lab.planned", "lab.points", "lab.committed", "points.noted", "points.inserted", "points.settled"]
-# What is about the one lab of a machine, its folder or its SQLite.
+# Faults of the only lab on a machine, of its folder or its SQLite.
 OF_ONE_LAB = {
     *("kill_lab", "kill_all", "crash_lab", "stop_lab", "lab_restarted", "lab_down_long", "lab_down_at_start"),
     *("lab_from_backup", "lab_statements", "lab_db_full", "lab_threads"),

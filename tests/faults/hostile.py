@@ -28,7 +28,7 @@ from pyhectiqlab.ring import mapping
 
 from .ledger import CLOCK_S, DISK, NO_DNS, STOP, Ledger
 
-DISK_ERRORS = (0, errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the word DISK is an index into this
+DISK_ERRORS = (0, errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the word DISK is an index into these
 CHILDREN = 64
 CHILD_POINTS = 150
 HELD_S = 0.7  # how long the limits stay exhausted
@@ -51,7 +51,7 @@ def enter(spec: dict[str, Any], ledger: Ledger) -> None:
             tempfile.tempdir = spec["tmp"]
     elif flavour == "processes":
         become(spec)
-        resource.setrlimit(resource.RLIMIT_NPROC, (1, 4096))  # this process; no uploader beside it
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 4096))  # room for this process, and not for an uploader beside it
 
 
 def become(spec: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ def arm(spec: dict[str, Any]) -> None:
         crashpoints.passing = crashpoints.armed(spec["crash"])
 
 
-# What is turned on and off -----------------------------------------------------------------------------------------
+# Faults that are turned on and off -----------------------------------------------------------------------------------
 
 
 def _clock(ledger: Ledger) -> None:
@@ -122,7 +122,8 @@ def _synced(note: Path) -> None:
     def fsync(file: int) -> None:
         real(file)
         found = os.fstat(file)
-        # Opened each time: the uploader closes what it did not open itself, and the number soon means another file.
+        # The file is opened each time: the uploader closes what it did not open itself, and soon another file has the
+        # number.
         fd = os.open(note, os.O_WRONLY | os.O_APPEND)
         os.write(fd, f"{found.st_ino} {found.st_size}\n".encode())
         os.close(fd)
@@ -189,7 +190,7 @@ def _signals(run: Any, ledger: Ledger, logging: Any) -> Finish:
     inside = [False]
 
     def handler(number: int, frame: Any) -> None:
-        if not inside[0]:  # one that interrupts itself has no order of calls that could be kept
+        if not inside[0]:  # a thread that interrupts itself has no order of calls to keep
             inside[0] = True
             stream.points(3)
             inside[0] = False

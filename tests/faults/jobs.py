@@ -17,9 +17,9 @@ from .trainer import ENDINGS
 from .world import Trainer, World, patience, until
 
 STATES = {"exit": "completed", "close": "completed", "raise": "failed", "exit3": "failed", "term": "stopped"}
-UP_S, TOLD_S = 15.0, 20.0  # on a machine that has nothing else to do
+UP_S, TOLD_S = 15.0, 20.0  # on a machine that does nothing else
 RANKS = 3
-ASK_S = 0.5  # a lab gives those who ask all the time less of its own
+ASK_S = 0.5  # the lab slows down those who ask all the time
 
 
 def _all_up(members: Sequence[Trainer]) -> bool:

@@ -33,7 +33,7 @@ OF_UPLOADER = [
     p for p in POINTS if p.startswith(("recover.", "drain.", "journal.", "send.", "end.", "finish.", "files."))
 ]
 ALWAYS_PASSED = [p for p in OF_UPLOADER if p not in {"drain.direct", "send.attached", "journal.released"}]
-# By an uploader of one run.
+# For the uploader of one run.
 PASSED_ONCE = {"recover.read", "journal.opened", "end.told", "finish.synced", "finish.unlinked"}
 LAB_POINTS = ["lab.planned", "lab.points", "lab.committed"]
 FLAVOURS = (
@@ -125,7 +125,7 @@ def crash_uploader(world: World, rng: random.Random) -> bool:
     world.start(name, "plain", rng.randrange(1 << 30), crash=f"{point}:{nth}:{marker}")
     if until(marker.exists, 1.0):
         return True
-    world.crashes.append(marker)  # perhaps later; it is counted at the end
+    world.crashes.append(marker)  # perhaps later: it is counted at the end
     return False
 
 
@@ -255,7 +255,7 @@ def _is_well(url: str) -> bool:
 
 def lab_from_backup(world: World, rng: random.Random) -> bool:
     """Put the lab back to an earlier copy of its data. Trainers whose runs are in that copy go on."""
-    with world.clerk.pausing():  # what it did behind the copy would rightly be gone
+    with world.clerk.pausing():  # what the clerk did after the copy would rightly be gone
         return _put_back(world, rng)
 
 
@@ -281,7 +281,8 @@ def _put_back(world: World, rng: random.Random) -> bool:
     for trainer in world.trainers:
         trainer.met.add("lab_from_backup")
     for trainer in going_on:
-        if not trainer.alive:  # perhaps it was delivered in between: then it sends nothing by itself, and a sync asks
+        # Perhaps everything was delivered in between: then it sends nothing by itself, and a sync asks.
+        if not trainer.alive:
             world.sync(trainer)
     return True
 

@@ -70,7 +70,7 @@ class Proxy:
         self._tls, self._wrong = (None, None) if certificates is None else map(_context, certificates)
         if self._tls is not None:
             self._tls.sni_callback = self._hello
-        # Bound and never listening: they keep the ports for us while connections to them are refused.
+        # Bound but not listening: these sockets keep the ports for us while connections to them are refused.
         self._held = [_held_port() for _ in range(1 if certificates is None else 2)]
         self.port = self._held[0].getsockname()[1]
         self.tls_port = self._held[-1].getsockname()[1] if certificates is not None else 0
@@ -125,7 +125,7 @@ class Proxy:
         was, self.fault = self.fault, ""
         self._healed.set()
         if was == "refused":
-            self.hits += 1  # nobody can count those that met nobody
+            self.hits += 1  # a fault that met nobody cannot be counted
             await self._listen()
 
     async def _close(self) -> None:
@@ -137,7 +137,8 @@ class Proxy:
         await asyncio.gather(*open_ones, return_exceptions=True)
         for writer in tuple(self._writers):
             writer.transport.abort()
-        await asyncio.sleep(0.05)  # sockets are closed in the loop's next turns, else collected with their ends loose
+        # Sockets are closed in the next turns of the loop; otherwise they would be collected while still open.
+        await asyncio.sleep(0.05)
 
     def _hello(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> int | None:
         if self.fault == "tls_handshake":
@@ -168,7 +169,7 @@ class Proxy:
         if kind.startswith("tls_") and writer.get_extra_info("ssl_object") is None:
             kind = ""
         if kind in ("refused", "tls_certificate", "tls_handshake"):
-            return _reset(writer)  # established before: such a fault meets who connects
+            return _reset(writer)  # this connection existed before: such a fault strikes only new connections
         self.hits += bool(kind)
         size = _length(head)
         if b"\r\nexpect: 100-continue" in head.lower():
@@ -237,7 +238,7 @@ class Proxy:
         except (OSError, asyncio.IncompleteReadError):
             return b""
         finally:
-            writer.transport.abort()  # not `close`, which waits for a lab that may be stopped to read the rest
+            writer.transport.abort()  # `close` would wait for a lab, which may be stopped, to read the rest
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         for _ in self.ports:

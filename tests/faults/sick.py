@@ -18,7 +18,7 @@ VARIABLE = "HECTIQLAB_TEST_SICK"
 # threads do. STRUCK: how often something failed so.
 INTERRUPT, FULL, RAISE, STRUCK = range(4)
 STEPS_A_LOOK = 25  # of SQLite's machine
-GATHER_S = 0.03  # while statements are interrupted, so that what fails has others in its group
+GATHER_S = 0.03  # while statements are interrupted, so that a failing one has others in its group
 PAGES_MAX = 0x3FFFFFFF
 ERRORS = [OSError(5, "Input/output error"), KeyError("run"), SystemExit(1), MemoryError(), RecursionError()]
 

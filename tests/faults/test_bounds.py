@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging  # as every training has; a logger cannot be returned without it
+import logging  # every training has imported it; no logger can be returned without it
 import os
 import resource
 import signal
@@ -35,8 +35,8 @@ from pyhectiqlab.errors import LabError  # noqa: E402
 from pyhectiqlab.transport import files  # noqa: E402
 from pyhectiqlab.verbs import artifacts, capture  # noqa: E402
 
-TRANSFER_REQUESTS = 5  # of a small version of a model
-QUICK_S = 2.0  # of a call that never waits: milliseconds, on a machine with neighbours
+TRANSFER_REQUESTS = 5  # for a small version of a model
+QUICK_S = 2.0  # for a call that never waits: milliseconds, on a machine with neighbours
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
@@ -81,7 +81,7 @@ def _logs(run: Run) -> None:
     logger.warning("a line")
 
 
-# Of each public method of Run: what is called, and its bound in seconds. Those of WAITING are called all at once.
+# For each public method of Run: the call, and its bound in seconds. The calls of WAITING are all made at once.
 CALLS: dict[str, tuple[Call, Callable[[], float]]] = {
     "add_artifact": (lambda run, f: run.add_artifact(f / "a.txt"), quick),
     "add_artifacts": (lambda run, f: run.add_artifacts(f / "b.txt", step=1), quick),
@@ -142,7 +142,7 @@ CLOSING: dict[str, tuple[Call, Callable[[], float]]] = {
 }
 ALL = {**CALLS, **WAITING, **CLOSING}
 PROPERTIES = {n for n in dir(Run) if not n.startswith("_") and isinstance(getattr(Run, n), property)}
-# What cannot return what is not there, or reads a file that is to be there.
+# Calls that cannot return what is not there, or that read a file which must be there.
 RAISING = ("download_", "existing", "add_dataset_usage_from", "add_mlmodel_usage_from", "add_dataset", "add_mlmodel")
 
 
@@ -347,7 +347,7 @@ def named(site: Site, folder: Path) -> Iterator[tuple[list[str], Callable[[], No
 def strike(fault: str, site: Site) -> _Slow | None:
     if fault == "refused":
         site.lab.stop()
-    elif fault == "blackholed":  # the kernel accepts for it; nobody answers
+    elif fault == "blackholed":  # the kernel accepts for it, but nobody answers
         os.kill(site.lab.pid, signal.SIGSTOP)
     elif fault == "slow":
         slow = _Slow(site.lab.pid)
@@ -407,7 +407,7 @@ def test_every_call_returns_within_its_bound_and_raises_nothing(site: Site, tmp_
         _nothing_stays(site)
     opening = SHORT["ATTACH_TIMEOUT_S"] + MIN_ATTACH_S + QUICK_S
     bounds = {"Run first": opening, "Run second": opening, **{name: bound() for name, (_, bound) in ALL.items()}}
-    if fault.startswith("slow_"):  # every request of a transfer gets somewhere, each nearly as late as it may
+    if fault.startswith("slow_"):  # every request of a transfer gets through, nearly as late as it may
         slow_s = TRANSFER_REQUESTS * (SHORT["REQUEST_CONNECT_TIMEOUT_S"] + SHORT["REQUEST_READ_TIMEOUT_S"])
         bounds |= {name: bounds[name] + slow_s for name, (_, bound) in WAITING.items() if bound is transfers}
     late = {

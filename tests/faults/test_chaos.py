@@ -46,7 +46,7 @@ def test_kinds_that_struck_least_come_next() -> None:
     for episode in range(60):
         deck = schedule.deck(episode, struck)
         assert deck == Schedule(1).deck(episode, struck) and len(set(deck)) == len(deck)
-        struck.update(name for name in deck if name != "dns" or episode % 2)  # one that often finds nobody
+        struck.update(name for name in deck if name != "dns" or episode % 2)  # this one often finds nobody
     assert max(struck.values()) - min(struck.values()) <= 2
 
 

@@ -27,11 +27,12 @@ from .world import Trainer, World, start_nurseries, until
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="trainers are forked"),
     pytest.mark.timeout(600),
-    # Connections that the proxy breaks on purpose are collected with their ends loose.
+    # Connections that the proxy breaks on purpose are collected while still open.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-OF_CROWD = {"lab.deferred", "lab.catching_up"}  # while many sessions send: tests/server/test_deferred.py has those
+# These need many sessions that send: tests/server/test_deferred.py has them.
+OF_CROWD = {"lab.deferred", "lab.catching_up"}
 OF_LAB = [p for p in POINTS if p.startswith("lab.") and p not in OF_CROWD]
 
 

@@ -92,7 +92,7 @@ def test_a_lab_starts_on_a_full_disk_reads_and_writes_once_there_is_room(
         run = api.attach("kept")["run"]["id"]
         writer = new_id()
         api.ingest(batch(run, writer, 1, 2000))
-        for _ in range(2):  # the second time with what is left of the room that was kept for the first
+        for _ in range(2):  # the second time, with what is left of the room that was kept for the first
             getattr(lab, end)()
             fill(disk / "filler")
             lab.start()

@@ -34,7 +34,7 @@ for line in sys.stdin:
     print(step, sum(status.losses.values()), flush=True)
 """
 ROUNDS, STEPS = 8, 20_000
-MEMORY_MAX = 8 << 20  # by which the peak of later rounds may be over that of earlier ones; they journal 16 MB
+MEMORY_MAX = 8 << 20  # the peak of later rounds may be so much over that of earlier ones; they journal 16 MB
 LOOKS = 20
 
 

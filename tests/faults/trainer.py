@@ -55,7 +55,7 @@ from .ledger import (
 
 ENDINGS = ("exit", "close", "raise", "exit3", "term")  # the word ENDING is an index into this
 BURST, PAUSE_S = 4, 0.04
-FLOOD = 3000  # calls at once, now and then: more than a small ring holds
+FLOOD = 3000  # calls at once, from time to time: more than a small ring holds
 
 
 class Logging:
@@ -216,7 +216,7 @@ def _loop(
 
 
 def work(order: dict[str, Any]) -> int:
-    # A script of its own, though it was forked: the lab takes the forks of one script for parts of it.
+    # It counts as a script of its own, although it was forked: the lab takes the forks of one script for parts of it.
     itself = this_process()
     opening.script = lambda: itself
     return _as_a_script({"train": train, "member": member, "sync": sync}[order["what"]], order)

@@ -79,7 +79,7 @@ class Trainer:
         return bool(self.ledger.words[OPENED])
 
     def sessions(self) -> list[SessionDir]:
-        if "uid" in self.order:  # another user's, of which our own code believes nothing
+        if "uid" in self.order:  # another user owns it, so our code trusts nothing in it
             return [SessionDir(p.parent) for home in self.homes() for p in home.glob("spool/*/session.json")]
         return [session for home in self.homes() for session in SessionDir.all(home / "spool")]
 
@@ -208,7 +208,7 @@ class World:
         if flavour in ("shm_tiny", "shm_full", "shm_missing"):
             shm = trainer.folder / "shm"
             if flavour == "shm_missing":
-                # Neither is the temporary folder any good: the queue is a file that is written, not mapped.
+                # The temporary folder is no good either: the queue is a file that is written, not mapped.
                 order |= {"shm": str(shm), "tmp": str(trainer.folder / "nowhere")}
             else:
                 _mount(trainer, shm, SMALL_SHM_BYTES)
@@ -300,7 +300,7 @@ class World:
             for session in trainer.sessions():
                 with contextlib.suppress(OSError):
                     (session.path / "wake").touch()
-                    if "uid" in trainer.order:  # what root wrote there would not be believed
+                    if "uid" in trainer.order:  # what root wrote there would not be trusted
                         os.chown(session.path / "wake", trainer.order["uid"], trainer.order["uid"])
 
     def start_lab(self, lab: ForkedLab | None = None) -> None:

@@ -10,7 +10,7 @@ import requests
 
 from ..server.api import Api
 
-# What goes on by itself, or changes when somebody asks; cursors, which each store has of its own.
+# What changes by itself, or when somebody asks; and cursors, which each store has of its own.
 MOVING = {"duration", "last_seen", "last_used", "order", "next", "previous", "end"}
 OF_RUN = ("", "/sessions", "/capture", "/config", "/meta", "/events", "/writers", "/attempts", "/steps", "/logs")
 SORTS = ("-created", "name", "-points", '-metric."train/loss".max', '-metric."valid/loss".last', "config.lr", "state")

@@ -26,7 +26,7 @@ def test_engines_that_are_well(tmp_path: Path) -> None:
     place, name = PostgresPlace(), server().make_database()
     status, output = check(DATABASE=place.url, POINTS=server().url(name), FILES=seaweedfs().address())
     lines = output.splitlines()
-    # A machine that is busy with other tests may be slow to answer, which is said, too.
+    # A machine that runs other tests may be slow to answer, which is reported, too.
     assert [line for line in lines if line.startswith("  !") and "to answer" not in line] == []
     assert status == (1 if "!" in output else 0)
     facts = [line for line in lines if not line.startswith("  !")]

@@ -127,7 +127,7 @@ def test_a_move_that_is_killed_at_each_step_goes_on_and_ends_with_the_same(
     untold = answered_and_not_told(source)
     for start, end, steps in ((source, config, there), (config, back, back_again)):
         for n, at in enumerate(steps):
-            # Groups of points that are there already pass nothing but `move.points`.
+            # If a group of points is there already, only `move.points` is passed.
             nth = 2 if at == "move.points" else 1
             order = {"source": str(start), "target": str(end), "at": at, "nth": nth, "env": {}}
             marker, output = tmp_path / f"{end.name}{n}", tmp_path / "output"

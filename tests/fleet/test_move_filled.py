@@ -28,7 +28,8 @@ LARGE = (
     *("--runs", "300", "--keys", "40", "--keys-per-run", "20"),
     *("--long-runs", "0", "--wide-runs", "1", "--wide-keys", "10000"),
 )
-RUNS_SEEN = 40  # of each project, the newest ones, by the API; all that is stored of all runs is compared by digest
+# The newest runs of each project, through the API; everything that is stored of all runs is compared by digest.
+RUNS_SEEN = 40
 ADA = {"username": "ada", "password": "correct horse 7"}
 OF_STARTS = {
     "users",

@@ -101,7 +101,7 @@ def test_backups_of_each_engine_taken_while_a_training_writes_are_a_lab_again(sh
         after = Engines([f"{name}_again" for name in before.points])
         copy_bucket(before.files, after.files)
         training.join()
-        log(process, 100)  # so there is something that the backups lack
+        log(process, 100)  # so that the backups lack something
         lab.kill()
 
         tool(restores, "--no-owner", f"--dbname={after.addresses['database']}", str(dump))
@@ -126,7 +126,7 @@ def test_backups_of_each_engine_taken_while_a_training_writes_are_a_lab_again(sh
         content = api.raw("GET", f"/artifacts/{artifact['uuid']}/content")
         assert content.content == b"of the first step"
 
-        # The lab that was, on the engines of the one that is now.
+        # The earlier lab, on the engines of the present one.
         mixed = ForkedLab(None, tmp_path / "mixed", "--database", before.addresses["database"], *after.options[2:])
         with pytest.raises(LabError, match="of another generation of this lab"):
             mixed.start()

@@ -68,7 +68,7 @@ def test_while_postgresql_is_away_nothing_is_acknowledged_and_then_all_goes_on(t
     wait_until(lambda: {ready(two.api(lab)) for lab in (0, 1)} == {200}, 20)
     assert two.api(1).statuses(batch(run, writer, 6, 9), session="s") == [200]
     assert api.steps(run) == list(range(1, 10))
-    while (kind := page.next()[0]) != "points":  # it was also told to look again
+    while (kind := page.next()[0]) != "points":  # it was also asked to look again
         assert kind in {"resync", "state", "run"}
     assert len(wait_until(lambda: two.on_duty("watch"))) == 1
     page.answer.close()

@@ -35,7 +35,7 @@ run.close()
 
 def tracked(folder: Path, script: str, *arguments: str) -> list[str]:
     """Run a script with Aim. Return the words of the last line that it printed."""
-    env = {**os.environ, "HOME": str(folder)}  # where Aim puts a file of its own
+    env = {**os.environ, "HOME": str(folder)}  # Aim puts a file of its own there
     command = [sys.executable, *script.split("\0"), str(folder), *arguments]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ def test_a_run_is_what_its_script_tracked(
     before = contents(folder)
     project = unique("aim")
     told = imported(site, "aim", str(folder), "-p", project)
-    assert contents(folder) == before  # it is only read
+    assert contents(folder) == before  # the repository is only read
     assert [line for one in told for line in one["problems"]] == []
     name = f"{project}/my run"
     run = site.find(name)

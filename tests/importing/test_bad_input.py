@@ -51,7 +51,7 @@ def test_a_file_of_wandb_of_a_newer_format_is_left_out(site: Site, tmp_path: Pat
     assert len(points(site, f"{project}/my run", "loss")) == 11
     data[6] = 0
     file.write_bytes(data)
-    told = imported(site, "wandb", str(tmp_path), "-p", project, code=1)  # of artifacts on another machine
+    told = imported(site, "wandb", str(tmp_path), "-p", project, code=1)  # its artifacts are on another machine
     assert len(told) == 2 and all(len(points(site, one["run"], "loss")) == 11 for one in told)
 
 
@@ -69,7 +69,7 @@ def test_a_run_of_mlflow_that_cannot_be_read_is_left_out_until_it_can(site: Site
         damaged = db.execute("SELECT key FROM metrics WHERE key = 'x'").fetchall()
     told = imported(site, "mlflow", str(place), "-p", project, code=1)
     assert sorted(one["points"] for one in told) == [1, 1, 11 - len(damaged) + 1]
-    assert [one["name"].startswith(".. ") for one in told].count(True) == 1  # a name that cannot be gets an id
+    assert [one["name"].startswith(".. ") for one in told].count(True) == 1  # a name that is not allowed gets an id
 
 
 def test_rows_of_trackio_that_are_damaged_or_of_another_format_are_told(site: Site, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_names_that_cannot_be_and_runs_of_others_do_not_stop_the_rest(site: Site
     assert "begins or ends with a space" in first and "--name" in first
     assert "belongs to" in second and "'theirs'" in second
     assert len(points(site, f"{project}/fine", "loss")) == 1
-    # A run that somebody else has imported already is named, and the others come.
+    # A run that somebody else has imported already is named, and the others are imported.
     shutil.copytree(SAMPLES / "wandb-0.19.11", tmp_path / "wandb" / "a")
     imported(site, "wandb", str(tmp_path / "wandb"), "-p", project, code=1)
     shutil.copytree(SAMPLES / "wandb-0.16.6", tmp_path / "wandb" / "b")
@@ -263,7 +263,8 @@ def test_a_file_that_was_repaired_is_imported_whole(site: Site, tmp_path: Path) 
     assert done.returncode == 0 and f"`hectiqlab restore {first}` brings back the run that was there" in done.stdout
     assert [step for step, _, _ in points(site, f"{project}/my run", "loss")] == [0, 1, 2, 3, 4, 5, 6]
     assert imported(site, "trackio", str(place), "-p", project)[0]["was_there"]
-    # The same of an import that brought everything, of a file that was changed since; one that has grown goes on.
+    # The same for an import that brought everything, and for a file that was changed since. A file that has grown
+    # continues.
     second = site.find(f"{project}/my run")["id"]
     with sqlite3.connect(place) as db:
         db.execute("INSERT INTO metrics SELECT id + 100, timestamp, run_name, step + 100, metrics FROM metrics")

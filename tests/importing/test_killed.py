@@ -16,7 +16,7 @@ from .test_tensorboard import scalar_event
 
 OWN = {"created", "started", "ended", "last_activity", "relative", "sessions", "history", "attempts", "state_since"}
 
-WITH_FILES = {"wandb", "aim"}  # of those that `prepare` makes
+WITH_FILES = {"wandb", "aim"}  # of the samples that `prepare` makes
 
 
 def several_requests(kind: str, source: Path) -> None:

@@ -60,7 +60,7 @@ def test_runs_are_what_mlflow_reads_back(site: Site, mlflow: tuple[str, Any]) ->
     source, read = mlflow
     project = unique("mlflow")
     has_files = any((Path(source).parent / name).is_dir() for name in ("artifacts", "mlruns"))
-    has_models = has_files and not source.startswith(str(OLD))  # whose address of a model leads to another machine
+    has_models = has_files and not source.startswith(str(OLD))  # the address of its model leads to another machine
     told = imported(site, "mlflow", source, "-p", project, code=1)  # 1: a run was deleted
     assert len(told) == len(read) == 3
     runs = {run["meta"]["mlflow"]["run_id"]: run for run in (site.find(one["run"]) for one in told)}
@@ -70,7 +70,7 @@ def test_runs_are_what_mlflow_reads_back(site: Site, mlflow: tuple[str, Any]) ->
         assert (run["created"], run["ended"]) == (one["start"] / 1000, one["end"] / 1000)
         for key, history in one["history"].items():
             got = [(step, repr(value), round(time * 1000)) for step, value, time in points(site, run["id"], key)]
-            # Its databases hold no infinities: it stores the largest numbers in their place.
+            # Its databases cannot hold infinities: MLflow stores the largest numbers in their place.
             want = [(step, INFINITIES.get(value, value), time) for step, value, time in history]
             assert sorted(got) == sorted(want), key
     (child,) = (run for run in runs.values() if run["name"] == "child")

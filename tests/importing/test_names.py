@@ -19,7 +19,7 @@ from .test_neptune import export, one, series
 from .test_tensorboard import scalar_event
 from .wandb_files import wandb_file
 
-GROWING = {"csv": "table", "tensorboard": "logs"}  # brought by send.py: they never get another name by themselves
+GROWING = {"csv": "table", "tensorboard": "logs"}  # send.py imports these; they never get another name by themselves
 NAMES = {"wandb": "my run", "mlflow": "first", "trackio": "my run", "neptune": "RUN-1", "aim": "my run",
          "folder": "one", **GROWING}  # fmt: skip
 

@@ -129,7 +129,7 @@ def test_what_the_exporter_itself_wrote_is_what_it_was(site: Site) -> None:
     assert [p[:2] for p in points(site, one["id"], "valid/acc")] == [(0, 0.25), (0, 0.5), (1, 0.75)]
     assert [value for _, value, _ in points(site, one["id"], "neptune/step/valid/acc")] == [0.5, 0.500001, 1.0]
     assert one["config"]["params"] == {"lr": 0.1, "layers": 3, "bias": True}
-    # The exporter writes a row without a value for what another run of its table has.
+    # The exporter writes a row without a value for what only another run of its table has.
     assert "params" not in two["config"] and two["config"]["only"] == {"of": {"child": "x"}}
     assert two["config"]["neptune"]["forking"] == {"parent": "one", "step": 1.0}
     assert (one["state"], two["state"], [tag["name"] for tag in one["tags"]]) == ("completed", "failed", ["a", "b"])
@@ -201,7 +201,7 @@ def test_a_fork_at_a_decimal_step_begins_with_the_points_up_to_it(site: Site, tm
     project = unique("neptune")
     imported(site, "neptune", str(tmp_path), "-p", project)
     exact = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 2.0, 3.0]
-    for key in ("loss", "neptune/step/loss"):  # of the fork's own steps, too, which are whole
+    for key in ("loss", "neptune/step/loss"):  # also of the fork's own steps, which are whole
         assert [value for _, value, _ in points(site, f"{project}/RUN-2", key)] == exact
 
 

@@ -86,7 +86,7 @@ def test_of_an_export_with_a_project_that_is_closed_the_others_come(site: Site, 
         lab.patch(project_path(lab, closed), {"private": True})
         lab.put(f"/projects/{open_}/members/{name}", {"role": "member"})
     done = eve.cli("import", "folder", str(tmp_path / "out"))
-    author, refused = done.stderr.splitlines()  # that the run gets another author is told, too
+    author, refused = done.stderr.splitlines()  # a line also says that the run gets another author
     assert done.returncode == 1 and refused.startswith(f"Left out: the project '{closed}' and its runs: "), done
     assert author.startswith("Left out: one (2): its author"), done
     assert sorted(run["name"] for run in runs_in(site, open_)) == ["one", "one (2)"]

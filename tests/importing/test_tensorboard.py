@@ -145,7 +145,7 @@ def test_files_that_have_grown_add_what_is_new_to_the_same_attempt(site: Site, t
     assert (run["attempt"], run["state"], run["points"]) == (1, "completed", 21)
     assert [s for s, _, _ in points(site, name, "loss")] == [*range(15), *range(5)]
     assert run["ended"] == pytest.approx(START + 14, abs=1)
-    # What was changed otherwise is another attempt.
+    # If a file was changed in another way, it becomes another attempt.
     first.write_bytes(first.read_bytes()[:-20] + bytes(20))
     imported(site, "tensorboard", str(folder), "--name", name, code=1)
     assert site.find(name)["attempt"] == 2

@@ -35,9 +35,9 @@ def test_a_lab_has_what_tensorboard_reads_back(site: Site, sample: str) -> None:
             if plugin == "scalars":
                 got = [(time, step, value) for step, value, time in points(site, run["id"], tag)]
                 want = [(micros(time), step, value) for time, step, value in rows]
-                assert repr(got) == repr(want), tag  # by repr, as NaN is not NaN
+                assert repr(got) == repr(want), tag  # by repr, because NaN does not equal NaN
             elif plugin == "hparams":
-                continue  # a tag that says what the parameters may be, and no value
+                continue  # a tag that says what the parameters may be, and has no value
             else:
                 assert media[tag] == [shown(plugin, row) for row in rows], tag
         assert media.keys() == {tag for tag, (plugin, _) in tags.items() if plugin not in ("scalars", "hparams")}
@@ -57,7 +57,7 @@ def shown(plugin: str, row: list[Any]) -> tuple[Any, ...]:
     """Return what TensorBoard tells of a value, as `media_of` tells it."""
     time, step, value = row
     if plugin == "images":
-        value = value[2:]  # behind width and height
+        value = value[2:]  # after width and height
     if plugin == "histograms":
         value = [[float(np.float32(one)) for one in row] for row in value]
     if plugin == "audio":

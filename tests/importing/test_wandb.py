@@ -40,7 +40,7 @@ def made(folder: Path) -> Path:
     assert done.returncode == 0, done.stderr
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     deadline = time.monotonic() + 30
-    while file.stat().st_size < 100:  # a process of W&B's own may still write it
+    while file.stat().st_size < 100:  # a process of W&B may still be writing it
         assert time.monotonic() < deadline, "W&B wrote nothing"
         time.sleep(0.05)
     return folder / "wandb"
@@ -73,7 +73,7 @@ def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
     assert [value for _, value, _ in points(site, name, "nested.a")] == list(range(10))
     assert all(math.isnan(value) for _, value, _ in points(site, name, "nan"))
     assert [value for _, value, _ in points(site, name, "flag")] == [1.0, 0.0] * 5
-    # When it was, not when it was imported.
+    # The time when it happened, not when it was imported.
     assert run["created"] <= loss[0][2] <= run["ended"] and run["started"] == run["created"]
     assert (run["state"], run["note"], [tag["name"] for tag in run["tags"]]) == ("completed", "a note", ["a", "b"])
     assert (run["config"]["lr"], run["config"]["model"]) == (0.1, {"layers": 3})
@@ -119,7 +119,7 @@ def test_every_value_is_what_wandb_itself_reads(site: Site, release: str) -> Non
         keys = [info["key"] for info in lab.pages(f"/runs/{run['id']}/keys")]
     assert {key for key in keys if not key.startswith("system/")} == want.keys()
     for key, rows in want.items():
-        assert repr(points(site, run["id"], key)) == repr(rows), key  # by repr, as NaN is not NaN
+        assert repr(points(site, run["id"], key)) == repr(rows), key  # by repr, because NaN does not equal NaN
     its = run["config"].pop("wandb")
     run_id, _, name, group, tags, note = read["run"]
     assert (its["id"], run["name"], run["group"], run["note"]) == (run_id, name, group, note)
@@ -163,7 +163,8 @@ def test_a_file_that_grows_is_imported_to_its_end_and_later_further(site: Site, 
     (again,) = imported(site, "wandb", str(folder), "-p", project, code=1)
     run = site.find(f"{project}/my run")
     assert (again["run"], again["before"]) == (told["run"], told["points"]) and run["state"] == "completed"
-    assert run["meta"]["summary"]["best"] == 0.5 and "summary" not in first["meta"]  # what was said of it is new, too
+    # What is said about the run is new, too.
+    assert run["meta"]["summary"]["best"] == 0.5 and "summary" not in first["meta"]
     assert len(points(site, f"{project}/my run", "loss")) == 11 and run["points"] == again["points"]
 
 

@@ -54,7 +54,7 @@ def test_a_study_is_one_run_with_values_by_trial_and_the_best_in_its_config(site
     run = site.ended(name)
     assert run["state"] == "completed"
     values = site.points(name, "objective/value")
-    assert [s for s, _, _ in values] == [0, 1, 3, 4]  # a pruned trial has the last that it reported
+    assert [s for s, _, _ in values] == [0, 1, 3, 4]  # a pruned trial has the last value that it reported
     assert site.points(name, "best/value")[1] == (3, best, 0)
     assert [s for s, _, _ in site.points(name, "params/x")] == [0, 1, 2, 3, 4]
     assert [v for _, v, _ in site.points(name, "trials/complete")] == [1, 1, 1, 2, 3]

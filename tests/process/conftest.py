@@ -22,7 +22,7 @@ from ..labs import ForkedLab
 from ..scripts import start_script
 from ..waiting import eventually as eventually
 
-SLOW = "sending what is left"  # said by an end that takes more than a second
+SLOW = "sending what is left"  # an end that takes more than a second says this
 
 
 def by_turns(*cases: Any, methods: tuple[str, ...] = ("spawn", "fork")) -> list[Any]:
@@ -54,8 +54,8 @@ class Site:
             "HECTIQLAB_HOME": str(self.home),
             "HECTIQLAB_CREDENTIALS": str(self.lab.credentials),
             "HECTIQLAB_EXIT_TIMEOUT": "30",  # on a slow disk, 10 s are not always enough
-            "HECTIQLAB_QUIET": "1",  # but for trouble, which tests look at
-            "HECTIQLAB_SYSTEM_METRICS": "0",  # tests count points; those of a busy machine would join them after 10 s
+            "HECTIQLAB_QUIET": "1",  # except about trouble, which tests look at
+            "HECTIQLAB_SYSTEM_METRICS": "0",  # tests count points; on a busy machine, these would join them after 10 s
             **self.variables,
         }
 
@@ -76,7 +76,7 @@ class Site:
             except subprocess.TimeoutExpired:
                 out, err = "", "what it started has the pipes still open"
             raise AssertionError(f"still running after {timeout} s:\n{out}\n{err}") from None
-        # So it is on a slow disk: nothing that is run by this is about that.
+        # On a slow disk it is like this, and nothing that runs this is about that.
         err = "".join(line for line in err.splitlines(keepends=True) if SLOW not in line)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -14,7 +14,8 @@ import pytest
 
 from .conftest import Site
 
-# The first process stays until all others of the machine have ended, as a machine does; `mount` names no host's path.
+# The first process stays until all others of the machine have ended, as a machine does; `mount` names no path of the
+# host.
 BOOT = """
 hostname "$1"; shift
 id=$(mktemp); cat /proc/sys/kernel/random/uuid > "$id"

@@ -233,7 +233,8 @@ def test_a_file_that_another_process_sends_as_well_holds_up_no_other(site: Site,
         made = client.request(
             "POST", "/uploads", headers={**tus, "Upload-Length": str(len(data)), "Upload-Metadata": f"digest {digest}"}
         )
-    # The other one, which stops in the middle for now and keeps the lab from taking the bytes from anybody else.
+    # This is the other upload. It stops in the middle for now, and keeps the lab from taking the bytes from anybody
+    # else.
     other = http.client.HTTPConnection("127.0.0.1", site.lab.port)
     other.putrequest("PATCH", made.headers["location"])
     headers = {**tus, **site.lab.headers, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}

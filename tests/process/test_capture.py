@@ -47,7 +47,7 @@ def test_a_second_run_of_a_script_hides_nothing_of_the_configs_of_the_first(site
                 run.add_config({"lr": float(sys.argv[2]), "only": {sys.argv[2]: True}})
                 run.add_meta("lr", sys.argv[2])
         """
-    for arguments in (["0.1"], ["0.2"], []):  # the third is a job that was restarted and tells no config
+    for arguments in (["0.1"], ["0.2"], []):  # the third is a job that was restarted and reports no config
         done = site.run(script, name, *arguments)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
     look = """

@@ -97,14 +97,14 @@ subprocess.run("for i in $(seq 301 600); do echo line $i; done", shell=True)
     )
     process = site.start(script, name)
     assert process.stdout
-    # Not by readline: what it read ahead, communicate does not see.
+    # Not with readline: communicate would not see what it read ahead.
     first = read_until(process.stdout.fileno(), b"go\n").decode()
     (pid,) = eventually(site.uploaders)
     os.kill(pid, signal.SIGKILL)
     out, err = process.communicate("\n", timeout=60)
     assert process.returncode == 0, err
     lines = [f"line {i}" for i in range(1, 601)]
-    # Killed between a write to the terminal and its note, it leaves that block to be shown again.
+    # If it is killed between a write to the terminal and its note, that block is shown again.
     assert list(dict.fromkeys(s for s in (first + out).splitlines() if s != "go")) == lines
     site.ended(name)
     recorded = [s for s in site.cli("logs", name).stdout.splitlines() if s != "go"]
@@ -211,7 +211,7 @@ os.write(1, b"after\\n")
     mark = site.home.parent / "connected"
     mark.touch()
     process, ours = on_terminal(site, script, name, str(mark))
-    read_until(ours, b"ready\r\n")  # without the line's end, print may be about to write it
+    read_until(ours, b"ready\r\n")  # the end of the line may not be there: print may be about to write it
     os.close(ours)
     mark.unlink()
     assert process.wait(30) == 0

@@ -16,7 +16,8 @@ from pyhectiqlab.transport.http import LabClient
 from .conftest import Site
 from .test_ends import unique
 
-# Each with arguments that it can take. A verb that is missing here fails the test below: give it a line.
+# The calls of each verb, with arguments that it can take. The test below fails if a verb is missing here: give it a
+# line.
 CALLS: dict[str, str] = {
     "add_metrics": "'loss', 0.5, step=1",
     "set_metrics_cache_settings": "aggr='none'",

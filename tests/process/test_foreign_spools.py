@@ -178,7 +178,7 @@ def test_what_took_the_place_of_a_snapshot_is_not_read(tmp_path: Path, secret: P
         assert os.read(fd, 1) == b"x"
     data.unlink()
     data.symlink_to(secret) if put == "link" else os.link(secret, data)
-    for known in (identity, None):  # None: as a request of an earlier version
+    for known in (identity, None):  # None: a request of an earlier version
         with pytest.raises(ChangedError), reopened(data, found.st_size, known, held):
             pass
 

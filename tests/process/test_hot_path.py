@@ -59,7 +59,7 @@ def test_a_hundred_thousand_puts_make_no_system_call(site: Site, tmp_path: Path)
             inside, marks = True, marks + 1
         elif "/mark-end" in line:
             inside = False
-        elif inside and " resumed>" not in line:  # the end of a call that began before: the mark itself
+        elif inside and " resumed>" not in line:  # the end of a call that began before: that of the mark itself
             calls.append(line)
     assert marks == 20
     assert calls == []

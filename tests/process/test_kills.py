@@ -26,8 +26,8 @@ from .test_ends import unique
 KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or examples(16))
 LAB_KILLS = max(1, KILLS // 8)
 
-# Each trainer is a fork of one process that has imported everything: it starts in milliseconds. In memory that it
-# shares with the test, it counts the calls that returned.
+# Each trainer is a fork of one process that has imported everything, so it starts in milliseconds. It counts the calls
+# that returned in memory that it shares with the test.
 TRAINERS = """
 import mmap, os, sys, time
 from pyhectiqlab import Run
@@ -104,7 +104,7 @@ def test_kills_of_the_trainer_lose_and_double_nothing(site: Site, tmp_path: Path
     print(f"{KILLS} kills, {total} points")
 
 
-UNCOUNTED = 200 + 1  # STEADY counts every 200 calls; and one more may have been cut off
+UNCOUNTED = 200 + 1  # STEADY counts every 200 calls; one more may have been cut off
 
 STEADY = """
 import mmap, os, sys, time
@@ -138,7 +138,7 @@ def test_kills_of_the_uploader_lose_and_double_nothing(
         for pid in site.uploaders():
             os.kill(pid, signal.SIGKILL)
             killed += 1
-        # A put would notice within seconds; here somebody is always quicker.
+        # A put would notice within seconds; here another part is always quicker.
         start_another(site)
     counts._words[1] = 1
     _, err = process.communicate(timeout=120)

@@ -11,7 +11,7 @@ from .conftest import Site
 from .test_ends import unique
 from .test_exits import go_on, lab_stopped, ready
 
-# The uploader that is there is killed; the next one dies at the crash point.
+# The present uploader is killed; the next one dies at the crash point.
 SCRIPT = """
 import json, os, signal
 from pyhectiqlab.base import crashpoints
@@ -43,7 +43,7 @@ def test_a_flush_of_a_closed_run_is_not_done_before_the_lab_has_it_all(
     with lab_stopped(site):
         go_on(process)
         said = json.loads(process.stdout.readline())
-        # 100 points and the end of the run; for a moment, those that are being moved to the journal count twice.
+        # 100 points and the end of the run. Those that are being moved to the journal count twice for a moment.
         assert not said["flushed"] and said["backlog"] >= 101, said
         assert process.stdout.readline() == "False\n"
     go_on(process)

@@ -238,7 +238,7 @@ print(handled)
     assert found.count("finalizer\n") == 50
     assert found.index("inside\n") < found.index("outside\n")
     signals = [t for t in found if t.startswith("signal ")]
-    # A handler may interrupt a handler: each message once, in no certain order.
+    # A handler may interrupt a handler: each message comes once, in no certain order.
     assert sorted(signals) == sorted(f"signal {i + 1}\n" for i in range(int(done.stdout)))
 
 

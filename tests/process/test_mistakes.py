@@ -64,7 +64,8 @@ def test_mistakes_at_a_call_raise_there_and_only_they_are_not_logged(site: Site)
     """
     done = site.run(script, name)
     assert done.returncode == 0, done.stderr
-    assert site.ended(name)["points"] == 10 + 10 + 3 + 1 + 3  # the last of the dicts, beside what was wrong in them
+    # The last one counts the other values of the dicts, beside the wrong ones.
+    assert site.ended(name)["points"] == 10 + 10 + 3 + 1 + 3
     good = site.points(name, "good")
     assert [s for s, _, _ in good] == [*range(10), -(2**63), 2**63 - 1, 7]
     assert str([v for _, v, _ in good][:10]) == "[1.0, 1.0, 2.5, 3.0, 4.0, 5.0, 1.0, nan, inf, -0.0]"

@@ -107,7 +107,7 @@ def test_a_wrong_configuration_is_said_once_and_what_was_logged_is_kept_for_a_sy
     assert (
         wrong.get("HECTIQLAB_API_KEY", "wrong key") not in said[0].replace("a wrong key", "") or what != "a wrong key"
     )
-    # Put right, a sync brings it: every event, the config, the note, and the end.
+    # When it is put right, a sync brings everything: every event, the config, the note, and the end.
     right = {"HECTIQLAB_URL": site.lab.url, "HECTIQLAB_API_KEY": site.lab.api_key}
     if what == "an unknown project":
         with site.client() as client:
@@ -170,7 +170,7 @@ def test_dry_runs_drop_everything_and_say_nothing(site: Site) -> None:
 
 def test_offline_runs_are_journaled_without_a_lab_and_synced_later(site: Site) -> None:
     name = unique("offline")
-    # As on a node without network: no profile, no lab, and flush waits for the journal.
+    # As on a node without a network: no profile, no lab, and flush waits for the journal.
     done = site.run(
         SCRIPT + "print(run.flush(20), run.url)",
         name,
@@ -306,10 +306,10 @@ def test_an_offline_run_has_its_own_start_and_end_and_not_those_of_the_sync(site
     before = time.time()
     assert site.run(SCRIPT, name, HECTIQLAB_MODE="offline").returncode == 0
     (session,) = site.sessions()
-    eventually(lambda: (session / "lease").exists() and not site.uploaders())  # one came, and has gone
+    eventually(lambda: (session / "lease").exists() and not site.uploaders())  # an uploader came, and has gone
     after = time.time()
-    request_s = 2.0  # at most, on a machine with neighbours: the lab takes that for a difference of the clocks
-    time.sleep(after + request_s - time.time())  # so that the sync, if its time counted, were seen
+    request_s = 2.0  # at most, on a machine with neighbours: the lab takes that for a difference between the clocks
+    time.sleep(after + request_s - time.time())  # so that the time of the sync would be seen if it counted
     assert site.cli("sync").returncode == 0
     run = site.find(name)
     assert before - 0.1 <= run["started"] <= run["ended"] <= after + request_s

@@ -41,7 +41,7 @@ assert old.flush(30)
     assert "<a href=" in outputs[6][0]["data"]["text/html"]
     run = site.ended(name, 60)
     assert (run["points"], run["attempt"], run["writers"]) == (31, 3, 3)
-    assert run["state"] in ("completed", "killed", "stopped"), run  # as the kernel was ended; not failed by the cell
+    assert run["state"] in ("completed", "killed", "stopped"), run  # as the kernel was ended; the cell did not fail
     assert [s["cause"] for s in run["sessions"][:2]] == ["opened again"] * 2
     assert [s["state"] for s in run["sessions"][:2]] == ["completed"] * 2
     with site.client() as client:

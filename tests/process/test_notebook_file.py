@@ -154,7 +154,7 @@ def listens(port: int) -> bool:
 def jupyter(site: Site, folder: Path, notebook: str) -> Iterator[Jupyter]:
     runtime, root = folder / "runtime", folder / "root"
     runtime.mkdir()
-    # Two more servers, one that is gone and one that never answers: the lookup must get past both.
+    # Two more servers: one is gone, and one never answers. The lookup must get past both.
     silent = socket.create_server(("127.0.0.1", 0))
     for pid, port in ((999_999_998, 9), (999_999_999, silent.getsockname()[1])):
         (runtime / f"jpserver-{pid}.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}/", "root_dir": "/"}))

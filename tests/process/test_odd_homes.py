@@ -78,7 +78,7 @@ FULL = (
     'mount -t tmpfs -o size=64k none "$HOME_FOLDER"; dd if=/dev/zero of="$HOME_FOLDER/filled" bs=4k 2>/dev/null || true'
 )
 NO_TEMPORARY = "mount --bind -o ro /tmp /tmp"
-UNWRITABLE = {  # what is mounted, and where what would be in the home is then
+UNWRITABLE = {  # what is mounted, and where the contents of the home are then
     "read-only": (READ_ONLY, "/var/tmp"),
     "full": (FULL, "/var/tmp"),
     "read-only container": (f"{READ_ONLY}; mount -o remount,ro /var/tmp; {NO_TEMPORARY}", "/dev/shm"),

@@ -22,7 +22,7 @@ from .test_ends import unique
 
 pytestmark = needs_another_machine
 
-# Logs as many points as it is told, line by line; 0 ends it.
+# Log as many points as each line says; 0 ends it.
 NODE = """
 import sys
 from pyhectiqlab import Run
@@ -62,7 +62,7 @@ class Node:
         """Kill the machine and everything that runs there, at once."""
         self.process.send_signal(signal.SIGKILL)
         assert self.process.stdout is not None
-        self.process.stdout.read()  # to its end: were its standard input to end first, the script would complete
+        self.process.stdout.read()  # to its end: if its standard input ended first, the script would complete
         self.process.communicate(timeout=10)
 
 
@@ -95,7 +95,7 @@ def test_what_a_living_machine_journals_is_sent_beside_it_and_the_rest_when_it_h
     assert first.returncode == 0, first
     assert steps(site, name) == list(range(1000))
     assert site.state(name) == "running"
-    # The uploader there learns what the lab has.
+    # The uploader there finds out what the lab has.
     told = session_of(site).path / "status.json"
     eventually(lambda: [w["acked"] for w in (read_json(told) or {})["writers"].values()] == [1000])
     node.log(500)

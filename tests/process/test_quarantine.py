@@ -67,12 +67,12 @@ def test_it_gets_to_the_lab_once_the_run_is_restored(site: Site, tmp_path: Path,
     (tmp_path / "model.bin").write_bytes(b"weights")
     run = deleted_while_it_logs(site, name, tmp_path / "model.bin")
     (folder,) = (site.home / "quarantine").iterdir()
-    if removed:  # as a day after it was done with
+    if removed:  # as it is a day after delivery
         shutil.rmtree(site.home / "spool" / folder.name)
 
     assert site.cli("quarantine", "restore").stdout.startswith("Put back 100 events and 1 file.")
     assert not folder.exists()
-    early = site.cli("sync")  # it is still deleted: said, with what to do, and put aside again
+    early = site.cli("sync")  # it is still deleted: a line says so and what to do, and it is put aside again
     assert early.returncode == 1 and f"hectiqlab restore {run}" in early.stderr, early.stderr
     assert "100 events" in site.cli("status").stdout and folder.exists()
 
@@ -144,7 +144,7 @@ def test_what_somebody_may_not_add_any_more_stays_and_is_sent_once_they_may_agai
     assert process.stdout is not None and process.stdout.readline() == "there\n"
     with site.client() as owner:
         owner.put(f"/projects/{project}/members/{user}", {"role": "viewer"})
-    with LabClient(site.lab.url, key) as client:  # a lab may look a key's rights up some seconds later
+    with LabClient(site.lab.url, key) as client:  # a lab may look up the rights of a key some seconds later
         eventually(lambda: client.get(f"/projects/{project}")["role"] == "viewer")
     _, err = process.communicate("go\n", timeout=60)
     # The uploader adds the script's end as it sees it, before the script says what is left or after.

@@ -14,7 +14,7 @@ from .test_ends import unique
 
 @pytest.mark.parametrize("console", [False, True])
 def test_the_traceback_that_ends_a_run_is_recorded_once(site: Site, console: bool) -> None:
-    site.forks = False  # the function that shows an exception is the first of the stack, but for a forked script
+    site.forks = False  # the function that shows an exception is at the top of the stack, unless the script was forked
     name = unique("raises")
     script = f"run.start_recording_logs(capture_console={console})\ndef broken(): raise OSError('a reason')\nbroken()\n"
     done = ran(site, name, script, status=1)

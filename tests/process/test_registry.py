@@ -98,7 +98,7 @@ print(where)
 """, unique("run"), name, str(tree)))  # fmt: skip
     said, where = out.splitlines()
     assert said == "True changed" and content(Path(where)) == content(tree)
-    assert not list(tmp_path.glob(".*"))  # nothing temporary stays
+    assert not list(tmp_path.glob(".*"))  # nothing temporary is left
 
 
 def test_an_interrupted_download_goes_on_and_never_looks_whole(own_site: Site, tmp_path: Path) -> None:
@@ -209,7 +209,8 @@ print(run.download_mlmodel(name, "2.0.0", folder.parent))
     told, where, other = ok(done).splitlines()
     assert json.loads(told)["uuid"] is None and json.loads(told)["error"]
     assert where == str(tmp_path / "net-1.0.0")
-    assert other == str(tmp_path / "net-2.0.0") and not Path(other).exists()  # said, since a dry run's calls return
+    # A line says so, because the calls of a dry run return.
+    assert other == str(tmp_path / "net-2.0.0") and not Path(other).exists()
     assert "'net' is not downloaded in kept mode" in done.stderr
 
 

@@ -80,7 +80,7 @@ def test_a_sigkill_by_somebody_is_no_lack_of_memory(site: Site) -> None:
     site.run(SCRIPT + "os.kill(os.getpid(), signal.SIGKILL)", name)
     run = site.ended(name)
     assert (run["state"], run["state_why"]) == ("killed", "SIGKILL")
-    assert "out-of-memory" in run["sessions"][0]["detail"]  # that it was not, or that it cannot be read here
+    assert "out-of-memory" in run["sessions"][0]["detail"]  # it says that it was not, or that this cannot be read here
 
 
 @pytest.mark.parametrize(
@@ -181,14 +181,14 @@ def jobs(tmp_path: Path) -> Iterator[dict[str, Job]]:
 def test_silence_is_told_as_it_is(jobs: dict[str, Job]) -> None:
     asleep, dark, told, orphaned = (jobs[who] for who in ("asleep", "dark", "told", "orphaned"))
     suspended = [asleep.uploader, asleep.process.pid]
-    for pid in suspended:  # as Slurm suspends a whole job
+    for pid in suspended:  # as Slurm does when it suspends a whole job
         os.kill(pid, signal.SIGSTOP)
-    for pid in (dark.uploader, dark.process.pid):  # the power goes
+    for pid in (dark.uploader, dark.process.pid):  # the power fails
         os.kill(pid, signal.SIGKILL)
     os.kill(told.uploader, signal.SIGKILL)
-    told.process.terminate()  # with nobody there to see it but its own faulthandler
+    told.process.terminate()  # only its own faulthandler sees it
     for job in (dark, told):
-        job.process.communicate()  # reaped: the kernel tells nobody any more
+        job.process.communicate()  # reaped: the kernel no longer says anything about it
     first = orphaned.uploader
     os.kill(first, signal.SIGKILL)
 
@@ -230,7 +230,7 @@ def test_a_job_that_slurm_took_away_and_started_again_is_a_preempted_attempt_and
     first.communicate(timeout=20)
     assert (ended := site.ended(name))["state"] == "stopped", (
         ended
-    )  # preempted, cancelled, out of time: nobody knows yet
+    )  # preempted, cancelled, or out of time: nobody knows yet
     again = site.start(script, name, "short", **{**slurm, "SLURM_RESTART_COUNT": "1"})
     again.communicate(timeout=60)
     assert again.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 from .conftest import Site, eventually
 from .test_ends import unique
 
-RUNS = 15  # five times what one may leave behind
+RUNS = 15  # five times as many as one may leave behind
 
 SWEEP = """
 import json, os, sys, threading

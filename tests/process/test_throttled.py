@@ -53,7 +53,7 @@ def test_who_is_told_to_come_later_comes_later_and_loses_nothing(own_lab: RealLa
         assert script.stdout is not None and script.stdin is not None
         assert script.stdout.readline() == "logged\n"
         eventually(lambda: refused(own_lab) >= 1)
-        # A second between two, though flushes hurry: the script waited in vain twenty times.
+        # There is a second between two, though flushes hurry: the script waited in vain twenty times.
         assert refused(own_lab) <= 1 + (time.monotonic() - began)
         assert site.points("throttled", "loss") == []
         own_lab.stop()

@@ -20,7 +20,7 @@ from ..stores import new_store
 SCRIPTS, CHILDREN = 2, 2  # process 0 of a script is the script itself, the others are its children
 NOW, LOST_AFTER_S = 1_000.0, 60.0
 WELL, BAD = ("completed", "stopped", "ended"), ("failed", "killed")
-WORST_LAST = ("completed", "stopped", "ended")  # of those who all ended well
+WORST_LAST = ("completed", "stopped", "ended")  # if all ended well
 
 processes = st.tuples(st.integers(0, SCRIPTS - 1), st.integers(0, CHILDREN))
 steps = st.lists(

@@ -30,7 +30,7 @@ from ..seeds import examples
 from ..stores import new_store
 
 VALUES_MAX = 14  # of a config, in these tests
-FOUND_MAX = 6  # of them by which the run is found
+FOUND_MAX = 6  # values by which the run is found
 
 Config = dict[str, Any]
 keys = st.sampled_from(["a", "b", "a.b", "c", "d"])
@@ -72,7 +72,7 @@ def at(config: Config, path: tuple[str, ...]) -> Config:
 def merged(config: Config, new: Config) -> int:
     """Merge in place. Return how many values there was no room for."""
     before = size(config)
-    most = max(VALUES_MAX, before - 1)  # what late attempts told may be more
+    most = max(VALUES_MAX, before - 1)  # late attempts may have reported more
     for path, value in steps(config, new):
         trial = copy.deepcopy(config)
         at(trial, path[:-1])[path[-1]] = value

@@ -29,7 +29,7 @@ from ..stores import new_points, new_store
 
 WRITERS = 3
 MOST = 60  # events of each writer before the end
-TOTAL = MOST + 10  # … and at it: what the lab lost is noticed by what comes next
+TOTAL = MOST + 10  # … and at the end: the next batch shows what the lab has lost
 SESSION = "5e551011"
 EVERY = 8  # this many events after another are seven points and a log line
 
@@ -142,7 +142,7 @@ class Stores:
 
 BATCHES = st.lists(
     st.tuples(st.integers(0, WRITERS - 1), st.integers(-6, 6), st.integers(1, 12)), min_size=1, max_size=5
-)  # whose; where it begins, from behind the cursor; how many events
+)  # whose batch; where it begins, from the cursor on; how many events
 SEND = st.tuples(
     st.just("send"),
     st.lists(BATCHES, min_size=1, max_size=3),
@@ -180,7 +180,7 @@ def test_both_stores_hold_what_was_acked_once_and_in_order(steps: list[tuple[Any
         Path(folder, "lab").mkdir()
         stores = Stores(Path(folder, "lab"))
         writers = [f"{i:032x}" for i in range(WRITERS)]
-        acked = dict.fromkeys(writers, 0)  # the model: writer → how many of its events the lab has told that it has
+        acked = dict.fromkeys(writers, 0)  # the model: writer → how many of its events the lab has acknowledged
         kept: tuple[Path, dict[str, int]] | None = None
         for n, step in enumerate(steps):
             if step[0] == "send":
@@ -206,7 +206,7 @@ def test_both_stores_hold_what_was_acked_once_and_in_order(steps: list[tuple[Any
             run = view.run(stores.run)
         points = WRITERS * (TOTAL - TOTAL // EVERY)
         assert run is not None and run.points >= points
-        assert run.points == points or ("points older",) in steps  # what came a second time is counted twice then
+        assert run.points == points or ("points older",) in steps  # then what came a second time is counted twice
         stores.close()
 
 
@@ -232,7 +232,7 @@ def _send(
                 if result.status == 200:
                     assert last <= before or first == before + 1
                     assert result.cursor == max(before, last)
-                else:  # too early, cut across the cursor; or a store lost points, which the cursor tells
+                else:  # it is too early, or lies across the cursor; or a store lost points, as the cursor shows
                     assert result.status == 409
                     assert result.cursor < before or (last > before and first != before + 1)
                 acked[writer] = result.cursor
@@ -262,7 +262,7 @@ def _restore(
         if not only_points or path.name.startswith("points"):
             shutil.copy(path, stores.folder / path.name)
     stores._open()
-    now = stores.cursors(list(acked))  # without points that the lab was still to note
+    now = stores.cursors(list(acked))  # without points that the lab still had to note
     return {writer: min(now[writer], acked[writer]) for writer in acked} if only_points else dict(then)
 
 

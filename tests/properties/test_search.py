@@ -33,7 +33,7 @@ TAGS = ["base", "Final"]
 CONFIGS: list[Any] = [0.01, 1, 2.5, True, None, "adam", "0.01", [1, 2], math.nan, math.inf, {}]
 VALUES = [0.0, 0.5, -1.0, 2.0, math.nan, math.inf, -math.inf]
 PATHS = ["lr", "model.depth"]
-SMOOTHED = ["smoothed(median,1)", "smoothed(median, 2s)"]  # medians alone are the same to the last bit
+SMOOTHED = ["smoothed(median,1)", "smoothed(median, 2s)"]  # only medians are the same to the last bit
 KEYS = ["loss", "a key, with spaces"]
 
 

@@ -25,7 +25,7 @@ from ..process.conftest import eventually
 
 USER, PASSWORD = "ada", "correct horse battery"
 
-# The names that the document takes for granted.
+# The names that the document presupposes.
 NAMES = """
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class User:
     def env(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
         commands = str(Path(sys.executable).parent)
-        # Points are counted; those of a slow machine would join them. And what is said is looked at.
+        # Tests count points, and system metrics of a slow machine would join them. They also look at what is said.
         quiet = {"HECTIQLAB_SYSTEM_METRICS": "0", "HECTIQLAB_QUIET": "1"}
         return {**kept, **quiet, "HOME": str(self.home), "PATH": f"{commands}{os.pathsep}{kept.get('PATH', '')}"}
 

@@ -20,7 +20,7 @@ from pyhectiqlab.testing.lab import RealLab
 from .api import INGEST_HEADERS, Api, batch, new_id, packed
 
 T = TypeVar("T")
-# Who asks. In both projects viewer, member and project_admin have that role; author is a member with a run in each;
+# Who asks. In both projects, viewer, member and project_admin have that role; author is a member with a run in each;
 # stranger is a member of the lab without a role in the private one.
 NOBODY = ("anonymous", "disabled", "revoked")
 EVERYBODY = ("viewer", "member", "author", "project_admin", "stranger", "lab_admin")

@@ -191,7 +191,8 @@ def test_everything_but_the_door_needs_a_caller(lab: RealLab) -> None:
     open_doors = {("/api/v1/handshake", "get"), ("/api/v1/login", "post")}
     open_doors |= {("/api/v1/invites/accept", "post"), ("/api/v1/sso/login", "get"), ("/api/v1/sso/callback", "get")}
     open_doors |= {("/api/v1/command-logins", "post"), ("/api/v1/command-logins/key", "post")}
-    open_doors |= {("/api/v1/uploads", "options"), ("/api/v1/uploads/{upload_id}", "options")}  # what tus can do here
+    # The methods of tus that are allowed here.
+    open_doors |= {("/api/v1/uploads", "options"), ("/api/v1/uploads/{upload_id}", "options")}
     for path, methods in paths.items():
         for method in methods:
             if (path, method) in open_doors:

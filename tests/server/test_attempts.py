@@ -161,7 +161,8 @@ def test_ends_of_one_machine_are_told_apart_by_its_own_clock_however_long_the_re
     for rank, session in enumerate(sessions):
         told = api.attach(name, session=session, rank=rank, world_size=2, host="gpu-7", client_time=now - 0.4 * rank)
     run = told["run"]["id"]
-    # Rank 1 was killed; rank 0, whose connection broke, is told at once, and rank 1 after half a second.
+    # Rank 1 was killed. Rank 0, whose connection broke, reports its end at once, and that of rank 1 comes half a second
+    # later.
     api.end(sessions[0], run, "failed", rank=0, cause="connection closed by peer", time=now - 5.0, clock=now)
     clock = time.time() - 0.5
     api.end(sessions[1], run, "killed", rank=1, cause="SIGKILL", signal=9, time=now - 4.99, clock=clock)

@@ -25,7 +25,7 @@ from .conftest import PASSWORD
 from .test_accounts import log_in
 from .test_security import upload
 
-SOON_S = 5.0  # two seconds, on a machine that does other things too; without the cure it was eighteen
+SOON_S = 5.0  # two seconds, on a machine that also does other things; before the mend it was eighteen
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_a_body_that_came_slowly_counts_for_whoever_may_still_add(lab: RealLab, 
     with socket.create_connection(("127.0.0.1", lab.port), timeout=30) as sender:
         head = head_of("POST", "/api/v1/ingest", who.api, len(body), Content_Type="application/x-msgpack")
         sender.sendall(head + body[:10])
-        time.sleep(1.5)  # slowly: over the second after which it is asked again
+        time.sleep(1.5)  # slowly: longer than the second after which it is asked again
         who.api.call("DELETE", f"/keys/{who.key_id}")
         sender.sendall(body[10:])
         assert sender.recv(1 << 16).startswith(b"HTTP/1.1 401")

@@ -104,7 +104,7 @@ def test_a_backup_taken_while_fifty_runs_write_restores_to_a_lab_that_verifies(l
         assert len(steps) >= sent_before, "it has all that was acked before the backup began"
         assert steps == list(range(1, len(steps) + 1))
         refused = trainer.send(trainer.acked + 1, trainer.acked + POINTS)
-        # The copy of points.db is the later one: it may have batches of which lab.db does not know yet.
+        # The copy of points.db is later: it may have batches that lab.db does not know yet.
         assert refused["status"] == 409 and sent_before <= refused["cursor"] <= len(steps), "the lab says where it is"
         for first in range(refused["cursor"] + 1, trainer.acked + 1, POINTS):  # each as it was cut
             assert trainer.send(first, first + POINTS - 1)["status"] == 200

@@ -125,7 +125,7 @@ def test_the_values_of_a_body_are_counted(rng: random.Random) -> None:
     for _ in range(100):
         made = [value(0) for _ in range(20)]
         plain = json.dumps(made).encode()
-        padding = json.dumps("," * MOST).encode()  # else texts are counted, too
+        padding = json.dumps("," * MOST).encode()  # otherwise texts would be counted, too
         assert values_of(b"[%s,%s]" % (padding, plain)) == counted([padding, made])
         assert values_of(plain) >= counted(made)
     assert values_of(b"[" + b'"",' * (MOST + 1) + b'""]') > MOST

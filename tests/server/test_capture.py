@@ -74,7 +74,7 @@ def test_each_attempt_keeps_the_config_and_meta_that_it_told_itself(api: Api) ->
     assert api.get(f"/runs/{run}/config", attempt=1) == first
     second = {"config": {"lr": 0.2, "model": {"layers": 3}}, "attempt": 2}
     assert api.get(f"/runs/{run}/config", attempt=2) == second
-    assert api.get(f"/runs/{run}/config", attempt=5) == second  # told none: what went before still holds
+    assert api.get(f"/runs/{run}/config", attempt=5) == second  # it reported none: the earlier one still holds
     whole = {"lr": 0.2, "model": {"layers": 3, "dropout": 0.5}, "seed": 7}
     assert api.get(f"/runs/{run}/config") == {"config": whole, "attempt": None}
     assert api.get(f"/runs/{run}/meta", attempt=1) == {"meta": {"data": "v1, late", "host": "a"}}

@@ -217,7 +217,7 @@ def test_a_lab_that_is_killed_knows_all_that_it_answered(
 
     with ThreadPoolExecutor(len(apis)) as pool:
         while own_lab.running:
-            list(pool.map(send_next, range(len(apis))))  # all at once: that is a crowd
+            list(pool.map(send_next, range(len(apis))))  # all at once, which is a crowd
     assert marker.exists()
     own_lab.kill()
     del own_lab.env["HECTIQLAB_CRASH_AT"]

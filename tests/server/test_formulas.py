@@ -120,7 +120,7 @@ def test_lines_and_pairs_agree_with_the_raw_points(api: Api) -> None:
         and {thin["step"][0], thin["step"][-1]} == {both[0], both[-1]}
     )
 
-    # y smoothed over all of its steps, whichever are asked for; steps from … to; x from … to, with those beside.
+    # y smoothed over all of its steps, whichever are asked for; steps from … to; x from … to, with the points beside.
     more = {"smooth": smooth, "lo": 1000, "hi": 1200}
     asked["lines"][0]["y"] = "valid/loss"
     (line,) = api.call("POST", "/series/pairs", json={**asked, **more})["lines"]

@@ -146,12 +146,13 @@ def test_random_bytes_and_damaged_batches_never_fail_the_lab(
     api: Api, target: tuple[str, str], rng: random.Random
 ) -> None:
     run, writer = target
-    good = packed([batch(run, writer, 6, 20)])  # a batch whose every damage must be noticed, or change nothing
+    good = packed([batch(run, writer, 6, 20)])  # a batch: any damage to it must be noticed, or change nothing
     for _ in range(75):
         damaged = bytearray(good)
         for _ in range(rng.randint(1, 6)):
             damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
-        # Damage in the values alone would be a good batch of other points: it is sent for a run that is not there.
+        # Damage in the values alone would make a good batch of other points: so it is sent for a run that does not
+        # exist.
         body = bytes(damaged).replace(run.encode(), b"0" * 12)
         answer = api.ingest_raw(body)
         assert answer.status_code < 500, answer.text

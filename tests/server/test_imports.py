@@ -37,7 +37,7 @@ def test_a_run_has_the_past_that_its_record_tells(api: Api) -> None:
     assert (page["note"], page["points"], page["state_why"]) == ("said", 10, "out of memory")
     assert [(one["at"], one["state"]) for one in page["history"]] == [(PAST + 1, "running"), (PAST + 9, "failed")]
     assert {one["host"] for one in page["sessions"] if one["cause"] != "imported"} == {"gpu1"}
-    # What comes later does not change the state, as that of a process that ended.
+    # What comes later does not change the state, as with a process that ended.
     assert api.statuses(batch(run, new_id(), 1, 10)) == [200]
     assert api.run(run)["state"] == "failed"
     again = begun(api, origin)

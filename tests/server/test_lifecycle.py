@@ -66,7 +66,7 @@ def test_what_was_acked_survives_kills_at_random_moments_exactly_once(
         held = [w["cursor"] for w in api.get(f"/runs/{run}/writers")["items"] if w["writer"] == writer]
         assert acked <= max(held, default=0) <= acked + size + 1
         assert api.state(run) == "training" and api.get("/handshake")["generation"] == generation
-    # A kill between the two commits leaves points whose batch is not acked yet: its repeat completes it.
+    # A kill between the two commits leaves points whose batch is not acked yet: sending it again completes it.
     (result,) = api.ingest(one, session="ab")
     last = result["cursor"]
     assert last == acked + size + 1
@@ -99,7 +99,7 @@ def test_a_batch_that_only_the_point_store_has_is_applied_in_full_when_it_is_rep
         ):
             conn.execute(text(statement))
     own_lab.start()
-    # The client cut its batches differently meanwhile: a part, then more than there was.
+    # Meanwhile the client cuts its batches differently: a part, then more than before.
     assert [r["cursor"] for r in api.ingest(batch(run, writer, 11, 15), session="ab")] == [15]
     more = batch(run, writer, 16, 20)
     more["last"], more["events"] = 21, [[5, "note", 1, {"text": "hello"}]]

@@ -59,7 +59,8 @@ def test_metrics_count_points_batches_and_requests_by_route(api: Api) -> None:
     assert grown(f"hectiqlab_http_requests_total{json.dumps(route, sort_keys=True)}") == 1
     assert grown("hectiqlab_commit_seconds_count") >= 2
     assert after['hectiqlab_data_bytes{"what": "points.db"}'] > 0
-    wait_until(lambda: any(name.startswith("hectiqlab_runs{") for name in scraped(api)))  # looked up now and then
+    # It is looked up from time to time.
+    wait_until(lambda: any(name.startswith("hectiqlab_runs{") for name in scraped(api)))
     assert run not in api.raw("GET", "/metrics").text, "no label grows with the number of runs"
 
 
@@ -147,7 +148,7 @@ def test_each_request_is_a_line_of_json_where_that_is_asked_for(tmp_path: Path) 
             lines = [json.loads(line) for line in lab.log().splitlines() if line.startswith('{"time"')]
             return [x for x in lines if x.get("path") == "/api/v1/runs/nothing"]
 
-        wait_until(logged)  # it is written behind the answer
+        wait_until(logged)  # it is written after the answer
     (line,) = logged()
     assert (line["method"], line["status"], line["client"], line["level"]) == ("GET", 404, "127.0.0.1", "info")
     assert line["ms"] > 0

@@ -26,8 +26,8 @@ from .api import Api, batch, error_of, new_id, packed
 from .conftest import PASSWORD
 from .permission_world import EVERYBODY, LISTS, MAY, NOBODY, Project, World
 
-# Method and path → what it needs. Those that take the run or project in a query or a body look inside: their guard asks
-# for an account (or, as ingest, nothing), and `INSIDE` says how they are asked.
+# Method and path → what it needs. Routes that take the run or project in a query or a body look inside: their guard
+# asks for an account (or, as ingest, for nothing), and `INSIDE` says how they are called.
 ROUTES = """
 GET /handshake open
 POST /login open

@@ -158,7 +158,7 @@ def test_pages_hear_of_it(lab: RealLab, api: Api, project: dict[str, Any]) -> No
         wait_for("event: project")
         assert json.loads(heard.get(timeout=30).removeprefix("data: ")) == {"project": project["id"]}
         api.call("DELETE", f"/projects/{project['id']}")
-        wait_for("end")  # who may see it no more is told no more
+        wait_for("end")  # whoever may not see it any more hears nothing more
         thread.join()
 
 

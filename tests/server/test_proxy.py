@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(NGINX is None, reason="no nginx on this machine"
 Behind = tuple[RealLab, str, Path]
 
 
-# Where the lab lies on its host, and whether nginx takes that off a request's path.
+# The lab's path on its host, and whether nginx removes it from a request's path.
 PLACES = {"at the root": ("", False), "below a path": ("/tools/lab", False), "path taken off": ("/tools/lab", True)}
 
 

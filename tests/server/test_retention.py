@@ -193,7 +193,8 @@ def test_versions_of_what_is_never_touched_stay(world: World) -> None:
         for days in (100, 99, 98):
             world.version(run, "a", days)
     world.hear(young, "young", NOW - DAY_S / 2)
-    for rank in range(3):  # three ranks call a picture by one name: versions of it, and all of them are shown
+    # Three ranks give a picture the same name: these are versions of it, and all of them are shown.
+    for rank in range(3):
         world.version(shown, "plot.png", 100, step=1, meta={"name": "plot", "rank": rank})
     for days in (100, 99, 0.5):
         world.version(None, "just came", days)

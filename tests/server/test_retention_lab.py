@@ -55,7 +55,7 @@ def project(api: Api) -> str:
 
 def test_the_command_sets_lists_and_previews(lab: RealLab, api: Api, project: str) -> None:
     run = ended(api, "old one", project)
-    for i in range(3):  # that no other test has: a file that others need, too, is not freed
+    for i in range(3):  # no other test has these: a file that others need, too, is not freed
         add(api, f"/runs/{run}", "x", f"{run}, version {i}".encode())
     backdate(lab.data_dir, run, 100)
     previewed = admin(lab.data_dir, "--project", project, "--versions-max", "2", "--dry-run")

@@ -192,7 +192,7 @@ def test_metrics_of_sorts_groups_and_columns_are_noted_where_rows_are_known_by_f
         kept = json.loads(view.lab_value(KEY) or "")
     lab.stop()
     assert len(kept) == METRICS_MAX
-    assert kept[0] == "b"  # searched by before all others; what was shown only made room
+    assert kept[0] == "b"  # people searched by it before all others; what was only shown made room
     assert "late" not in kept[1:]
 
 

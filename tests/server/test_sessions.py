@@ -105,7 +105,7 @@ def test_the_states_a_script_sets_come_in_order(api: Api) -> None:
         (None, "completed", "failed", "failed"),  # sys.exit(3), which only the uploader saw
         (None, "failed", "failed", "failed"),
         (None, "stopped", "killed", "killed"),
-        (None, "failed", "ended", "failed"),  # "cause unknown" takes back nothing
+        (None, "failed", "ended", "failed"),  # "cause unknown" changes nothing
         ("completed", None, "completed", "completed"),
         ("failed", None, "completed", "failed"),
         ("stopped", "completed", "completed", "stopped"),

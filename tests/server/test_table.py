@@ -59,7 +59,7 @@ def test_a_row_has_every_column_that_was_asked_for_however_many_keys_the_run_has
 @pytest.mark.parametrize(
     ("sorts", "wanted"),
     [
-        (["metric.valid/loss"], "432105"),  # NaN behind all numbers …
+        (["metric.valid/loss"], "432105"),  # NaN comes after all numbers …
         (["-metric.valid/loss"], "012345"),  # … in either direction
         (["state", "-config.lr"], "531420"),
         (["config.model.name", "-name"], "420531"),
@@ -99,7 +99,7 @@ def test_nan_finds_the_runs_in_which_any_metric_has_one(api: Api, project: str) 
         ("nan", "5"),
         ("NaN state=failed", "5"),
         ("metric!=nan", "01234"),
-        ('"nan"', ""),  # a word like others: no run is named so
+        ('"nan"', ""),  # a word like any other: no run has it in its name
         ("metric.valid/loss.nan>0", "5"),
         ("metric.key-1.nan>0", ""),
         ("metric.valid/loss.mean>=2.4", "01"),
@@ -124,7 +124,7 @@ def test_an_order_stays_while_runs_come_and_go(api: Api) -> None:
     assert rest["order"] == first["order"] and rest["total"] == 4
     assert [row and row["name"] for row in rest["rows"]] == [None, "run-3"]
     other = api.get("/table", project=project, sort="-name", order=first["order"])
-    assert other["order"] != first["order"] and names(other) == "7310"  # an order is of its own search and sorts
+    assert other["order"] != first["order"] and names(other) == "7310"  # an order belongs to one search and its sorts
     anew = api.get("/table", project=project, sort="name", order="forgotten")
     assert anew["order"] not in ("forgotten", first["order"]) and names(anew) == "0137"
     assert api.get("/table", project=project, offset=99)["rows"] == []
@@ -384,7 +384,7 @@ def test_a_search_that_is_typed_is_completed_by_what_the_runs_have(api: Api, pro
     assert {"state", "config.lr"} <= set(of("")) and any(name.startswith("metric.") for name in of(""))
     assert of("metric.valid/loss.max>")[:3] == ["2", "0", "5"], "the middle one of 0 … 5, and the ends"
     assert of("metric.valid/loss>0.9") == ["0.9"] and of("metric.valid/loss=n") == ["nan"]
-    # Every whole name that is offered can be searched by.
+    # Every whole name that is offered is one that searches accept.
     for name in (*of("config."), *smoothings, *of("metric.valid"), *of("metric.valid/loss.m")):
         assert api.get("/table", project=project, filter=f"{name}=*")["total"] >= 0
 

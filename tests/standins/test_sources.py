@@ -182,7 +182,8 @@ def test_lightnings_own_tests_of_its_loggers(site: Site, tmp_path: Path) -> None
     """beside: Lightning's own tests of TensorBoardLogger and WandbLogger pass as without us."""
     tests = source("pytorch-lightning/tests/tests_pytorch")
     files = [str(tests / "loggers" / f"test_{name}.py") for name in ("tensorboard", "wandb")]
-    # These want jsonargparse. TensorFlow and OpenCV set variables where they are installed; each test refuses new ones.
+    # These need jsonargparse. TensorFlow and OpenCV set variables if they are installed, and each test refuses new
+    # ones.
     without = ["-k", "not cli_integration"]
     command = ["-q", "-p", "no:cacheprovider", "--rootdir", str(tests.parent), *without, *files]
     script = f"import sys, pytest; sys.path.insert(0, {str(tests.parent)!r}); sys.exit(pytest.main(sys.argv[1:]))"

@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from .page import TRIED
 
-# Package or repository → which tests are about it, as FILE::TEST.
+# Package or repository → the tests about it, as FILE::TEST.
 ABOUT = {
     "transformers": r"test_frameworks::test_(the_trainer|one_variable)|test_huggingface::",
     "trl": r"test_frameworks::test_trl",

@@ -91,7 +91,7 @@ def test_a_lab_that_takes_the_place_of_another_while_a_client_lives_gets_no_key(
         answers[min(server.connections, 2) - 1](connection, server)
 
     with scripted(script) as server, client(server) as mine:
-        assert mine.get("/x") == {"from": OURS}  # the connection ends behind it
+        assert mine.get("/x") == {"from": OURS}  # the connection ends after it
         failure(lambda: mine.get("/x"), AnotherLabError)
         assert keyed(server) == 1
 

@@ -99,7 +99,7 @@ def test_nothing_that_a_repository_configures_is_run(repository: Path) -> None:
         ("https://user:pa@ss@host.org/a", "https://host.org/a"),
         ("https://user:pa/ss@host.org/a", "https://host.org/a"),
         ("https://host.org/a.git?private_token=x#y", "https://host.org/a.git"),
-        ("https://host.org:8443/@scope/a", "https://scope/a"),  # in doubt: all before the last @
+        ("https://host.org:8443/@scope/a", "https://scope/a"),  # if in doubt, all before the last @
         ("//u:T@h/x", "h/x"),
         ("https:/u:T@h/x", "https://h/x"),
         ("https:////u:T@h/x", "https://h/x"),

@@ -64,7 +64,8 @@ def test_the_end_is_seen_and_the_exit_status_and_output_are_the_scripts_own(
     assert told[:3] == [state, cause, exit_code]
     plain_status, plain_out, plain_err, _ = run(tmp_path, code, watched=False)
     assert (status, out) == (plain_status, plain_out)
-    # The traceback may name the wrapper's frame for sys.exit, which is not printed; else only line numbers differ.
+    # The traceback may show the frame of the wrapper for sys.exit, which is not printed; otherwise only line numbers
+    # differ.
     assert len(err.splitlines()) == len(plain_err.splitlines())
 
 

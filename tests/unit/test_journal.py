@@ -218,7 +218,7 @@ def test_any_history_survives_any_wound_but_for_what_was_hit(
         assert recovered(folder) == [frame for _, _, frame in expected]
         if not expected:
             return
-        # Cut the last segment, then flip bytes anywhere behind the magic of any segment.
+        # Cut the last segment, then flip bytes anywhere after the magic of any segment.
         last = segments(folder)[-1]
         size = max(len(SEGMENT_MAGIC), last.stat().st_size - cut)
         os.truncate(last, size)
@@ -358,7 +358,7 @@ def test_a_full_disk_is_not_littered_with_empty_segments(tmp_path: Path) -> None
             with pytest.raises(OSError):
                 journal.append_ack(A, 1)
         assert len(segments(tmp_path)) == 1
-        journal.release(0, keep_s=0)  # acked, though that could not be written: room for what comes
+        journal.release(0, keep_s=0)  # acked, though that could not be written: so there is room for what comes
         assert segments(tmp_path) == []
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         journal.append(data(50, 50), lambda: TABLE)

@@ -65,7 +65,7 @@ def one(draw: st.DrawFn) -> bytes:
     return records.record(draw(st.integers(6, 254)), draw(st.binary(max_size=50)))
 
 
-# Stretches of equal shape are what the fast paths are about: repeat some records, with other steps.
+# The fast paths are about stretches of equal shape: repeat some records, with other steps.
 stretches = st.builds(lambda record, n: record * n, one(), st.sampled_from([1, 1, 1, 2, 7, 8, 9, 15, 16, 17, 40, 100]))
 buffers = st.lists(stretches, max_size=8).map(b"".join)
 

@@ -47,7 +47,7 @@ class Disk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     import types
 
-    # The journal's `os` alone: the spill file and the test write on.
+    # Replace `os` in the journal only: the spill file and the test go on writing.
     from pyhectiqlab.journal import journal
 
     own = types.SimpleNamespace(**{name: getattr(os, name) for name in dir(os) if not name.startswith("__")})
@@ -164,7 +164,7 @@ def test_what_the_lab_has_makes_room_on_a_full_disk(
     folder = line.journal.folder
     before = len(list(folder.iterdir()))
     assert before > 2
-    # Full as long as nothing was removed.
+    # It is full until something is removed.
     real = disk._write
 
     def write(fd: int, data: bytes) -> int:
@@ -214,7 +214,7 @@ def test_numbers_that_went_straight_to_the_lab_are_given_to_no_other_event(
     line.log_points(5)
     line.deliver()
     assert line.points() == list(range(15))
-    line.start()  # now the journal has a hole that the lab has filled
+    line.start()  # now the journal has a hole, whose events the lab has
     line.log_points(1)
     line.deliver()
     assert line.points() == list(range(16))

@@ -289,7 +289,7 @@ def test_a_frame_that_a_killed_producer_left_torn_in_the_spill_file_does_not_kee
     with ring.spill.path.open("ab") as f:
         f.write(frame(ring.puts.tail(), records.point_full("k", 3, 3.0, 0.0))[:-5])
     assert [item[2] for item in ring.reader.read()] == [1, 2]
-    # It may still be being written …
+    # It may still be under way …
     assert ring.reader.read() == []
     assert ring.reader.consumer.backlog > 0
     # … until its writer is gone.

@@ -27,7 +27,7 @@ def rank(
     "ranks, state",
     [
         ([], RunState("pending")),
-        # one rank: its own
+        # one rank: the run has its state
         ([rank(0)], RunState("running")),
         ([rank(0, "training")], RunState("training")),
         ([rank(0, "pending")], RunState("pending")),
@@ -38,14 +38,15 @@ def rank(
         ([rank(0, "failed", "ended", 5.0)], RunState("failed", None, 5.0)),
         ([rank(0, "training", lost=True, at=4.0)], RunState("lost", None, 4.0)),
         ([rank(0, "completed", lost=True, at=4.0)], RunState("completed", None, 4.0)),
-        # one failed: that, whatever the others do; the first of several
+        # one failed: the run failed, whatever the others do; with several, the first one counts
         ([rank(0), rank(1, ended_as="failed", at=3.0)], RunState("failed", 1, 3.0)),
         ([rank(0, "failed", at=2.0), rank(1)], RunState("failed", 0, 2.0)),
         ([rank(0, ended_as="failed", at=4.0), rank(1, ended_as="killed", at=3.0)], RunState("killed", 1, 3.0)),
         ([rank(0, ended_as="failed", at=3.0), rank(1, ended_as="failed", at=3.5)], RunState("failed", 0, 3.0)),
         ([rank(0, ended_as="completed", at=9.0), rank(1, ended_as="killed", at=3.0)], RunState("killed", 1, 3.0)),
         ([rank(0, ended_as="stopped", at=1.0), rank(1, ended_as="failed", at=3.0)], RunState("failed", 1, 3.0)),
-        # a kill whose peers failed since their connections broke, told a moment later; one that came after a failure
+        # a kill, whose peers failed because their connections broke, reported a moment later; and a kill that came
+        # after a failure
         ([rank(0, ended_as="failed", at=3.0), rank(1, ended_as="killed", at=3.09)], RunState("killed", 1, 3.09)),
         ([rank(0, "failed", at=3.0), rank(1, ended_as="killed", at=3.09)], RunState("killed", 1, 3.09)),
         ([rank(0, ended_as="failed", at=3.0), rank(1, ended_as="killed", at=3.2)], RunState("failed", 0, 3.0)),
@@ -53,17 +54,17 @@ def rank(
          RunState("failed", 0, 3.0)),
         ([rank(0, "failed", at=3), rank(1, "", "killed", 3.08), rank(2, "", "killed", 3.05)],
          RunState("killed", 2, 3.05)),
-        # several processes of one rank: of one script
+        # several processes of one rank: they belong to one script
         ([rank(0, ended_as="completed", at=1.0), rank(0)], RunState("running")),
         ([rank(0, ended_as="completed", at=1.0), rank(0, ended_as="failed", at=3.0)], RunState("failed", None, 3.0)),
         ([rank(0, ended_as="completed", at=1.0), rank(0, ended_as="ended", at=3.0)], RunState("ended", None, 3.0)),
-        # one lives: it lives, as far along as the furthest
+        # one is alive: the run is alive, and in the state of the furthest rank
         ([rank(0, "training"), rank(1, "pending"), rank(2)], RunState("training")),
         ([rank(0, ended_as="completed", at=1.0), rank(1)], RunState("running")),
         ([rank(0, "completed", at=1.0), rank(1)], RunState("running")),
         ([rank(0, lost=True, at=1.0), rank(1)], RunState("running")),
         ([rank(0, ended_as="stopped", at=1.0), rank(1, "training")], RunState("training")),
-        # none lives, and some are lost
+        # none is alive, and some are lost
         ([rank(0, lost=True, at=1.0), rank(1, lost=True, at=2.0)], RunState("lost", None, 2.0)),
         ([rank(0, ended_as="completed", at=9.0), rank(1, lost=True, at=2.0)], RunState("lost", 1, 2.0)),
         # all ended
@@ -74,7 +75,7 @@ def rank(
     ],
 )  # fmt: skip
 def test_the_state_of_a_run_follows_from_its_ranks(ranks: list[RankFacts], state: RunState) -> None:
-    for told in (ranks, ranks[::-1]):  # in whichever order they are told
+    for told in (ranks, ranks[::-1]):  # in any order of reports
         run = state_of_run(told)
         assert (run.state, run.rank, run.ended) == (state.state, state.rank, state.ended)
         of_it = [r for r in ranks if run.rank in (None, r.rank) and r.state == run.state and r.known[0]]
@@ -84,11 +85,11 @@ def test_the_state_of_a_run_follows_from_its_ranks(ranks: list[RankFacts], state
 @pytest.mark.parametrize(
     ("number", "later", "first"),
     [
-        (signal.SIGKILL, 0.9, "killed"),  # on a machine that is out of memory an uploader sees it late
+        (signal.SIGKILL, 0.9, "killed"),  # on a machine that is out of memory, an uploader sees it late
         (signal.SIGSEGV, 0.9, "killed"),
         (signal.SIGKILL, 1.1, "failed"),
         (signal.SIGTERM, 0.05, "killed"),
-        (signal.SIGTERM, 0.2, "failed"),  # as a launcher ends the others
+        (signal.SIGTERM, 0.2, "failed"),  # as a launcher ends the other ranks
     ],
 )
 def test_a_kill_is_the_cause_of_a_failure_that_is_told_a_little_before(number: int, later: float, first: str) -> None:

@@ -27,14 +27,14 @@ FATAL = "Fatal Python error: Segmentation fault\n\n" + STACKS
 @pytest.mark.parametrize(
     "status, told, stacks, state, cause, code, number",
     [
-        # what the process said of itself stands …
+        # what the process said of itself counts …
         (0, COMPLETED, "", "completed", "exit", 0, None),
         (None, COMPLETED, "", "completed", "exit", None, None),
         (1 << 8, FAILED, "", "failed", "ValueError: x", 1, None),
         (None, FAILED, "", "failed", "ValueError: x", 1, None),
         (int(signal.SIGINT), STOPPED, "", "stopped", "KeyboardInterrupt", None, None),
         (int(signal.SIGKILL), COMPLETED, "", "completed", "exit", None, None),
-        # … but that it did not know its exit code; what it exited with may have been caught
+        # … unless it did not know its exit code: what it exited with may have been caught
         (3 << 8, COMPLETED, "", "failed", "exit status 3", 3, None),
         (0, FAILED, "", "completed", "exit", 0, None),
         # the kernel

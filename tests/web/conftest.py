@@ -19,7 +19,7 @@ from .contexts import Contexts
 from .feeder import Feeder
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_MS = 20_000  # generous: only a failure waits for it
+TIMEOUT_MS = 20_000  # generous: only a failure waits so long
 expect.set_options(timeout=TIMEOUT_MS)
 NewPage = Callable[..., Page]
 BROWSER = pytest.StashKey[Browser]()
@@ -31,7 +31,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # One process for the pages of all tests: it keeps the code of the lab's scripts. The shared context below needs it.
+    # One process serves the pages of all tests: it keeps the code of the lab's scripts. The shared context below needs
+    # this.
     "--process-per-site",
 )
 

@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Error, Page
 from ..waiting import eventually
 
 DEFAULTS = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
-# All that a site can store, but for the cache of HTTP: it has the lab's scripts, their compiled code, and no answer
-# that a page takes without asking the lab.
+# Everything that a site can store, except the cache of HTTP: that has the lab's scripts, their compiled code, and no
+# answer that a page takes without asking the lab.
 STORED = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems,shader_cache,shared_storage"
-KEEPER = "http://127.0.0.1/"  # labs of all ports are one site to the browser
+KEEPER = "http://127.0.0.1/"  # to the browser, labs on all ports are one site
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Contexts:
         Args:
             fresh: with an empty cache, too: for a test of what a first visit gets.
         """
-        if fresh or (storage_state and storage_state["origins"]):  # what is in there is put into a new context only
+        if fresh or (storage_state and storage_state["origins"]):  # only a new context can get what is in there
             context = self._browser.new_context(storage_state=storage_state, **DEFAULTS, **options)
             self._own.append(context)
             return context
@@ -108,14 +108,14 @@ def _emptied(kept: _Kept) -> bool:
     if kept.keeper.is_closed():
         return False
     try:
-        # A clock, once installed, comes back in each later page: nothing takes it out of the context.
+        # Once installed, a clock comes back in each later page: nothing takes it out of the context.
         if any(page.evaluate("'__pwClock' in globalThis") for page in pages):
             return False
     except Error:  # a page that has crashed, or one without a document
         return False
     for page in pages:
         page.close()
-    eventually(lambda: kept.others() == [])  # a worker that still ran would be that of the next test
+    eventually(lambda: kept.others() == [])  # a worker that still ran would belong to the next test
     kept.context.clear_permissions()
     kept.context.set_offline(False)
     kept.context.unroute_all()

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import FloatRect, Page
 
-# Typed arrays do not travel: lists do. NaN does.
+# Typed arrays cannot be passed to Python, lists can; NaN stays NaN.
 _DRAWN = """panel => {
   const d = panel.drawn && panel.drawn();
   if (!d) return null;

@@ -18,7 +18,7 @@ from .feeder import Feeder
 pytestmark = pytest.mark.browser
 AXE = ROOT / "pyhectiqlab/web/node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# A rule says how grave what it finds is: those that find only what is less than serious need not run.
+# A rule says how grave its findings are: rules whose findings are all less than serious need not run.
 RUN = """async (only) => {
   const slight = axe._audit.rules.filter((rule) => rule.impact === 'minor' || rule.impact === 'moderate');
   const rules = Object.fromEntries(slight.map((rule) => [rule.id, { enabled: false }]));

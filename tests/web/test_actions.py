@@ -159,7 +159,7 @@ def test_ten_runs_are_tagged_and_five_archived_and_both_can_be_undone(page: Page
     first = page.locator("tbody tr[data-run]").first.get_attribute("data-run")
     button(page, "Unarchive").click()
     expect(names).to_have_count(0)
-    # The page of a run that is archived is as before.
+    # The page of an archived run is as before.
     page.goto(f"{feeder.url}/runs/{first}")
     button(page, "Archive").click()
     expect(page.locator(".run-title").get_by_text("archived")).to_be_visible()

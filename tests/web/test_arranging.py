@@ -23,10 +23,10 @@ def test_charts_are_dragged_moved_by_the_menu_and_sized_by_their_corner_and_stay
     expect(heads).to_have_text(["a", "b", "c", "d"])
     panel["d"].locator("h3").drag_to(panel["a"].locator(".panel-plot"))
     expect(heads).to_have_text(["d", "a", "b", "c"])
-    panel["d"].locator("h3").drag_to(page.locator(".panel[data-key='valid/a'] .panel-plot"))  # of another section
+    panel["d"].locator("h3").drag_to(page.locator(".panel[data-key='valid/a'] .panel-plot"))  # it is in another section
     panel["d"].get_by_label("Settings of train/d").first.click()
     expect(panel["d"].get_by_role("button", name="Move before")).to_be_disabled()
-    for name, value in (("Columns", "1"), ("Rows", "7")):  # there is room for what is in a field
+    for name, value in (("Columns", "1"), ("Rows", "7")):  # the fields have room for their contents
         field = panel["d"].get_by_label(name, exact=True)
         expect(field).to_have_value(value)
         assert field.evaluate("e => e.clientWidth - 16") >= 24
@@ -66,7 +66,7 @@ def test_charts_are_dragged_moved_by_the_menu_and_sized_by_their_corner_and_stay
     expect(panel["b"]).not_to_have_attribute("data-size", re.compile("."))
     if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/arranging.png")
-    run.points({"train/aa": ([0], [1.0])})  # comes behind those that were put in order
+    run.points({"train/aa": ([0], [1.0])})  # it comes after those that somebody put in order
     page.reload()
     expect(heads).to_have_text(["a", "d", "b", "c", "aa"])
     expect(panel["c"]).to_have_attribute("data-size", "2x10")
@@ -101,7 +101,7 @@ def test_charts_of_different_heights_are_packed_without_gaps(page: Page, feeder:
     drag("a", "bottom", 100, 9 * 28)  # across the edge nothing happens
     expect(panel["a"]).to_have_attribute("data-size", "1x16")
     assert box("a")["height"] == 2 * box("b")["height"] + 12
-    # Two stand one below the other beside it, and nothing is left over.
+    # Two fit below each other beside it, and nothing is left over.
     places = {key: (round(box(key)["x"]), round(box(key)["y"])) for key in "abcdefg"}
     left, middle, right = sorted({x for x, _ in places.values()})
     first, second, third = sorted({y for _, y in places.values()})
@@ -128,7 +128,7 @@ def test_charts_of_different_heights_are_packed_without_gaps(page: Page, feeder:
         max(its["y"] + its["height"] for its in boxes) - min(its["y"] for its in boxes) + 12
     )
     assert covered == pytest.approx(whole, rel=0.01)
-    # Dragged to another place, it takes that, and the others close up.
+    # A chart that is dragged to another place takes it, and the others close up.
     panel["g"].locator("h3").drag_to(panel["a"].locator(".panel-plot"))
     expect(page.locator(".panel h3").first).to_have_text("g")
     expect(panel["g"]).to_have_css("grid-row-start", "span 9")

@@ -205,7 +205,7 @@ def test_the_readout_tells_value_extremes_and_step(page: Page, feeder: Feeder) -
     open_run(page, feeder, run.id)
     panel = Panel(page, "loss")
     drawn = panel.wait("d.curves[0].total === 22")
-    assert drawn["curves"][0]["count"] == [2] * 11  # ranks are pooled
+    assert drawn["curves"][0]["count"] == [2] * 11  # the ranks are drawn together
     panel.hover(0.5)
     readout = panel.root.locator(".readout")
     readout.wait_for()
@@ -229,7 +229,7 @@ def test_panels_out_of_sight_cost_nothing_until_they_are_scrolled_to(page: Page,
     last.root.wait_for(state="attached")
     last.root.scroll_into_view_if_needed()
     assert last.wait()["curves"][0]["line"] == [0, 149]
-    assert page.locator(".panel canvas").count() < 60  # those far away were given up
+    assert page.locator(".panel canvas").count() < 60  # panels far away have no canvas any more
     page.get_by_label("Search metrics").fill("r/07")
     page.wait_for_function("() => document.querySelectorAll('.panel').length === 10")
 

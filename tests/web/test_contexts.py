@@ -56,7 +56,7 @@ def test_a_context_comes_back_empty(browser: Browser, feeder: Feeder, owner_stat
     again = opened(contexts, feeder, owner_state)
     assert again.context is page.context
     assert again.evaluate(LEFT) == clean
-    # Two at once are two; who comes without cookies is nobody.
+    # Two tests at once have two contexts; one without cookies is nobody.
     other = contexts.borrow()
     assert other is not again.context and other.cookies() == []
     contexts.take_back()

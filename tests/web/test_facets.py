@@ -90,7 +90,7 @@ def test_colour_dash_and_charts_are_by_what_one_chooses(page: Page, feeder: Feed
         page.screenshot(path=f"{folder}/facets-390.png", full_page=True)
         page.set_viewport_size({"width": 1280, "height": 900})
 
-    # It is in the link, and a chart alone keeps its look; enlarged, it is still several.
+    # It is in the link. A single chart keeps its look, and is still several when it is enlarged.
     page.reload()
     curves_of(page, facets)
     page.get_by_role("button", name=f"Enlarge {KEY} · group long").click()

@@ -115,7 +115,7 @@ def test_no_letter_of_a_term_is_sent_that_the_lab_refuses(page: Page, feeder: Fe
     bar = page.get_by_label("Search runs")
     for text in WHOLE.values():
         search.parse(text)
-        for end in range(1, len(text)):  # each waited for, however slow the machine is: nothing is left out
+        for end in range(1, len(text)):  # waited for each one, however slow the machine is: nothing is left out
             with page.expect_event("console", lambda m: m.text == "typed"):
                 bar.fill(text[:end])
                 page.evaluate("() => requestAnimationFrame(() => setTimeout(() => console.log('typed')))")
@@ -145,7 +145,7 @@ def test_rows_stay_while_a_term_is_half_typed_and_what_is_wrong_is_said_after_a_
     expect(alert).to_contain_text("config")
     page.clock.run_for(50)  # a frame: from then on what is drawn follows what somebody types
     assert rows.count() == 3
-    # The next key takes the words away. They come back with Enter, at once.
+    # The next key hides the message. Enter shows it again at once.
     bar.fill("colour=")
     expect(alert).to_have_count(0)
     with page.expect_response(lambda answer: "/table?" in answer.url and answer.status == 422):

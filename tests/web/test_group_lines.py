@@ -25,7 +25,7 @@ STEPS = 12
 
 def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab, feeder: Feeder) -> None:
     project = f"lines-{uuid.uuid4().hex[:6]}"
-    values = {  # by group, of each run at each step
+    values = {  # the values of each run at each step, by group
         "lr 0.1": [[(i + 1) * (step + 1) / 7 for step in range(STEPS)] for i in range(4)],
         "lr 0.01": [[9.0 - i - step / 3 for step in range(STEPS)] for i in range(2)],
     }
@@ -62,7 +62,7 @@ def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab
     drawn = loss.wait("d.curves.length === 2")
     check(drawn, statistics.mean, lambda v: (min(v), max(v)), both)
     expect(page.get_by_text("2 groups are drawn.")).to_be_visible()
-    # The colour of a group is that of its row, and is kept.
+    # The colour of a group is that of its row, and the browser keeps it.
     colours = {c["name"]: c["color"] for c in drawn["curves"]}
     for name, colour in colours.items():
         swatch = page.get_by_role("button", name=f"Draw {name} alone").locator("i")
@@ -82,7 +82,7 @@ def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab
     drawn = loss.wait(f"d.curves.length === 2 && Math.abs(d.curves[0].min[0] - {lowest!r}) < 1e-9")
     check(drawn, statistics.median, lambda v: (min(v), max(v)), both)  # a median has no standard deviation
     assert clicks.taken() <= CLICKS_MAX
-    # A row and a line are the same group.
+    # A row and its line belong to the same group.
     rows.nth(1).locator(".group-name").hover()
     for panel in (loss, accuracy):
         expect(panel.root.locator("canvas.panel-lit")).to_be_visible()
@@ -187,7 +187,7 @@ def test_lines_of_groups_are_told_apart_by_rank(page: Page, lab: RealLab, feeder
     expect(page.get_by_label("Ranks", exact=True)).to_have_count(0)
     if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/group-ranks.png")
-    # The median, by dash; what is chosen is in the link.
+    # The median, told apart by dash. The choice is in the link.
     page.get_by_role("radio", name="Medians").click()
     page.get_by_role("button", name="Told apart: colour rank").click()
     page.get_by_label("Colour by").select_option("")
@@ -207,7 +207,7 @@ def test_lines_of_groups_are_told_apart_by_rank(page: Page, lab: RealLab, feeder
         its.root = page.locator(f'.panel[data-key="loss"][data-facet="rank {rank}"]')
         here = {name: line for name, line in wanted.items() if line[0] == rank}
         assert told(its.wait(f"d.curves.length === {len(here)}")["curves"]) == here
-    # Grouped by rank, too: its name is said once, and the columns are of that rank.
+    # The table can be grouped by rank, too: a rank is named once, and the columns are those of that rank.
     page.goto(
         f"{lab.url}/projects/{project}?by=config.lr&by=rank&color=rank&dash=config.lr"
         '&col=metric."loss".last&col=metric."loss".smoothed(mean,9)&sort=rank'

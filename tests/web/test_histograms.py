@@ -85,7 +85,7 @@ def test_histograms_over_steps_are_those_that_were_logged(
     editor.get_by_role("button", name="Save").click()
     panel = page.locator(".panel[data-key^='own:']")
     expect(panel).to_have_attribute("data-state", "drawn")
-    # The first run that has some. Of many steps as many as there are pixels, at most, and the last one.
+    # The first run that has some. If it has many steps, as many as there are pixels, at most, with the last one.
     page.wait_for_function(f"panel => ({DRAWN})(panel)", arg=panel.element_handle())
     drawn = panel.evaluate(DRAWN)
     width = panel.bounding_box()["width"]  # type: ignore[index]
@@ -116,7 +116,7 @@ def test_histograms_over_steps_are_those_that_were_logged(
         page.emulate_media(color_scheme="dark")
         page.screenshot(path=f"{folder}/histograms-dark.png")
 
-    # What is taken along.
+    # The files that can be taken along.
     rows = list(csv.DictReader(io.StringIO(taken(panel, "CSV", tmp_path).decode())))
     assert len(rows) == 8 * len(drawn["histograms"]) and {row["run"] for row in rows} == {run.id}
     for k, row in enumerate(rows):
@@ -137,7 +137,7 @@ def test_histograms_over_steps_are_those_that_were_logged(
     assert taken(panel, "PNG", tmp_path).startswith(b"\x89PNG")
     page.keyboard.press("Escape")
 
-    # Zoomed in, all steps are there; the values have a scale of their own.
+    # Zoomed in, all steps are there. The values have their own scale.
     page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={ids}&lo=1000&hi=1049")
     drawn = wait_for(panel, run.id, 70)  # and a fifth of the range on either side
     check_numbers(drawn, by_step)
@@ -146,7 +146,7 @@ def test_histograms_over_steps_are_those_that_were_logged(
     expect(panel.locator(".panel-note")).to_contain_text("of all values below")
     page.keyboard.press("Escape")
 
-    # Another run is picked, in the link; its new histograms come by themselves.
+    # Another run is picked, and is in the link; its new histograms come by themselves.
     page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={ids}")
     panel.get_by_label(f"Run of {NAME}").select_option("other")
     page.wait_for_url(f"**of={other.id}*")
@@ -189,7 +189,7 @@ def test_histograms_follow_the_axis_of_the_page_and_are_drawn_as_ridges(
         assert len(drawn["histograms"]) > 100
         for one in drawn["histograms"]:
             assert one["x"] == pytest.approx(START + 5 + one["step"] / 2 - zero, abs=1e-3)
-        # Zoomed in, all of the range and its margins are there, and few others.
+        # Zoomed in, the whole range and its margins are there, and few others.
         lo, hi = (int(1e6 * (START + at - zero)) for at in (405, 445))
         page.goto(f"{lab.url}/projects/{run.project}?pane=charts&runs={run.id}&x={axis}&lo={lo}&hi={hi}")
         near = f"panel => {{ const h = ({DRAWN})(panel)?.histograms; return h && h.length < 100 && h[0].step > 700; }}"

@@ -110,7 +110,7 @@ def test_six_runs_are_compared_by_their_configs_and_their_curves(page: Page, fee
     page.get_by_role("radio", name="Differences").click()
     table = page.get_by_role("region", name="Differences", exact=True)
     rows = table.locator("tr[data-name^='config']")
-    expect(rows).to_have_count(2)  # and not the size of the batch, which all have in common
+    expect(rows).to_have_count(2)  # and not the size of the batch, which is the same in all
     assert [float(td.split("+")[0]) for td in rows.nth(0).locator("td").all_inner_texts()] == [3, 2, 3, 2, 3, 2]
     assert clicks.taken() <= CLICKS_MAX
 
@@ -137,7 +137,7 @@ def test_a_link_shows_another_person_exactly_this_view(page: Page, new_page: New
     lo, hi = near["x"]
     for one, same in zip(near["curves"], there["curves"], strict=True):
         assert one["color"] == same["color"]
-        seen = [  # outside, each has what it happened to ask for
+        seen = [  # outside the range, each has what it happened to ask for
             [(x, y) for x, y in zip(its["x"], its["line"], strict=True) if lo <= x <= hi] for its in (one, same)
         ]
         assert seen[0] == seen[1] and len(seen[0]) > 20

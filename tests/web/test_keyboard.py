@@ -59,7 +59,7 @@ def test_a_table_is_walked_ticked_drawn_and_searched_by_keys_alone(page: Page, f
     keyboard.press("?")
     sheet = page.get_by_role("dialog", name="Keys")
     expect(sheet).to_contain_text("Tick the run")
-    keyboard.press("j")  # belongs to nobody while the sheet is open
+    keyboard.press("j")  # no handler gets it while the sheet is open
     keyboard.press("Escape")
     expect(sheet).to_have_count(0)
     keyboard.press("j")

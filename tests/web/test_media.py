@@ -109,7 +109,7 @@ def test_new_steps_appear_by_themselves_unless_an_older_one_is_looked_at(
     run.event("text", name="t", step=3, text="third words")
     medium(page, "t").get_by_text("3 in all").wait_for()
     expect(medium(page, "t").get_by_text("first words")).to_be_visible()
-    run.event("text", name="t", step=1, text="other words")  # again at the step that is looked at
+    run.event("text", name="t", step=1, text="other words")  # again at the step that the reader looks at
     medium(page, "t").get_by_text("other words").wait_for()
 
 

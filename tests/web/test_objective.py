@@ -55,7 +55,7 @@ def test_an_objective_sorts_names_the_best_shades_and_is_taken_back(
     page.get_by_role("link", name="turns").click()
     fact = page.locator(".facts div", has=page.get_by_text("Lowest valid/loss"))
     expect(fact.locator("dd")).to_have_text("0.25 at step 10")
-    # A member reads it and does not set it.
+    # A member can read it and cannot set it.
     watch.allowed += ["401"]  # before the login
     feeder.post("users", json={"username": "goalkeeper", "password": PASSWORD})
     member = new_page()
@@ -64,7 +64,7 @@ def test_an_objective_sorts_names_the_best_shades_and_is_taken_back(
     member.get_by_role("button", name="Menu of min valid/loss").click()
     expect(member.get_by_role("menuitem", name="Hide")).to_be_visible()
     expect(member.get_by_role("menuitemcheckbox", name="Lowest is best")).to_have_count(0)
-    # Taken back: by its own entry, and that by Undo.
+    # It is taken back: by its own menu entry, and that by Undo.
     page.goto(home)
     page.get_by_role("button", name="Menu of min valid/loss").click()
     expect(page.get_by_role("menuitemcheckbox", name="Lowest is best")).to_have_attribute("aria-checked", "true")

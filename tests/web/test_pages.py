@@ -74,7 +74,7 @@ def test_a_page_goes_on_after_a_new_login_in_another_tab(
     run = feeder.run("two tabs")
     run.points({"loss": ([0, 1], [1.0, 2.0])})
     page = new_page()
-    watch.allowed += ["401", "403"]  # before the first login; with the token of the old session
+    watch.allowed += ["401", "403"]  # 401 before the first login; 403 with the token of the old session
     page.goto(f"{lab.url}/runs/{run.id}")
     page.get_by_label("Username").fill("hopper")
     page.get_by_label("Password").fill("correct horse")
@@ -261,7 +261,7 @@ def test_the_overview_shows_the_config_of_the_newest_attempt_and_of_any_other(pa
     config.get_by_label("Attempt").select_option("All")
     expect(config.locator(".tree")).to_contain_text("lr0.25")
     expect(config.locator(".tree")).to_contain_text("dropped")
-    assert meta.get_by_label("Attempt").count() == 0  # told by one attempt only
+    assert meta.get_by_label("Attempt").count() == 0  # only one attempt reported it
     config.get_by_label("Attempt").select_option("2 (newest)")
     second.event("config", values={"lr": 0.125})
     expect(config.locator(".tree")).to_have_text("lr0.125")  # live

@@ -21,7 +21,7 @@ from .test_people import PASSWORD
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
-# What is pressed and smaller than 24 px, but for links within a text.
+# Everything that can be pressed and is smaller than 24 px, except links within a text.
 SMALL = """() => [...document.querySelectorAll('a, button, input, select, textarea, summary, [role="option"]')]
   .filter((e) => e.checkVisibility({ checkOpacity: true, visibilityProperty: true }))
   .filter((e) => !e.closest('p, .markdown, .sr, .skip, .tree, pre'))
@@ -106,7 +106,7 @@ def test_every_page_fits_a_phone(
     assert not wide
     assert not small, "\n".join(f"{name}: {one}" for name, some in small.items() for one in some[:4])
 
-    # A row is a card: all of its values are there without scrolling sideways, and a tap shows one in full.
+    # A row is a card: all of its values are there without scrolling sideways, and a tap shows one of them in full.
     page.goto(f"{lab.url}/projects/{pages.project}?pane=table&sort=name")
     cards = page.locator("tbody tr[data-run]")
     expect(cards).to_have_count(6)
@@ -135,7 +135,7 @@ def test_every_page_fits_a_phone(
     page.wait_for_function(everypage.SETTLED)
     plot.tap(position={"x": 180, "y": 60})
     expect(page.locator(".readout:visible").first).to_contain_text("trial-")
-    # Two fingers zoom: what was between them stays there, and back out everything is shown.
+    # Two fingers zoom: what was between them stays there, and zooming out again shows everything.
     pinch(plot, (0.4, 0.6), (0.1, 0.9))
     page.wait_for_url(re.compile(r"lo=-?\d+.*hi=\d+"))
     expect(page.get_by_title("Show everything")).to_be_visible()

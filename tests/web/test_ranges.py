@@ -54,7 +54,7 @@ def test_an_outlier_is_left_out_and_said_a_range_is_set_by_hand_and_all_is_remem
     loss.root.get_by_label("Which values").select_option("most")
     page.keyboard.press("Escape")
     page.get_by_label("Same range").check()
-    assert error.wait("d.y[1] > 7000")["y"][1] > 7000  # that of the section, outliers included
+    assert error.wait("d.y[1] > 7000")["y"][1] > 7000  # the range of the section, outliers included
     page.get_by_label("Same range").uncheck()
     error.wait("d.y[1] < 10")
     page.get_by_role("heading", name="train", exact=True).click()

@@ -41,7 +41,7 @@ def test_runs_are_compared_with_a_baseline_that_stays_pinned(page: Page, lab: Re
     assert rows.evaluate_all("all => all.map(e => e.dataset.name)") == names
     loss = table.locator("tr[data-name='metrics loss'] td")
     expect(loss).to_have_text(["0.5", f"0.25{losses[1] - losses[0]:g}".replace("-", "−"), "NaN"])
-    # Another baseline stays where it is, whatever is drawn.
+    # Another baseline stays in place, whatever is drawn.
     table.get_by_role("button", name="Compare with run-1").click()
     expect(heads.locator("a")).to_have_text(["run-1", "run-0", "run-2"])
     expect(loss.nth(1)).to_have_text(f"0.5+{losses[0] - losses[1]:g}")

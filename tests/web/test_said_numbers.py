@@ -95,7 +95,7 @@ def check_readout(panel: Panel, curves: Sequence[dict[str, Any]], lines: dict[st
         parts = row.locator(".readout-detail").inner_text().split(" · ")
         at = next((part for part in reversed(parts) if part.startswith("step")), where)
         step = int(re.findall(r"[\d,]+", at)[0].replace(",", ""))
-        # One line alone is not named.
+        # A single line has no name.
         its = [c for c in curves if len(rows) == 1 or c["name"] == row.locator(".readout-name").inner_text()]
         candidates = []
         for curve in its:

@@ -69,7 +69,7 @@ def test_a_view_is_saved_shared_and_found_again_on_another_browser_and_by_a_memb
     assert saved.document["sort"] == ["name"]
     assert saved.document["charts"] == {"y": "log"}
 
-    # Another browser of the same person: the link of the project, two clicks.
+    # Another browser of the same person: the link of the project, then two clicks.
     other = new_page(storage_state=owner_state)
     there = Clicks(other)
     other.goto(home)
@@ -83,7 +83,7 @@ def test_a_view_is_saved_shared_and_found_again_on_another_browser_and_by_a_memb
     again = Panel(other, "loss").wait("d.curves.length === 2 && d.log")["curves"]
     assert {c["run"]: c["color"] for c in again} == colours
     assert there.taken() == 2
-    # What is changed is in the link, said, and taken back or saved.
+    # A change is in the link, the page says so, and it can be reverted or saved.
     other.get_by_role("button", name="lr", exact=True).click()
     changed = other.get_by_role("group", name="Saved view").get_by_role("status")
     expect(changed).to_have_text("changed: order")
@@ -98,7 +98,7 @@ def test_a_view_is_saved_shared_and_found_again_on_another_browser_and_by_a_memb
     other.get_by_role("button", name="Save", exact=True).click()
     expect(changed).to_have_count(0)
     assert read.saved_view(project, "by loss").document["board"]["folded"] == [""]
-    # It becomes what everybody sees first; a member cannot change it.
+    # It becomes what everybody sees first. A member cannot change it.
     other.get_by_role("button", name="by loss").click()
     other.get_by_label("Shown first").click()
     expect(other.get_by_role("button", name="by loss first")).to_be_visible()

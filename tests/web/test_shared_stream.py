@@ -34,7 +34,7 @@ def test_eight_tabs_have_one_stream_and_all_hear_what_is_new(
     runs = [feeder.run(f"tab-{n}", project=f"tabs-{n % 2}") for n in range(TABS)]
     first = new_page(storage_state=owner_state)
     pages = [first, *(first.context.new_page() for _ in range(TABS - 1))]
-    # Of two projects and of six runs, by turns.
+    # Two projects and six runs, by turns.
     for n, page in enumerate(pages):
         page.goto(
             f"{feeder.url}/projects/tabs-{n}?pane=table" if n < 2 else f"{feeder.url}/runs/{runs[n].id}?tab=overview"
@@ -48,7 +48,7 @@ def test_eight_tabs_have_one_stream_and_all_hear_what_is_new(
             'tbody .badge[data-state="training"]' if n < 2 else 'header .badge[data-state="training"]'
         )
         expect(badges).to_have_count(TABS // 2 if n < 2 else 1)
-    # A tab that closes takes nothing with it, the first one either; one that comes hears, too.
+    # When a tab closes, even the first one, the others go on hearing; a new tab hears, too.
     for page in pages[:-2]:
         page.close()
     late = pages[-1].context.new_page()

@@ -103,7 +103,7 @@ class AccountsSuite:
             assert tx.user_of_key("hash", NOW) is None and tx.keys(bob.id) == []
             assert tx.web_session("token", NOW) is tx.use_login_link("link", NOW) is None
             tx.add_key(bob.id, "new", "hash2", NOW)
-            tx.set_disabled(bob.id, None)  # who is enabled already keeps what they have
+            tx.set_disabled(bob.id, None)  # a user who is enabled already keeps everything
             assert tx.user_of_key("hash2", NOW) is not None
 
     def test_whoever_is_no_admin_any_more_has_no_invites(self, world: World) -> None:

@@ -46,7 +46,7 @@ class EditsSuite:
         sent = world.next_batch(run, ("tag", {"name": "t", "color": "blue"}), ("note", {"text": "script"}))
         world.write(lambda tx: tx.apply([sent], 1.0))
         world.write(lambda tx: (tx.remove_tag([run], "t"), tx.set_notes({run: "person"})))
-        world.write(lambda tx: tx.apply([sent], 2.0))  # it comes again
+        world.write(lambda tx: tx.apply([sent], 2.0))  # the same batch comes again
         assert world.read(lambda view: (view.tags(run, 9), view.note(run))) == ([], "person")
         world.tell(run, ("tag", {"name": "t"}), ("note", {"text": "later"}))
         assert world.read(lambda view: (view.tags(run, 9), view.note(run))) == ([Tag("t", None, None)], "later")

@@ -242,7 +242,7 @@ class FilesSuite:
             first = DueVersion("a0", run, "r", "a", None, 1, NOW, 10)
             by_number = tx.due_versions(world.project, Rule(versions_max=2), now)
             assert by_number[0] == first and [due.id for due in by_number] == ["a0", "a1"]
-            # The figure that was shown first is shown no more.
+            # The figure that was shown first is not shown any more.
             by_age = tx.due_versions(world.project, Rule(versions_days=39), now)
             assert [due.id for due in by_age] == ["a0", "shown"]
             rule = Rule(versions_max=1)

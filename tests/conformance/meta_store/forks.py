@@ -101,7 +101,7 @@ class ForksSuite:
     def test_a_run_is_a_fork_once_and_no_circle_is_made(self, world: World) -> None:
         a, b, c = (world.run(name) for name in "abc")
         world.tell(b, fork(a, step=1), writer="b")
-        world.tell(b, fork(a, step=1), writer="b")  # as a restarted script says again
+        world.tell(b, fork(a, step=1), writer="b")  # a restarted script says this again
         assert losses(world, b) == {}
         world.tell(c, fork(b), writer="c")
         world.tell(a, fork(c), writer="a")

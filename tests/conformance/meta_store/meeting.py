@@ -24,7 +24,7 @@ class Outcome:
 
     value: Any = None
     error: BaseException | None = None
-    waited: bool = False  # for the other one to end
+    waited: bool = False  # whether it waited for the other one to end
     changes: Changes = field(default_factory=Changes)
 
 
@@ -75,7 +75,7 @@ def meet(place: MetaPlace, first: Work, second: Work, *, undo: bool = False) -> 
             futures.append(threads.submit(do_second, stores[1]))
             assert begins.wait(TIMEOUT_S)
             deadline = time.monotonic() + TIMEOUT_S
-            while not done.wait(LOOK_EVERY_S):  # nothing tells when somebody begins to wait for a lock
+            while not done.wait(LOOK_EVERY_S):  # nothing reports when somebody begins to wait for a lock
                 if place.is_waiting():
                     outcomes[1].waited = True
                     break

@@ -114,7 +114,7 @@ class PeopleSuite:
         world.write(lambda tx: tx.add_web_session(world.user.id, "t", "csrf", NOW + 6, NOW + 99))
         world.write(lambda tx: tx.web_session_used("t", NOW + 7))
         assert seen() == NOW + 7
-        world.write(lambda tx: tx.keys_used({key: NOW + 5}))  # told late
+        world.write(lambda tx: tx.keys_used({key: NOW + 5}))  # this was reported late
         assert seen() == NOW + 7
         world.write(lambda tx: tx.end_web_sessions(world.user.id))
         assert seen() == NOW + 7

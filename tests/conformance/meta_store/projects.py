@@ -130,10 +130,10 @@ class ProjectsSuite:
             assert project is not None and (project.owner, project.owner_id) == ("bob", bob.id)
             assert view.role_in(world.project, bob.id) == "admin"
         monkeypatch.setattr(limits, "PROJECTS_MAX", 1)
-        other = world.write(lambda tx: tx.add_project("other", world.user.id, NOW)).id  # the room is free again
+        other = world.write(lambda tx: tx.add_project("other", world.user.id, NOW)).id  # its room is free again
         with pytest.raises(FullError):
             world.write(lambda tx: tx.move_project(other, bob.id))
-        world.write(lambda tx: tx.move_project(world.project, bob.id))  # whose it is already
+        world.write(lambda tx: tx.move_project(world.project, bob.id))  # he is the owner already
         world.write(lambda tx: tx.set_disabled(bob.id, NOW))
         with pytest.raises(NoHeirError):
             world.write(lambda tx: tx.move_project(other, bob.id))
@@ -263,7 +263,7 @@ class ProjectsSuite:
             world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW))
         world.write(lambda tx: rename(tx, world, "q", other.run.project_id))
         bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW))
-        with pytest.raises(NameTakenError):  # which still leads to the other one, of which he is not an admin
+        with pytest.raises(NameTakenError):  # the name still leads to the other project, of which he is not an admin
             world.write(lambda tx: tx.restore_project(world.project, bob.id, NOW))
         world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW))
         assert names(world) == ["p", "q"] and found(world, "p") == world.project

@@ -181,7 +181,7 @@ class RegistrySuite:
         assert found[-1] == INT64_MAX
         if steps == 100:
             assert found[1:] == at
-        of_rank = MediaQuery(run, "text", "t", rank=0, steps=steps)  # found in another way
+        of_rank = MediaQuery(run, "text", "t", rank=0, steps=steps)  # another query finds the same
         assert [item.step for item in world.read(lambda view: list(view.media_items(of_rank)))] == found
 
     def test_a_range_of_steps_is_thinned_to_the_last_of_each_slice(self, world: World) -> None:

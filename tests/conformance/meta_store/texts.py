@@ -25,7 +25,7 @@ from .world import NOW, World, attach, batch, end_report, new_version
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 SMILE = "\U0001f600"  # four bytes
 ODD = ["a\0b", "\0", "\ud800", "é\udfff\0", "%_\\'\";--$1:x", "\u202e\x7f\x01", "a\nb\r\t", SMILE, "ﬀ ß İ ı"]
-# In the order of their bytes, which is in no alphabet.
+# In the order of their bytes, which is not that of an alphabet.
 SORTED = [" a", "A", "B", "Z", "_", "a", "aa", "b", "e\u0301", "ss", "z", "~", "ß", "é", "ﬀ", SMILE]
 
 
@@ -61,7 +61,7 @@ class TextsSuite:
                 ("text", {"name": text, "text": "a\0b", "step": 1}),
                 ("loss", {"reason": text, "count": 1}),
             ]
-            if text[-2:-1] >= "\ud800" or text == "\ud800":  # ingest lets none through, and msgpack packs none
+            if text[-2:-1] >= "\ud800" or text == "\ud800":  # ingest refuses these, and msgpack cannot pack them
                 events = [("tag", {"name": "none"})]
             tx.apply([batch(run, *events)], NOW)
             tx.end(end_report(run, state="failed", cause=text, detail=text), world.user.id, NOW)

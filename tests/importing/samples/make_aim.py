@@ -19,7 +19,7 @@ def opened(**more: object) -> Run:
 
 
 run = opened(experiment="first tries")
-run["__system_params"] = {  # what log_system_params=True sets, which fails beside the setuptools of today
+run["__system_params"] = {  # this is what log_system_params=True sets, which fails with present releases of setuptools
     "packages": {"numpy": "2.0.1"},
     "env_variables": {"OMP_NUM_THREADS": "3", "MY_PASSPHRASE": "hush"},
     "git_info": {
@@ -39,7 +39,7 @@ for step in range(5):
     run.track(step, name="acc", step=step * 10)
 run.track(math.nan, name="loss", step=5, context={"subset": "train"})
 run.track(math.inf, name="loss", step=6, context={"subset": "train"})
-run.track(-1.5, name="loss", step=3, context={"subset": "val"})  # Aim keeps the last of a step
+run.track(-1.5, name="loss", step=3, context={"subset": "val"})  # Aim keeps the last value of a step
 run.track(7, name="norm", step=0, context={"subset": "train", "layer": 3})
 for value in (5, 6):
     run.track(value, name="auto")
@@ -67,7 +67,7 @@ second.archived = True
 second.track(0.5, name="m", step=0)
 second.close()
 
-third = opened()  # as one that is killed
+third = opened()  # like a process that is killed
 third.track(1.0, name="m", step=0)
 print(run.hash, second.hash, third.hash, flush=True)
 os._exit(0)

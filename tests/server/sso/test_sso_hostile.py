@@ -22,7 +22,7 @@ from ..api import Api, wait_until
 from ..conftest import PASSWORD
 from .world import Browser, new_name, options, person, why
 
-# Hostile: whoever sends the browser, and what comes instead of the provider's token
+# Hostile: whoever sends the browser, and what comes in place of the provider's token
 
 
 def test_no_page_of_another_site_comes_after_the_login(provider: Provider, browser: Browser) -> None:

@@ -89,7 +89,7 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     raw: c.raw && finite > 0 ? formatValue(c.raw[i]!) : '',
     of: b.group ? `${b.group} of ${plural(count, 'run')}` : b.rank === null && b.ranks > 1 ? `mean of ${formatInteger(b.ranks)} ranks` : '',
     range: count > 1 && b.min[i]! < b.max[i]! ? `${formatValue(b.min[i]!)} … ${formatValue(b.max[i]!)}` : '',
-    count: count > 1 && !b.group ? `${formatInteger(count)} points` : '',
+    count: count > 1 && !b.group ? plural(count, 'point') : '',
     where: describeX(b.start[i]!, b.width, !b.group && (count === 1 || c.raw) ? lastOf(b, i) : null, axis),
     odd: count > 1 ? odd.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`).join(' · ') : '',
   };

@@ -94,7 +94,7 @@ function Row({ group, of, now }: { group: Group<ArtifactAnswer>; of: Holder; now
         <a class="button" href={contentUrl(shown)} download={shown.name}>Download</a>
       </div>
       <dl class="facts">
-        <div><dt>Size</dt><dd class="num" title={`${formatInteger(shown.bytes)} bytes`}>{formatBytes(shown.bytes)}</dd></div>
+        <div><dt>Size</dt><dd class="num" title={plural(shown.bytes, 'byte')}>{formatBytes(shown.bytes)}</dd></div>
         <div><dt>Version</dt><dd><Versions newest={newest} shown={shown} of={of} onPick={setOld} /></dd></div>
         <div><dt>Created</dt><dd><Moment time={shown.created} now={now} /></dd></div>
         <div><dt>Author</dt><dd>{shown.author}</dd></div>

@@ -129,7 +129,7 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
       </table>
       {!groups.data && <Waiting />}
       {sorted.length > SHOWN_FIRST && !all && (
-        <p class="more"><button class="link" onClick={() => setAll(true)}>Show all {formatInteger(sorted.length)} groups</button></p>
+        <p class="more"><button class="link" onClick={() => setAll(true)}>Show all {plural(sorted.length, 'group')}</button></p>
       )}
       {all && groups.data && groups.data.total > sorted.length && <p class="more dim">These are the {formatInteger(sorted.length)} largest of {formatInteger(groups.data.total)} groups.</p>}
     </div>

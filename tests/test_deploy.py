@@ -105,7 +105,7 @@ def test_a_build_is_sent_what_it_needs_and_nothing_that_is_secret_or_large() -> 
 
 @pytest.mark.skipif(not (REPO / "pyhectiqlab/server/static/index.html").exists(), reason="needs scripts/build-web")
 def test_the_steps_of_the_image_make_a_lab_that_is_healthy_and_stops(tmp_path: Path) -> None:
-    """As `podman build` would run them, with this Python for the base image, and the packages that are installed. It
+    """Like `podman build` would run them, with this Python for the base image, and the packages that are installed. It
     runs without new privileges, and without memory that is written and executed, as the unit has it.
     """
     steps = instructions()

@@ -78,8 +78,8 @@ NO_BOUNDS = {
 def test_every_bound_that_is_told_is_there_and_is_that(name: str) -> None:
     number, _, unit = BOUNDS[name].strip().partition(" ")
     places = (settings, limits, login, accounts, stored_accounts)
-    found = [getattr(place, name) for place in places if hasattr(place, name)]
-    assert found == [float(number.replace(",", "")) * UNITS[unit]], f"docs/security.md is wrong about {name}"
+    items = [getattr(place, name) for place in places if hasattr(place, name)]
+    assert items == [float(number.replace(",", "")) * UNITS[unit]], f"docs/security.md is wrong about {name}"
 
 
 def test_every_bound_is_told() -> None:

@@ -83,7 +83,7 @@ class Outbox(Protocol):
         """
 
     def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
-        """As `file`, for a file that `make` writes to the path it is given. If the file is dropped, `make` is not
+        """Like `file`, for a file that `make` writes to the path it is given. If the file is dropped, `make` is not
         called.
         """
 

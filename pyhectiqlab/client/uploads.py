@@ -70,7 +70,7 @@ class Uploads:
         return None
 
     def put_made(self, writer: str, upload: Upload, make: Callable[[Path], object]) -> str | None:
-        """As `put`, for a file that `make` writes to the path it is given. Blocks for as long as that takes.
+        """Like `put`, for a file that `make` writes to the path it is given. Blocks for as long as that takes.
 
         Raises what `make` raises, except OSError and ChangedError, which count as the file's loss.
         """
@@ -91,7 +91,7 @@ class Uploads:
         return None
 
     def put_folder(self, writer: str, upload: Upload, source: Path) -> str | None:
-        """As `put`, for all files below a folder into which nobody writes. Return None, and report nothing, if the
+        """Like `put`, for all files below a folder into which nobody writes. Return None, and report nothing, if the
         spool has no room for them.
         """
         ident = os.urandom(16).hex()

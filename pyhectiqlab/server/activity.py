@@ -26,7 +26,7 @@ class Rate:
 
 
 class Activity:
-    """For several threads; never blocks."""
+    """Safe for several threads; never blocks."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -35,7 +35,7 @@ class Sight:
 
 
 class Clock:
-    """For one thread."""
+    """Made for one thread."""
 
     def __init__(self, meta: MetaStore, write: Transacts) -> None:
         self._meta, self._write = meta, write

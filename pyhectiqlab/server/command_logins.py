@@ -45,7 +45,7 @@ class CommandLogin:
 
 
 class CommandLogins:
-    """From any thread. Blocks as its notes do, and raises what they raise."""
+    """Safe from any thread. Blocks as its notes do, and raises what they raise."""
 
     def __init__(self, notes: Notes | None = None) -> None:
         self._notes = notes or MemoryNotes()

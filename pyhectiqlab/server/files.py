@@ -58,7 +58,9 @@ _REFUSALS: dict[type[Exception], tuple[int, str]] = {  # why something is not re
 
 
 class Files:
-    """For several threads. Every method blocks on the stores; raises StoreError, and ApiError for a wrong request."""
+    """Safe for several threads. Every method blocks on the stores; raises StoreError, and ApiError for a wrong
+    request.
+    """
 
     def __init__(self, meta: MetaStore, blobs: BlobStore, write: Transacts, lock: FilesLock) -> None:
         self.meta, self.blobs, self._write, self._lock = meta, blobs, write, lock

@@ -27,7 +27,7 @@ class Beat:
 
 
 class Heartbeats:
-    """For several threads. Never blocks but in `store`."""
+    """Safe for several threads. Never blocks but in `store`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -193,7 +193,7 @@ class Lab:
         return True
 
     def change(self, function: Callable[[MetaTransaction], T], noted: Change) -> T:
-        """As `write`, with an entry of the audit log in the same transaction."""
+        """Like `write`, with an entry of the audit log in the same transaction."""
 
         def both(tx: MetaTransaction) -> T:
             result = function(tx)

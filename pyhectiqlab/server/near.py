@@ -17,7 +17,7 @@ def near_project(view: MetaView, user_id: str, name: str) -> str:
 
 
 def near_run(view: MetaView, user_id: str, ref: str) -> str:
-    """As `near_project`, among the runs that were made last; for PROJECT/NAME, among those of that project."""
+    """Like `near_project`, among the runs that were made last; for PROJECT/NAME, among those of that project."""
     near = _like(ref, view.newest_names(user_id, None, NAMES_MAX))
     if near or "/" not in ref:
         return near

@@ -52,7 +52,7 @@ def own_project(lab: Lab, caller: Caller, ref: str) -> Project:
 
 
 def own_project_or_deleted(lab: Lab, caller: Caller, ref: str) -> Project:
-    """As `own_project`, but first look for a deleted project of that name or id."""
+    """Like `own_project`, but first look for a deleted project of that name or id."""
     ref = ref.replace(KEPT_SLASH, "/")
     with lab.meta.reading() as view:
         project = view.deleted_project(ref)

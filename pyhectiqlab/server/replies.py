@@ -45,7 +45,7 @@ def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 
 def reply_large(value: Any) -> Response:
-    """As `reply`, of a value that may be large."""
+    """Like `reply`, of a value that may be large."""
     return in_blocks(encoded_in_pieces(value), JSON)
 
 

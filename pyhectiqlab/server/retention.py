@@ -39,7 +39,7 @@ class Step:
 
 
 class Retention:
-    """For one thread."""
+    """Made for one thread."""
 
     def __init__(self, meta: MetaStore, write: Transacts) -> None:
         self._meta, self._write = meta, write

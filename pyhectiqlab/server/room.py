@@ -19,7 +19,7 @@ FULL = "The lab's disk is full: ask who runs it to make room."
 
 
 class Room:
-    """For several threads.
+    """Safe for several threads.
 
     Args:
         free: bytes that the disk still has; None where nobody knows.

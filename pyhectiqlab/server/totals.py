@@ -25,7 +25,7 @@ class Totals:
 
 
 class TotalsCache:
-    """For several threads."""
+    """Safe for several threads."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -28,7 +28,7 @@ class _Session:
 
 
 class UnstoredSessions:
-    """For several threads."""
+    """Safe for several threads."""
 
     def __init__(self, mark: ChangeMark) -> None:
         self._mark = mark

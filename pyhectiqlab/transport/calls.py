@@ -155,8 +155,8 @@ class LabCalls:
 
     @contextmanager
     def opened_file(self, path: str, headers: Mapping[str, str]) -> Iterator[Body]:
-        """As `opened`, for the bytes of a file. If the lab keeps it elsewhere and lends an address, they come from it.
-        That server is sent neither the key nor anything else of ours.
+        """Like `opened`, for the bytes of a file. If the lab keeps it elsewhere and lends an address, they come from
+        it. That server is sent neither the key nor anything else of ours.
         """
         with self.opened(path, {**headers, FOLLOWS: "302"}) as body:
             address = body.headers.get("location") or ""

@@ -68,7 +68,7 @@ def send_file(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Sent:
-    """As `upload_file`, for an open file of known size and digest (lower-case hex). `project`: id of the project that
+    """Like `upload_file`, for an open file of known size and digest (lower-case hex). `project`: id of the project that
     it is for; with it, the lab checks the quota before anything is sent.
 
     Raises LabRequestError: after `tries` failures in a row, and at once where the lab refuses. The status

@@ -116,7 +116,7 @@ class LabClient(LabCalls):
     def points_behind(
         self, run: str, key: str, after: str | None, *, page: int = 50_000
     ) -> Iterator[tuple[Points, str | None]]:
-        """As `points`, from a cursor on (None: the first point). Each page comes with the cursor behind it."""
+        """Like `points`, from a cursor on (None: the first point). Each page comes with the cursor behind it."""
         params = {"key": key, "limit": page, "after": after}
         for columns in self._pages(f"/runs/{quoted(run)}/points", params, MSGPACK):
             try:

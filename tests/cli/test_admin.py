@@ -71,8 +71,8 @@ def key_of(lab: RealLab, username: str, password: str = PASSWORD) -> str:
 
 
 def newest(admin: Admin, n: int = 1) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(output(admin("audit", "--json", "--limit", str(n))))
-    return found
+    printed: list[dict[str, Any]] = json.loads(output(admin("audit", "--json", "--limit", str(n))))
+    return printed
 
 
 def test_a_user_who_was_added_logs_in_at_once(admin: Admin, lab: RealLab, user: str, password_file: str) -> None:

@@ -105,9 +105,9 @@ def test_profiles_marks_the_one_in_use_and_hides_keys(hectiqlab: Hectiqlab, home
     credentials(home, "a", "default")
     shown = output(hectiqlab("profiles"))
     assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["a", "http://a"], ["*", "default"]]
-    found = json.loads(output(hectiqlab("--profile", "a", "profiles", "--json")))
-    assert [(p["name"], p["active"]) for p in found] == [("a", True), ("default", False)]
-    assert "key-" not in shown + json.dumps(found)
+    printed = json.loads(output(hectiqlab("--profile", "a", "profiles", "--json")))
+    assert [(p["name"], p["active"]) for p in printed] == [("a", True), ("default", False)]
+    assert "key-" not in shown + json.dumps(printed)
 
 
 def test_profiles_says_when_none_can_be_chosen(hectiqlab: Hectiqlab, home: Path) -> None:

@@ -100,8 +100,8 @@ def test_a_new_login_link_logs_in_once_beside_a_running_lab(lab: RealLab, hectiq
         assert done.returncode == 0 and link.startswith(f"{lab.url}/login-link?token="), done.stderr
         with requests.Session() as browser:
             assert browser.get(link, timeout=10).status_code == 200
-            told = browser.get(f"{lab.url}/api/v1/me", timeout=10).json()["user"]
-            assert told["username"] == (name or told["username"])
+            answer = browser.get(f"{lab.url}/api/v1/me", timeout=10).json()["user"]
+            assert answer["username"] == (name or answer["username"])
         assert requests.get(link, timeout=10).status_code == 410
     wrong = hectiqlab("login-link", "--data", str(lab.data_dir), "--user", "nobody")
     assert wrong.returncode == 1 and "No user is named 'nobody'" in wrong.stderr

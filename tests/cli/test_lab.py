@@ -129,15 +129,19 @@ def strict(text: str) -> Any:
 def test_projects_are_listed_with_their_ids(filled: Filled, at_lab: Hectiqlab) -> None:
     lines = output(at_lab("projects")).splitlines()
     assert f"[{filled.digits['project']['id']}] vision" in lines
-    found = {p["name"]: p for p in strict(output(at_lab("projects", "--json")))}
-    assert found["vision"]["runs"] == 2 and found["sound"]["runs"] == 1
-    assert {p.name: p.id for p in read.projects()} == {name: p["id"] for name, p in found.items()}
+    by_name = {p["name"]: p for p in strict(output(at_lab("projects", "--json")))}
+    assert by_name["vision"]["runs"] == 2 and by_name["sound"]["runs"] == 1
+    assert {p.name: p.id for p in read.projects()} == {name: p["id"] for name, p in by_name.items()}
 
 
 def test_runs_are_listed_newest_first(filled: Filled, at_lab: Hectiqlab) -> None:
-    found = strict(output(at_lab("runs", "--json")))
-    assert [(r["name"], r["project"]) for r in found] == [("twice", "sound"), ("twice", "vision"), ("digits", "vision")]
-    digits = found[-1]
+    printed = strict(output(at_lab("runs", "--json")))
+    assert [(r["name"], r["project"]) for r in printed] == [
+        ("twice", "sound"),
+        ("twice", "vision"),
+        ("digits", "vision"),
+    ]
+    digits = printed[-1]
     assert digits["id"] == filled.digits["id"] and digits["author"] and digits["points"] == len(STEPS) + 2501
     assert {"state", "started", "ended", "duration", "url", "last", "tags", "note"} <= set(digits)
     assert "profile" not in digits, "it has the API key"

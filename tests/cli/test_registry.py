@@ -58,8 +58,8 @@ def test_lists(hectiqlab: Hectiqlab, project: str, kind: str) -> None:
     assert (latest["name"], latest["version"], latest["versions"]) == ("net", "1.1.0", 2)
     shown = output(hectiqlab(kind, "registry"))
     assert "net" in shown and "1.1.0" in shown and "short words" in shown and "1.0.0" not in shown
-    found = json.loads(output(hectiqlab(kind, project, "-n", "net", "--json")))
-    assert [v["version"] for v in found] == ["1.1.0", "1.0.0"]
+    printed = json.loads(output(hectiqlab(kind, project, "-n", "net", "--json")))
+    assert [v["version"] for v in printed] == ["1.1.0", "1.0.0"]
 
 
 def test_what_cannot_be_is_said(hectiqlab: Hectiqlab, project: str, tmp_path: Path) -> None:

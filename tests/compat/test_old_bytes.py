@@ -53,13 +53,13 @@ def test_a_queue_and_its_spill_file(tmp_path: Path) -> None:
 def test_a_journal_with_a_frame_of_each_kind(tmp_path: Path) -> None:
     shutil.copy(HERE / "0001-000000.seg", tmp_path)
     said: list[str] = []
-    found = list(Journal(tmp_path).recover(said.append))
-    data = found[1][0]
-    assert isinstance(data, Data) and found[1][1] is not None
+    items = list(Journal(tmp_path).recover(said.append))
+    data = items[1][0]
+    assert isinstance(data, Data) and items[1][1] is not None
     assert (data.writer, data.first, data.last) == (WRITER, 1, 12)
     assert (data.ring_start, data.ring_end, data.spill_start, data.spill_end) == (36, 436, 0, 50)
-    assert found[1][1].read() == data.records
-    others = [frame for frame, _ in found if not isinstance(frame, Data)]
+    assert items[1][1].read() == data.records
+    others = [frame for frame, _ in items if not isinstance(frame, Data)]
     assert isinstance(others[0], Keys) and records.read_interned(others[0].table) == KEYS
     assert others[1:] == [Ack(WRITER, 12), Lost(WRITER, 13, 20, "spool_full")]
     assert said == []
@@ -69,10 +69,10 @@ def test_one_record_of_each_tag(tmp_path: Path) -> None:
     shutil.copy(HERE / "0001-000000.seg", tmp_path)
     data = next(frame for frame, _ in Journal(tmp_path).recover() if isinstance(frame, Data))
     series, events, _ = records.decode(data.records, KEYS)
-    found = {
+    by_name = {
         seq: ("point", key, step, value)
         for key, column in series.items()
         for seq, step, value in zip(column.seq, column.step, column.value, strict=True)
     }
-    items: dict[int, Item] = {**found, **{seq: ("event", kind, fields) for seq, kind, _, fields in events}}
+    items: dict[int, Item] = {**by_name, **{seq: ("event", kind, fields) for seq, kind, _, fields in events}}
     assert [item for _, item in sorted(items.items())] == ITEMS

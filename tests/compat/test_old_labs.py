@@ -31,9 +31,9 @@ SIZE = np.where(ODD == 5, 1e300, ODD)
 
 
 def schemas(file: Path) -> tuple[int, int]:
-    found = re.fullmatch(r"lab-(\d+)-points-(\d+)\.tar\.xz", file.name)
-    assert found
-    return int(found[1]), int(found[2])
+    match = re.fullmatch(r"lab-(\d+)-points-(\d+)\.tar\.xz", file.name)
+    assert match
+    return int(match[1]), int(match[2])
 
 
 def test_there_is_a_lab_of_each_earlier_schema() -> None:

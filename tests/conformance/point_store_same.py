@@ -35,9 +35,9 @@ def assert_same_buckets(store: PointStore, model: PointStore, selector: Selector
 
 
 def assert_same_lines(store: PointStore, model: PointStore, selectors: Sequence[Selector], **query: object) -> None:
-    found = store.buckets(selectors, **query)  # type: ignore[arg-type]
+    row = store.buckets(selectors, **query)  # type: ignore[arg-type]
     wanted = model.buckets(selectors, **query)  # type: ignore[arg-type]
-    for got, want in zip(found, wanted, strict=True):
+    for got, want in zip(row, wanted, strict=True):
         assert_same_line(got, want)
 
 

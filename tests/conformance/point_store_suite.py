@@ -262,8 +262,8 @@ class PointStoreSuite(LinesSuite):
         store.append([one.steps([3, 1]), other.steps([2])])
         store.append([one.steps([7], key="acc"), one.steps([2])])
         store.maintain(1.0)
-        found = {c.key: (c.seq.tolist(), c.step.tolist()) for c in store.of_writer("run", "one", 0, 1)}
-        assert found == {"acc": ([3], [7]), "loss": ([1, 2, 4], [3, 1, 2])}
+        by_name = {c.key: (c.seq.tolist(), c.step.tolist()) for c in store.of_writer("run", "one", 0, 1)}
+        assert by_name == {"acc": ([3], [7]), "loss": ([1, 2, 4], [3, 1, 2])}
         assert [c.step.tolist() for c in store.of_writer("run", "other", 0, 1)] == [[2]]
         assert not list(store.of_writer("run", "nobody", 0, 1)) and not list(store.of_writer("run", "one", 1, 1))
 

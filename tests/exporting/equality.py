@@ -32,7 +32,7 @@ def whole(site: Site, project: str) -> dict[str, Any]:
             for run in lab.pages("/runs", {"project": project, "filter": f"archived={archived}", "limit": 1000})
         ]
         names = {run["id"]: run["name"] for run in runs}
-        told = {
+        by_name = {
             "the project": {
                 **{name: lab.get(at)[name] for name in ("created", "objective", "private", "archived")},
                 "views": list(lab.pages(f"{at}/views", {"documents": "true"})),
@@ -42,8 +42,8 @@ def whole(site: Site, project: str) -> dict[str, Any]:
             **{run["name"]: whole_run(lab, run["id"], names) for run in runs},
         }
     # Whoever imports becomes the author of what belongs to no run.
-    told["the project"] = without_own(told["the project"], OWN | {"author"})
-    simple: dict[str, Any] = without_own(told)
+    by_name["the project"] = without_own(by_name["the project"], OWN | {"author"})
+    simple: dict[str, Any] = without_own(by_name)
     return simple
 
 

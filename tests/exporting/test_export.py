@@ -22,14 +22,14 @@ from ..process.conftest import Site
 def exported(site: Site, *arguments: str, code: int = 0) -> dict[str, Any]:
     done = site.cli("export", *arguments, "--json")
     assert done.returncode == code, done
-    told: dict[str, Any] = json.loads(done.stdout) if code == 0 else {"error": done.stderr}
-    return told
+    printed: dict[str, Any] = json.loads(done.stdout) if code == 0 else {"error": done.stderr}
+    return printed
 
 
 def test_points_are_exact_and_every_file_has_its_digest(source: Site, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    told = exported(source, "source", str(folder))
-    assert (told["projects"], sorted(told["runs"])) == (["source"], ["everything", "fork", "small"])
+    printed = exported(source, "source", str(folder))
+    assert (printed["projects"], sorted(printed["runs"])) == (["source"], ["everything", "fork", "small"])
     run = source.find("everything")
     one = folder / "runs" / run["id"]
     written = layout.read_json(one / "run.json")

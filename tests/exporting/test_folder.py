@@ -18,8 +18,8 @@ from .test_export import exported
 def imported(site: Site, *arguments: str, code: int = 0) -> dict[str, Any]:
     done = site.cli("import", "folder", *arguments, "--json")
     assert done.returncode == code, done
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
 
 
 def test_the_lab_that_it_makes_is_equal(source: Site, target: Site, tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_an_import_that_is_killed_goes_on(source: Site, target: Site, tmp_path: 
                 time.sleep(0.01)
         process.kill()
         process.communicate()
-    told = imported(target, str(folder), "-p", "killed")
-    assert told["problems"] == [] and whole(target, "killed") == whole(source, "source")
+    report = imported(target, str(folder), "-p", "killed")
+    assert report["problems"] == [] and whole(target, "killed") == whole(source, "source")
 
 
 def there(lab: Any) -> tuple[int, int]:
@@ -62,10 +62,10 @@ def test_what_is_damaged_is_told_and_comes_with_the_next_import(source: Site, ta
     data = bytearray(points.read_bytes())
     data[100] ^= 1
     points.write_bytes(data)
-    told = imported(target, str(folder), "-p", "damaged", code=1)
+    report = imported(target, str(folder), "-p", "damaged", code=1)
     # The fork of a run that is not there.
-    assert {its["name"]: len(its["problems"]) for its in told["runs"]} == {"fork": 1, "small": 0}
-    assert len(told["problems"]) == 1 and "points-000001.parquet is damaged" in told["problems"][0]
+    assert {its["name"]: len(its["problems"]) for its in report["runs"]} == {"fork": 1, "small": 0}
+    assert len(report["problems"]) == 1 and "points-000001.parquet is damaged" in report["problems"][0]
     shutil.rmtree(points.parent)
     exported(source, "source", str(folder))
     assert imported(target, str(folder), "-p", "damaged")["problems"] == []
@@ -104,11 +104,11 @@ def test_an_admin_keeps_authors_and_nobody_else_does(source: Site, target: Site,
             lab.post("/users", {"username": user, "password": "a long password"})
             with LabClient(target.lab.url, auth=(user, "a long password")) as theirs:
                 keys[user] = theirs.post("/keys", {"name": "k"})["key"]
-    told = imported(target, str(folder), "--user", f"{author}=ada", "-p", "first")
-    assert told["problems"] == [] and target.find("first/small")["author"] == "ada"
+    report = imported(target, str(folder), "--user", f"{author}=ada", "-p", "first")
+    assert report["problems"] == [] and target.find("first/small")["author"] == "ada"
     # An admin may bring what came since, and the run is its author's again.
     again = imported(target, str(folder), "--user", f"{author}=ada", "-p", "first")
     assert again["runs"][0]["was_there"] and target.find("first/small")["author"] == "ada"
     bob = Site(target.lab, target.home, {"HECTIQLAB_URL": target.lab.url, "HECTIQLAB_API_KEY": keys["bob"]})
-    told = imported(bob, str(folder), "--user", f"{author}=ada", "-p", "second", code=1)
-    assert "only an admin" in told["runs"][0]["problems"][0] and target.find("second/small")["author"] == "bob"
+    report = imported(bob, str(folder), "--user", f"{author}=ada", "-p", "second", code=1)
+    assert "only an admin" in report["runs"][0]["problems"][0] and target.find("second/small")["author"] == "bob"

@@ -38,8 +38,8 @@ def summary(result: Result, seed: int, seconds: float, fleet: bool = False) -> s
 
 def profile(result: Result) -> str:
     """Print where the wall time of all lanes went."""
-    told = [f"{what} {seconds:.0f}" for what, seconds in result.seconds.most_common(16)]
-    return f"seconds of the lanes: {', '.join(told)}"
+    items = [f"{what} {seconds:.0f}" for what, seconds in result.seconds.most_common(16)]
+    return f"seconds of the lanes: {', '.join(items)}"
 
 
 def main() -> int:

@@ -40,12 +40,12 @@ class Audit:
         if trainer.flavour == "home_read_only" and "cannot be written" not in trainer.output():
             self.problem("its home is read-only and it did not say where its spool is: " + trainer.output()[-500:])
         try:
-            found = lab.get("/runs/resolve", {"ref": trainer.ident})
+            answer = lab.get("/runs/resolve", {"ref": trainer.ident})
         except NotFoundError:
             if any(ledger.get(slot, POINTS) for slot in ledger.slots()):
                 self.problem(f"its run is not at the lab, though calls returned: {trainer.logs()[-2000:]}")
             return
-        self.run = lab.get(f"/runs/{found['id']}")
+        self.run = lab.get(f"/runs/{answer['id']}")
         missing = self._points() + self._logs()
         self._files()
         self._losses(missing)
@@ -61,10 +61,10 @@ class Audit:
         for slot in ledger.slots():
             returned, well = ledger.get(slot, POINTS), bool(ledger.get(slot, FLAGS) & ENDED_WELL)
             pages = self.lab.points(self.run["id"], f"m{slot}")
-            found = [(s, v) for page in pages for s, v in zip(page.step, page.value, strict=True)]
-            steps = [s for s, _ in found]
+            items = [(s, v) for page in pages for s, v in zip(page.step, page.value, strict=True)]
+            steps = [s for s, _ in items]
             self.events += len(steps)
-            if any(v != s for s, v in found):
+            if any(v != s for s, v in items):
                 self.problem(f"values of m{slot} are not those that were logged")
             self._in_order(f"m{slot}", steps)
             gone = set(range(returned)) - set(steps)
@@ -95,13 +95,13 @@ class Audit:
         return 0 if self.trainer.durable else len(gone)
 
     def _files(self) -> None:
-        told = self.lab.pages(f"/runs/{self.run['id']}/artifacts", {"limit": 500})
-        found = {a["name"]: a for a in told}
+        answer = self.lab.pages(f"/runs/{self.run['id']}/artifacts", {"limit": 500})
+        by_name = {a["name"]: a for a in answer}
         returned = self.trainer.ledger.get(0, FILES)
         given_up = sum(n for r, n in self.run["losses"].items() if r in ("refused", "file_changed", "file_unreadable"))
         gone = 0
         for n in range(returned):
-            artifact: dict[str, Any] | None = found.get(f"file-0-{n}.bin")
+            artifact: dict[str, Any] | None = by_name.get(f"file-0-{n}.bin")
             if artifact is None:
                 gone += 1
             elif artifact["digest"] != hashlib.sha256(content(0, n)).hexdigest():

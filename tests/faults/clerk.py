@@ -141,11 +141,11 @@ class Clerk:
 
     def _missing(self, lab: LabClient) -> list[str]:
         wrong = []
-        found = {p["name"]: p["private"] for p in lab.pages("/projects", {"limit": 500})}
+        by_name = {p["name"]: p["private"] for p in lab.pages("/projects", {"limit": 500})}
         for name, private in self.projects.items():
-            if name not in found:
+            if name not in by_name:
                 wrong.append(f"project {name} was made, and is not there")
-            elif name not in self._unsure and found[name] != private:
+            elif name not in self._unsure and by_name[name] != private:
                 wrong.append(f"project {name} was made private, and is not")
         invites = {i["id"] for i in lab.pages("/invites")}
         wrong += [f"invite {ident} was made, and is not there" for ident in self.invites - invites]

@@ -121,11 +121,11 @@ def _synced(note: Path) -> None:
 
     def fsync(file: int) -> None:
         real(file)
-        found = os.fstat(file)
+        status = os.fstat(file)
         # The file is opened each time: the uploader closes what it did not open itself, and soon another file has the
         # number.
         fd = os.open(note, os.O_WRONLY | os.O_APPEND)
-        os.write(fd, f"{found.st_ino} {found.st_size}\n".encode())
+        os.write(fd, f"{status.st_ino} {status.st_size}\n".encode())
         os.close(fd)
 
     os.fsync = fsync

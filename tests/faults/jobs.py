@@ -42,8 +42,8 @@ def _expect(world: World, run: str, members: Sequence[Trainer], *expected: objec
     def told() -> tuple[object, ...]:
         try:
             with world.client() as lab:
-                found = lab.get("/runs/resolve", {"ref": run})
-                shown = lab.get(f"/runs/{found['id']}")
+                answer = lab.get("/runs/resolve", {"ref": run})
+                shown = lab.get(f"/runs/{answer['id']}")
         except LabError as e:
             return (repr(e),)
         open_ones = [s["session"] for s in shown["sessions"] if s["ended"] is None]

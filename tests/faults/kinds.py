@@ -70,8 +70,8 @@ def flavours() -> list[str]:
 
 
 def _one(world: World, rng: random.Random, fit: Callable[[Trainer], bool] = lambda t: True) -> Trainer | None:
-    found = [t for t in world.alive() if t.opened and fit(t)]
-    return rng.choice(found) if found else None
+    items = [t for t in world.alive() if t.opened and fit(t)]
+    return rng.choice(items) if items else None
 
 
 # Kills ---------------------------------------------------------------------------------------------------------------

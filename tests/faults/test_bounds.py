@@ -399,9 +399,9 @@ def test_every_call_returns_within_its_bound_and_raises_nothing(site: Site, tmp_
         trainer.stdin.flush()
         line = trainer.stdout.readline()
         assert line, (tmp_path / "stderr").read_text()
-        told = json.loads(line)
+        printed = json.loads(line)
         trainer.communicate()
-        exit_s = time.monotonic() - told.pop("ended")
+        exit_s = time.monotonic() - printed.pop("ended")
         if slow is not None:
             slow.stop()
         _nothing_stays(site)
@@ -411,10 +411,10 @@ def test_every_call_returns_within_its_bound_and_raises_nothing(site: Site, tmp_
         slow_s = TRANSFER_REQUESTS * (SHORT["REQUEST_CONNECT_TIMEOUT_S"] + SHORT["REQUEST_READ_TIMEOUT_S"])
         bounds |= {name: bounds[name] + slow_s for name, (_, bound) in WAITING.items() if bound is transfers}
     late = {
-        name: f"{took:.1f} s, bound {bounds[name]:.1f} s" for name, (took, _) in told.items() if took > bounds[name]
+        name: f"{took:.1f} s, bound {bounds[name]:.1f} s" for name, (took, _) in printed.items() if took > bounds[name]
     }
-    raised = {name: error for name, (_, error) in told.items() if error}
-    assert set(told) == set(bounds)
+    raised = {name: error for name, (_, error) in printed.items() if error}
+    assert set(printed) == set(bounds)
     said = (tmp_path / "stderr").read_text()
     assert not late and not raised and "Traceback" not in said, said
     assert exit_s < max(EXIT_S, settings.EXIT_JOURNAL_TIMEOUT_S) + QUICK_S

@@ -134,11 +134,11 @@ def test_a_lab_that_dies_there_loses_and_doubles_nothing(
 
 
 def test_without_the_variable_a_crash_point_is_an_empty_function() -> None:
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", "from pyhectiqlab.base import crashpoints as c; print(c.passing is c._nothing)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert told.stdout == "True\n"
+    assert printed.stdout == "True\n"
 
 
 @pytest.mark.parametrize("wish", ["nowhere:1:/tmp/x", "drain.taken", "drain.taken:often:/tmp/x"])

@@ -61,8 +61,8 @@ class Logger:
     def check(self) -> None:
         for writer, cursor in self.cursors.items():
             assert self.api.steps(self.run, writer)[:cursor] == list(range(1, cursor + 1))
-        told = {w["writer"]: w["cursor"] for w in self.api.get(f"/runs/{self.run}/writers")["items"]}
-        assert all(told.get(w, 0) >= c for w, c in self.cursors.items())
+        by_name = {w["writer"]: w["cursor"] for w in self.api.get(f"/runs/{self.run}/writers")["items"]}
+        assert all(by_name.get(w, 0) >= c for w, c in self.cursors.items())
 
 
 def test_what_a_lab_on_a_full_disk_answers_as_done_is_done(disk: Path, tmp_path: Path) -> None:

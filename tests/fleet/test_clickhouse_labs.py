@@ -31,8 +31,10 @@ def test_each_lab_reads_what_the_other_wrote_and_what_came_to_both_is_there_once
     for first in range(1, 31, 10):
         sent = batch(run, writer, first, first + 9)
         with ThreadPoolExecutor(4) as threads:
-            told = list(threads.map(lambda i, one=sent: two.api(i % 2).ingest(one, session="s")[0]["status"], range(4)))
-        assert told == [200] * 4
+            items = list(
+                threads.map(lambda i, one=sent: two.api(i % 2).ingest(one, session="s")[0]["status"], range(4))
+            )
+        assert items == [200] * 4
     for lab in (0, 1):
         assert two.api(lab).steps(run) == list(range(1, 31))
         buckets = {"selectors": [{"run": run, "key": "loss"}], "n": 4}

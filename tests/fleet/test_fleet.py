@@ -25,8 +25,8 @@ def within_a_second(condition: Callable[[], object]) -> None:
 
 
 def test_all_answer_alike(fleet: Fleet) -> None:
-    told = [fleet.api(i).get("/handshake") for i in range(3)]
-    assert told[0] == told[1] == told[2]
+    items = [fleet.api(i).get("/handshake") for i in range(3)]
+    assert items[0] == items[1] == items[2]
 
 
 def test_a_page_at_one_lab_hears_what_changed_at_another(fleet: Fleet) -> None:
@@ -94,8 +94,8 @@ def test_guesses_at_all_labs_count_together(fleet: Fleet) -> None:
         return requests.post(f"{fleet.labs[i % 3].url}/api/v1/login", json=body, timeout=30).status_code
 
     with ThreadPoolExecutor(9) as threads:
-        told = list(threads.map(guess, range(9)))
-    assert sorted(told) == [401] * FREE_FAILURES + [429] * (9 - FREE_FAILURES)
+        items = list(threads.map(guess, range(9)))
+    assert sorted(items) == [401] * FREE_FAILURES + [429] * (9 - FREE_FAILURES)
 
 
 def test_a_batch_that_comes_to_all_labs_at_once_counts_once(fleet: Fleet) -> None:
@@ -104,8 +104,8 @@ def test_a_batch_that_comes_to_all_labs_at_once_counts_once(fleet: Fleet) -> Non
     for first in range(1, 40, 10):
         sent = batch(run, writer, first, first + 9)
         with ThreadPoolExecutor(6) as threads:
-            told = list(threads.map(lambda api, one=sent: api.ingest(one, session="s3")[0]["status"], apis))
-        assert told == [200] * 6
+            items = list(threads.map(lambda api, one=sent: api.ingest(one, session="s3")[0]["status"], apis))
+        assert items == [200] * 6
     assert fleet.api().steps(run) == list(range(1, 41))
     assert fleet.api().run(run)["points"] == 40
 

@@ -90,8 +90,8 @@ def test_a_lab_that_fill_made_moves_there_and_back_and_is_the_same(
 
 
 def move(*arguments: str, says: str = "Moved and compared", **variables: str) -> None:
-    told = run_command("admin", "move", *arguments, env={**os.environ, **variables}, timeout=1800)
-    assert told.returncode == 0 and says in told.stdout, told
+    printed = run_command("admin", "move", *arguments, env={**os.environ, **variables}, timeout=1800)
+    assert printed.returncode == 0 and says in printed.stdout, printed
 
 
 def is_settled(data: Path) -> bool:

@@ -15,8 +15,8 @@ def imported(site: Site, *arguments: str, code: int = 0) -> list[dict[str, Any]]
     """Return what `hectiqlab import … --json` printed."""
     done = site.cli("import", *arguments, "--json")
     assert done.returncode == code, done
-    told: list[dict[str, Any]] = json.loads(done.stdout)
-    return told
+    printed: list[dict[str, Any]] = json.loads(done.stdout)
+    return printed
 
 
 def points(site: Site, name: str, key: str) -> list[tuple[int, float, float]]:

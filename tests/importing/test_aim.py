@@ -71,9 +71,9 @@ def test_a_run_is_what_its_script_tracked(
     folder = made[0] if release == "installed" else old
     before = contents(folder)
     project = unique("aim")
-    told = imported(site, "aim", str(folder), "-p", project)
+    report = imported(site, "aim", str(folder), "-p", project)
     assert contents(folder) == before  # the repository is only read
-    assert [line for one in told for line in one["problems"]] == []
+    assert [line for one in report for line in one["problems"]] == []
     name = f"{project}/my run"
     run = site.find(name)
     train, valid = ([p[:2] for p in points(site, name, f"{subset}/loss")] for subset in ("train", "val"))
@@ -104,7 +104,7 @@ def test_a_run_is_what_its_script_tracked(
         assert meta["train/norm/layer=3"] == {"name": "norm", "context": {"subset": "train", "layer": 3}}
         captured = lab.get(at)["capture"]["packages"]
         assert captured["variables"] == {"OMP_NUM_THREADS": "3"} and captured["git"]["hash"] == "abc123"
-        second, third = (lab.get(f"/runs/{one['run']}") for one in told[1:])
+        second, third = (lab.get(f"/runs/{one['run']}") for one in report[1:])
         assert [log["text"] for log in lab.pages(f"/runs/{second['id']}/logs")] == ["printed here\n"]
         assert {info["key"] for info in lab.pages(f"/runs/{second['id']}/keys")} >= {"m", "system/cpu"}
     assert second["archived"] and (third["state"], third["points"]) == ("lost", 1)
@@ -127,12 +127,12 @@ def test_what_was_tracked_since_is_added_and_what_is_damaged_is_told(
     assert len(points(site, f"{project}/my run", "train/loss")) == 7
     damaged.write_bytes(whole)
     tracked(folder, f"-c\0{RESUMED}", first)
-    told = imported(site, "aim", str(folder), "-p", project, code=1)  # its artifact is in another folder now
-    assert [(one["points"] - one["before"], one["was_there"]) for one in told] == [(2, False), (5, False), (0, True)]
+    report = imported(site, "aim", str(folder), "-p", project, code=1)  # its artifact is in another folder now
+    assert [(one["points"] - one["before"], one["was_there"]) for one in report] == [(2, False), (5, False), (0, True)]
     assert points(site, f"{project}/my run", "train/loss")[7][:2] == (7, 0.125)
-    assert any("name its folder by --artifacts" in line for line in told[0]["problems"])
-    told = imported(site, "aim", str(folder), "-p", project, "--artifacts", str(made[0]))
-    assert told[0]["problems"] == []
+    assert any("name its folder by --artifacts" in line for line in report[0]["problems"])
+    report = imported(site, "aim", str(folder), "-p", project, "--artifacts", str(made[0]))
+    assert report[0]["problems"] == []
 
 
 def test_another_format_another_folder_and_a_missing_aim_are_told(

@@ -51,8 +51,8 @@ def test_a_file_of_wandb_of_a_newer_format_is_left_out(site: Site, tmp_path: Pat
     assert len(points(site, f"{project}/my run", "loss")) == 11
     data[6] = 0
     file.write_bytes(data)
-    told = imported(site, "wandb", str(tmp_path), "-p", project, code=1)  # its artifacts are on another machine
-    assert len(told) == 2 and all(len(points(site, one["run"], "loss")) == 11 for one in told)
+    report = imported(site, "wandb", str(tmp_path), "-p", project, code=1)  # its artifacts are on another machine
+    assert len(report) == 2 and all(len(points(site, one["run"], "loss")) == 11 for one in report)
 
 
 def test_a_run_of_mlflow_that_cannot_be_read_is_left_out_until_it_can(site: Site, tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_a_run_of_mlflow_that_cannot_be_read_is_left_out_until_it_can(site: Site
     with sqlite3.connect(place) as db:
         db.execute("ALTER TABLE metrics RENAME COLUMN other TO is_nan")
         damaged = db.execute("SELECT key FROM metrics WHERE key = 'x'").fetchall()
-    told = imported(site, "mlflow", str(place), "-p", project, code=1)
-    assert sorted(one["points"] for one in told) == [1, 1, 11 - len(damaged) + 1]
-    assert [one["name"].startswith(".. ") for one in told].count(True) == 1  # a name that is not allowed gets an id
+    report = imported(site, "mlflow", str(place), "-p", project, code=1)
+    assert sorted(one["points"] for one in report) == [1, 1, 11 - len(damaged) + 1]
+    assert [one["name"].startswith(".. ") for one in report].count(True) == 1  # a name that is not allowed gets an id
 
 
 def test_rows_of_trackio_that_are_damaged_or_of_another_format_are_told(site: Site, tmp_path: Path) -> None:

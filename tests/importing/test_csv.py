@@ -67,8 +67,8 @@ def test_what_is_exported_comes_back_under_the_same_keys(path: Path) -> None:
         assert [csvcells.text_of_cell(row[0]) for row in csv.reader(file)][1:] == keys
     path.write_bytes(text.encode())
     problems = Problems()
-    found = list(source(path).read(problems))
-    assert found == [Point(key, i, i / 7, 1600000000.5) for i, key in enumerate(keys)] and not problems.lines()
+    items = list(source(path).read(problems))
+    assert items == [Point(key, i, i / 7, 1600000000.5) for i, key in enumerate(keys)] and not problems.lines()
 
 
 def test_a_cell_may_be_longer_than_python_allows_by_itself(path: Path) -> None:

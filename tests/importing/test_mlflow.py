@@ -61,9 +61,9 @@ def test_runs_are_what_mlflow_reads_back(site: Site, mlflow: tuple[str, Any]) ->
     project = unique("mlflow")
     has_files = any((Path(source).parent / name).is_dir() for name in ("artifacts", "mlruns"))
     has_models = has_files and not source.startswith(str(OLD))  # the address of its model leads to another machine
-    told = imported(site, "mlflow", source, "-p", project, code=1)  # 1: a run was deleted
-    assert len(told) == len(read) == 3
-    runs = {run["meta"]["mlflow"]["run_id"]: run for run in (site.find(one["run"]) for one in told)}
+    report = imported(site, "mlflow", source, "-p", project, code=1)  # 1: a run was deleted
+    assert len(report) == len(read) == 3
+    runs = {run["meta"]["mlflow"]["run_id"]: run for run in (site.find(one["run"]) for one in report)}
     for one in read:
         run = runs[one["id"]]
         assert run["name"].startswith(one["name"]) and run["state"] == STATES[one["status"]]
@@ -89,7 +89,7 @@ def test_runs_are_what_mlflow_reads_back(site: Site, mlflow: tuple[str, Any]) ->
             assert (model["version"], model["run"]["id"]) == ("1.0.0", first["id"])
             assert [file["path"] for file in model["contents"]] == ["hello.txt"]
     again = imported(site, "mlflow", source, "-p", project, code=1)
-    assert [run["run"] for run in again] == [run["run"] for run in told]
+    assert [run["run"] for run in again] == [run["run"] for run in report]
     assert all(run["was_there"] or run["points"] == run["before"] for run in again)
 
 
@@ -100,8 +100,8 @@ def test_points_that_came_since_are_added(site: Site, tmp_path: Path) -> None:
     (loss,) = tmp_path.glob("mlruns/*/*/metrics/train/loss")
     with loss.open("a") as file:
         file.write("1700000000000 0.5 3\nnot a point\n")
-    told = imported(site, "mlflow", str(tmp_path / "mlruns"), "-p", project, code=1)
-    (changed,) = (run for run in told if run["points"] - run["before"])
+    report = imported(site, "mlflow", str(tmp_path / "mlruns"), "-p", project, code=1)
+    (changed,) = (run for run in report if run["points"] - run["before"])
     assert changed["points"] - changed["before"] == 1
     assert any("line 11" in line and "is not a point" in line for line in changed["problems"])
     assert points(site, changed["run"], "train/loss")[-1] == (3, 0.5, 1_700_000_000.0)

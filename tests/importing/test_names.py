@@ -102,13 +102,13 @@ def test_a_name_that_cannot_be_is_changed_as_little_as_can_be(site: Site, tmp_pa
     project = unique("bad")
     done = site.cli("import", kind, str(source), "-p", project, "--json")
     assert "Traceback" not in done.stderr, done
-    told = json.loads(done.stdout)
-    names = {its["name"] for its in told}
-    assert len(names) == len(told) >= 3 and {"a_b", LONG[:500]} <= names, names
+    printed = json.loads(done.stdout)
+    names = {its["name"] for its in printed}
+    assert len(names) == len(printed) >= 3 and {"a_b", LONG[:500]} <= names, names
     assert all(name.strip() == name and name for name in names), names
     again = site.cli("import", kind, str(source), "-p", project, "--json")
     assert {(its["name"], its["run"]) for its in json.loads(again.stdout)} == {
-        (its["name"], its["run"]) for its in told
+        (its["name"], its["run"]) for its in printed
     }
 
 

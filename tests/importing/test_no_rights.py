@@ -60,8 +60,8 @@ def test_what_may_be_brought_comes_though_another_project_is_closed(site: Site, 
     assert not runs_in(site, closed) and runs_in(site, open_)
     with site.client() as lab:
         lab.put(f"/projects/{closed}/members/{name}", {"role": "member"})
-    told = json.loads(eve.cli("import", "trackio", str(tmp_path), "--json").stdout)
-    assert [(one["project"] == closed) != one["was_there"] for one in told] == [True] * len(told)
+    printed = json.loads(eve.cli("import", "trackio", str(tmp_path), "--json").stdout)
+    assert [(one["project"] == closed) != one["was_there"] for one in printed] == [True] * len(printed)
     assert len(runs_in(site, closed)) == len(runs_in(site, open_))
 
 

@@ -71,8 +71,8 @@ def test_each_folder_becomes_a_run_with_its_steps_values_and_wall_times(site: Si
     write(root)
     write(root / "a" / "train", 3)
     write(root / "b", 2, "accuracy")
-    told = imported(site, "tensorboard", str(root), "--project", project)
-    assert [(t["name"], t["points"], t["problems"]) for t in told] == [
+    report = imported(site, "tensorboard", str(root), "--project", project)
+    assert [(t["name"], t["points"], t["problems"]) for t in report] == [
         (root.name, 5, []),
         ("a/train", 3, []),
         ("b", 2, []),

@@ -24,9 +24,9 @@ SAMPLES = Path(__file__).parent / "samples"
 @pytest.mark.parametrize("sample", ["tensorboard-2.21.0", "tensorboardX-1.9"])
 def test_a_lab_has_what_tensorboard_reads_back(site: Site, sample: str) -> None:
     project = unique("tb")
-    told = imported(site, "tensorboard", str(SAMPLES / sample), "-p", project)
+    report = imported(site, "tensorboard", str(SAMPLES / sample), "-p", project)
     read = json.loads((SAMPLES / sample / "read.json").read_text())
-    assert {one["name"] for one in told} == read.keys() and not any(one["problems"] for one in told)
+    assert {one["name"] for one in report} == read.keys() and not any(one["problems"] for one in report)
     for name, tags in read.items():
         run = site.find(f"{project}/{name}")
         with site.client() as lab:

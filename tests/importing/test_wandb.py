@@ -224,14 +224,14 @@ def test_forks_begin_with_the_curves_of_their_parents_and_rewinds_hide_what_came
     project = unique("forks")
     history(tmp_path / "young", "grandchild", 4_000, range(7, 9), 0.75, ("child", 6))
     history(tmp_path / "young", "child", 2_000, range(5, 8), 0.5, ("parent", 4))
-    told = imported(site, "wandb", str(tmp_path / "young"), "-p", project, code=1)
-    assert [one["name"] for one in told] == ["child", "grandchild"]
-    assert ["together with that one" in " ".join(one["problems"]) for one in told] == [True, False]
+    report = imported(site, "wandb", str(tmp_path / "young"), "-p", project, code=1)
+    assert [one["name"] for one in report] == ["child", "grandchild"]
+    assert ["together with that one" in " ".join(one["problems"]) for one in report] == [True, False]
     history(tmp_path / "old", "parent", 1_000, range(8), 0.0, None)
     history(tmp_path / "old", "parent", 3_000, range(3, 6), 0.25, ("parent", 2))  # resume_from, after the fork
     history(tmp_path / "old", "late", 5_000, range(5, 6), 0.125, ("parent", 4))
-    told = imported(site, "wandb", str(tmp_path), "-p", project)
-    assert [one["name"] for one in told] == ["parent", "late", "child", "grandchild"]
+    report = imported(site, "wandb", str(tmp_path), "-p", project)
+    assert [one["name"] for one in report] == ["parent", "late", "child", "grandchild"]
     curves = {name: [(step, value - step) for step, value, _ in sorted(points(site, f"{project}/{name}", "loss"))]
               for name in ("child", "grandchild", "late")}  # fmt: skip
     assert curves["child"] == [*((step, 0.0) for step in range(5)), (5, 0.5), (6, 0.5), (7, 0.5)]

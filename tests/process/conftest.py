@@ -116,8 +116,8 @@ class Site:
             run = self.find(name)
             return run if run["state"] not in ("pending", "running", "training") else None
 
-        found: dict[str, Any] = eventually(final, timeout, f"end of {name}")
-        return found
+        answer: dict[str, Any] = eventually(final, timeout, f"end of {name}")
+        return answer
 
     # The spool --------------------------------------------------------------------------------------------------
 

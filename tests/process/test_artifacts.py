@@ -71,8 +71,8 @@ def waiting(site: Site, what: str = "json") -> list[Path]:
 
 def progress(site: Site) -> int:
     """Return the bytes of files that the uploader has sent so far, as it last wrote it down."""
-    told = [read_json(path) or {} for path in (site.home / "spool").glob("*/status.json")]
-    return sum(f["sent"] for status in told for f in status.get("files", {}).values())
+    items = [read_json(path) or {} for path in (site.home / "spool").glob("*/status.json")]
+    return sum(f["sent"] for status in items for f in status.get("files", {}).values())
 
 
 def losses(site: Site, name: str) -> dict[str, int]:

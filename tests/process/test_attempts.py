@@ -214,8 +214,8 @@ for i in range(3):
         (attempt, "completed", "closed") for attempt in (1, 2, 3)
     ]
     with site.client() as client:
-        told = [(a, v) for page in client.points(run["id"], "loss") for a, v in zip(page.attempt, page.value)]  # noqa: B905
-    assert sorted(told) == [(1, 0.0), (2, 1.0), (3, 2.0)]
+        items = [(a, v) for page in client.points(run["id"], "loss") for a, v in zip(page.attempt, page.value)]  # noqa: B905
+    assert sorted(items) == [(1, 0.0), (2, 1.0), (3, 2.0)]
 
 
 def test_offline_a_run_that_is_closed_and_opened_again_becomes_two_attempts(site: Site) -> None:

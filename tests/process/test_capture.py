@@ -238,5 +238,5 @@ def test_the_metrics_cache_folds_in_forked_children_too_and_tells_how_many(site:
         assert sum(values) == 1000 and max(values) == 10 and len(values) < 150
     assert len(site.points(name, "all")) == 10 and run["losses"] == {}
     with site.client() as client:
-        told = [e["fields"]["count"] for e in client.pages(f"/runs/{run['id']}/events", {"kind": "aggregated"})]
-    assert sum(told) + run["points"] == 2010
+        items = [e["fields"]["count"] for e in client.pages(f"/runs/{run['id']}/events", {"kind": "aggregated"})]
+    assert sum(items) + run["points"] == 2010

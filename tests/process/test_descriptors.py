@@ -74,8 +74,8 @@ def run_script(site: Site, tmp_path: Path, how: str, capture: bool, later: list[
 def test_a_script_without_standard_descriptors_loses_nothing(
     site: Site, tmp_path: Path, how: str, capture: bool, method: str
 ) -> None:
-    told = run_script(site, tmp_path, how, capture, [], HECTIQLAB_START_METHOD=method)
-    ours = [path for path in told["low"] if ".q" in path or "socket" in path or str(site.home) in path]
+    printed = run_script(site, tmp_path, how, capture, [], HECTIQLAB_START_METHOD=method)
+    ours = [path for path in printed["low"] if ".q" in path or "socket" in path or str(site.home) in path]
     assert [path for path in ours if "/console/" not in path] == []
 
 
@@ -83,8 +83,8 @@ def test_a_script_without_standard_descriptors_loses_nothing(
 def test_descriptors_that_are_closed_later_are_not_taken_for_files_of_ours(
     site: Site, tmp_path: Path, method: str
 ) -> None:
-    told = run_script(site, tmp_path, "", False, [0, 1, 2], HECTIQLAB_START_METHOD=method)
-    assert told["low"] == []
+    printed = run_script(site, tmp_path, "", False, [0, 1, 2], HECTIQLAB_START_METHOD=method)
+    assert printed["low"] == []
 
 
 def test_a_close_claims_nothing_of_a_queue_that_somebody_wrote_into(site: Site) -> None:

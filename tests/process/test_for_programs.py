@@ -81,8 +81,13 @@ def test_watch_ends_by_a_metric_a_state_and_the_end_of_the_run(site: Site) -> No
     assert ended(training) == 0
     say("loss 0.25")
     out, err = low.communicate(timeout=30)
-    told = json.loads(out)
-    assert (low.returncode, told["reached"], told["last"], told["status"]) == (0, ["loss<0.5"], {"loss": 0.25}, 0), err
+    printed = json.loads(out)
+    assert (low.returncode, printed["reached"], printed["last"], printed["status"]) == (
+        0,
+        ["loss<0.5"],
+        {"loss": 0.25},
+        0,
+    ), err
     say("failed")
     ended(script)
     assert (ended(never), ended(end)) == (3, 3)

@@ -81,8 +81,8 @@ assert after == before, (before, after)
 run.stop_recording_logs()
 """,
     )
-    found = logs(site, name)
-    assert [(log["text"], log["level"], log["channel"]) for log in found] == [
+    lines = logs(site, name)
+    assert [(log["text"], log["level"], log["channel"]) for log in lines] == [
         ("deep one\n", "WARNING", "lib.part"),
         ("other\n", "INFO", "lib"),
         ("noticed\n", "NOTICE", "lib"),
@@ -90,7 +90,7 @@ run.stop_recording_logs()
         ("part goes on\n", "ERROR", "lib.part"),
         ("own goes on\n", "INFO", "default"),
     ]
-    assert found[0]["time"] == 1_600_000_000.25
+    assert lines[0]["time"] == 1_600_000_000.25
     assert texts(site, name, "--level", "WARNING") == ["deep one\n", "noticed\n", "part goes on\n"]
     stamped = site.cli("logs", name, "--timestamps", "--channel", "lib.part", TZ="UTC").stdout.splitlines()
     assert stamped[0] == "2020-09-13 12:26:40.250  deep one"
@@ -135,9 +135,11 @@ logger.info("%d", "no number")
 logger.warning({"not": "text"})
 """,
     )
-    found = texts(site, name)
-    assert found[0].startswith("it failed\nTraceback") and found[0].endswith("ZeroDivisionError: division by zero\n")
-    lines = "".join(found).split("\n")
+    texts_there = texts(site, name)
+    assert texts_there[0].startswith("it failed\nTraceback") and texts_there[0].endswith(
+        "ZeroDivisionError: division by zero\n"
+    )
+    lines = "".join(texts_there).split("\n")
     assert "x" * 3_000_000 + "END" in lines
     assert "Ω \\ud800 \x00 \U0001f600" in lines and "'%d' ('no number',)" in lines and "{'not': 'text'}" in lines
     assert "Ω \\ud800  \U0001f600\n" in site.cli("logs", name).stdout
@@ -177,11 +179,11 @@ assert run.close(20), run.status()
 print(n)
 """,
     )
-    found = logs(site, name)
-    assert len([log for log in found if log["text"].endswith("\n")]) == int(done.stdout)
+    lines = logs(site, name)
+    assert len([log for log in lines if log["text"].endswith("\n")]) == int(done.stdout)
     assert len(site.points(name, "before")) == len(site.points(name, "after")) == 1
-    assert {"created 0\n", "levelno 8\n", "levelname 10\n", "name 14\n"} <= {log["text"] for log in found}
-    assert [log["level"] for log in found if log["text"] == "levelno 8\n"] == ["INFO"]
+    assert {"created 0\n", "levelno 8\n", "levelname 10\n", "name 14\n"} <= {log["text"] for log in lines}
+    assert [log["level"] for log in lines if log["text"] == "levelno 8\n"] == ["INFO"]
     with site.client() as client:
         assert client.get(f"/runs/{site.find(name)['id']}")["losses"] == {}
 
@@ -229,15 +231,15 @@ logger.info(Talkative())
 print(handled)
 """,
     )
-    found = texts(site, name)
+    texts_there = texts(site, name)
     for k in range(4):
-        mine = [t for t in found if t.startswith(f"thread {k} ")]
+        mine = [t for t in texts_there if t.startswith(f"thread {k} ")]
         assert mine == [f"thread {k} {i}\n" for i in range(200)]
     for k in range(3):
-        assert [t for t in found if t.startswith(f"child {k} ")] == [f"child {k} {i}\n" for i in range(20)]
-    assert found.count("finalizer\n") == 50
-    assert found.index("inside\n") < found.index("outside\n")
-    signals = [t for t in found if t.startswith("signal ")]
+        assert [t for t in texts_there if t.startswith(f"child {k} ")] == [f"child {k} {i}\n" for i in range(20)]
+    assert texts_there.count("finalizer\n") == 50
+    assert texts_there.index("inside\n") < texts_there.index("outside\n")
+    signals = [t for t in texts_there if t.startswith("signal ")]
     # A handler may interrupt a handler: each message comes once, in no certain order.
     assert sorted(signals) == sorted(f"signal {i + 1}\n" for i in range(int(done.stdout)))
 

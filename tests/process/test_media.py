@@ -49,8 +49,8 @@ def view_of(site: Site, name: str) -> read.RunView:
 
 
 def check(run: read.RunView, tmp_path: Any) -> None:
-    told = {(info.kind, info.name): (info.count, info.step_min, info.step_max) for info in run.media()}
-    assert told == {
+    by_name = {(info.kind, info.name): (info.count, info.step_min, info.step_max) for info in run.media()}
+    assert by_name == {
         ("figure", "f"): (1, None, None),
         ("figure", "p"): (1, 3, 3),
         ("histogram", "lone"): (1, None, None),

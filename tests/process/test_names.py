@@ -39,8 +39,8 @@ def test_a_project_whose_name_holds_a_slash(site: Site, tmp_path: Path) -> None:
         ("download-mlmodel", "-p", project, "-n", "net", "-s", str(tmp_path)),
     )
     for call in calls:
-        told = site.cli(*call)
-        assert told.returncode == 0, (call, told.stderr)
+        printed = site.cli(*call)
+        assert printed.returncode == 0, (call, printed.stderr)
     assert (tmp_path / "net-1.0.0").is_dir()
 
 

@@ -33,9 +33,9 @@ assert old.flush(30)
 """
     cells = [cell, "old = run", cell, "1 / 0", cell, older, "run"]
     outputs = run_notebook(new_notebook(*cells), allow_errors=True)
-    told = [outputs[i][0]["text"].split() for i in (0, 2, 4)]
-    assert [attempt for attempt, _ in told] == ["1", "2", "3"]
-    assert len({pid for _, pid in told}) == 1, outputs
+    items = [outputs[i][0]["text"].split() for i in (0, 2, 4)]
+    assert [attempt for attempt, _ in items] == ["1", "2", "3"]
+    assert len({pid for _, pid in items}) == 1, outputs
     assert outputs[3][0]["output_type"] == "error"
     assert not any(output["output_type"] == "error" for output in outputs[5]), outputs[5]
     assert "<a href=" in outputs[6][0]["data"]["text/html"]
@@ -47,6 +47,6 @@ assert old.flush(30)
     with site.client() as client:
         pages = list(client.points(run["id"], "loss"))
         (old,) = [a for page in client.points(run["id"], "old") for a in page.attempt]
-    found = [(a, s) for page in pages for a, s in zip(page.attempt, page.step, strict=True)]
-    assert sorted(found) == [(attempt, step) for attempt in (1, 2, 3) for step in range(10)]
+    items = [(a, s) for page in pages for a, s in zip(page.attempt, page.step, strict=True)]
+    assert sorted(items) == [(attempt, step) for attempt in (1, 2, 3) for step in range(10)]
     assert old == 3

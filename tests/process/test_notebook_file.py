@@ -58,9 +58,9 @@ def test_where_no_file_is_known_it_is_built_from_the_cells_that_ran(
     assert plain == "notebook.ipynb"
     assert re.fullmatch(r"notebook_v\d{4}-\d\d-\d\d\.ipynb", by_date)
     assert re.fullmatch(r"notebook_v\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.ipynb", by_time)
-    found = stored(site, name)
-    assert found.keys() == {plain, by_date, by_time}
-    artifact, notebook = found[plain]
+    files_there = stored(site, name)
+    assert files_there.keys() == {plain, by_date, by_time}
+    artifact, notebook = files_there[plain]
     assert (artifact["kind"], artifact["meta"]) == ("notebook", {"rebuilt": True})
     assert [c.source for c in notebook.cells] == cells[:5]
     assert [c.execution_count for c in notebook.cells] == [1, 2, 3, 4, 5]
@@ -201,9 +201,11 @@ def test_a_real_jupyter_server_tells_the_file_also_after_it_was_renamed(site: Si
         assert time.monotonic() - begun < 5, "two seconds for the server that never answers, and the machine's own"
         server.run("assert run.flush(30)")
     site.ended(name, 60)
-    found = stored(site, name)
-    assert len(found) == 2 and all(not artifact["meta"]["rebuilt"] for artifact, _ in found.values())
-    assert {artifact["digest"] for artifact, _ in found.values()} == {hashlib.sha256(first.read_bytes()).hexdigest()}
+    files_there = stored(site, name)
+    assert len(files_there) == 2 and all(not artifact["meta"]["rebuilt"] for artifact, _ in files_there.values())
+    assert {artifact["digest"] for artifact, _ in files_there.values()} == {
+        hashlib.sha256(first.read_bytes()).hexdigest()
+    }
 
 
 @pytest.mark.parametrize("mode", ["online", "offline", "dry"])

@@ -85,10 +85,10 @@ run.add_meta("small", [1])
 run.add_metrics("loss", 1.0, 1)
 """,
     )
-    told = detail(site, name)
+    detail_of_run = detail(site, name)
     assert len(site.points(name, "loss")) == 2
-    assert (told["losses"], told["meta"], told["note"]) == ({}, {"small": [1]}, "")
-    assert [tag["name"] for tag in told["tags"]] == ["t" * 512]
+    assert (detail_of_run["losses"], detail_of_run["meta"], detail_of_run["note"]) == ({}, {"small": [1]}, "")
+    assert [tag["name"] for tag in detail_of_run["tags"]] == ["t" * 512]
 
 
 def test_a_config_that_grows_beyond_its_bound_is_counted_as_lost_and_later_parts_are_kept(site: Site) -> None:
@@ -102,10 +102,10 @@ for i in range(6):
 run.add_config({"lr": 0.1})
 """,
     )
-    told = detail(site, name)
-    assert told["config"]["lr"] == 0.1 and len(told["config"]["part0"]) == 3900
-    assert sum(len(part) for part in told["config"].values() if isinstance(part, dict)) < 6 * 3900
-    assert told["losses"]["config_full"] > 0
+    detail_of_run = detail(site, name)
+    assert detail_of_run["config"]["lr"] == 0.1 and len(detail_of_run["config"]["part0"]) == 3900
+    assert sum(len(part) for part in detail_of_run["config"].values() if isinstance(part, dict)) < 6 * 3900
+    assert detail_of_run["losses"]["config_full"] > 0
 
 
 def test_one_bad_value_of_a_dict_is_named_and_the_others_are_logged(site: Site) -> None:

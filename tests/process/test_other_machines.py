@@ -82,8 +82,8 @@ def silent(site: Site) -> None:
 
 
 def reports(site: Site) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads(site.cli("status", "--json").stdout)
-    return told
+    printed: list[dict[str, Any]] = json.loads(site.cli("status", "--json").stdout)
+    return printed
 
 
 def test_what_a_living_machine_journals_is_sent_beside_it_and_the_rest_when_it_has_ended(site: Site) -> None:
@@ -196,8 +196,8 @@ def test_watch_follows_new_and_living_sessions_past_a_bad_one(site: Site) -> Non
 
     def arrived(wanted: str, points: int) -> bool:
         with site.client() as client:
-            found = client.get("/runs", {"q": wanted})["items"]
-            return bool(found) and found[0]["points"] == points
+            answer = client.get("/runs", {"q": wanted})["items"]
+            return bool(answer) and answer[0]["points"] == points
 
     eventually(lambda: arrived(name, 100) and arrived(other, 200), 40)
     nodes[0].log(50)

@@ -156,7 +156,7 @@ def test_what_somebody_may_not_add_any_more_stays_and_is_sent_once_they_may_agai
     assert "ask an admin" in refused.stderr and "once the lab takes it again" in refused.stderr
     with site.client() as owner:
         owner.put(f"/projects/{project}/members/{user}", {"role": "member"})
-    done = eventually(lambda: (found := site.cli("sync", **env)).returncode == 0 and found, 30)
+    done = eventually(lambda: (printed := site.cli("sync", **env)).returncode == 0 and printed, 30)
     assert "Sent 100 events; 0 left." in done.stdout, done
     assert site.points(name, "loss") == [(n, float(n), 0) for n in range(100)]
     with site.client() as client:

@@ -137,9 +137,9 @@ assert before == (out.write, out.raw.write, sys.stderr.buffer.flush)
 """,
         PYTHONUNBUFFERED="",
     )
-    found = texts(site, name)
+    texts_there = texts(site, name)
     lines = ["text", "bytes", "more text", "lines", "of bytes", "é", "raw", "x" * 20_000, "y" * 20_000]
-    assert "".join(found) == "\n".join([*lines, "to stderr", "logged", "half"])
+    assert "".join(texts_there) == "\n".join([*lines, "to stderr", "logged", "half"])
     assert sorted(done.stdout.split("\n")) == sorted([*lines, "half of it", ""])
 
 

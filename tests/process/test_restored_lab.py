@@ -77,8 +77,8 @@ def test_a_delivered_run_is_refilled_by_a_sync_and_verify_tells_before_and_after
     assert steps(site, name) == list(range(1000))
     missing = verified(site, name)
     assert not missing["agrees"] and missing["writers"][0]["gap"] >= 500
-    told = site.cli("verify")
-    assert told.returncode == 1 and "the lab lacks" in told.stdout and "hectiqlab sync" in told.stdout
+    printed = site.cli("verify")
+    assert printed.returncode == 1 and "the lab lacks" in printed.stdout and "hectiqlab sync" in printed.stdout
     synced = site.cli("sync")
     assert synced.returncode == 0 and "the lab lacks" in synced.stderr, synced
     assert steps(site, name) == list(range(1500))
@@ -224,8 +224,8 @@ def test_what_is_kept_nowhere_any_more_is_a_loss_with_its_reason(own_site: Site)
     assert steps(site, name) == list(range(10))
     losses = site.find(name)["losses"]
     assert losses["lab_restored"] >= 500
-    told = site.cli("verify", name)
-    assert told.returncode == 0 and "lab_restored" in told.stdout, told
+    printed = site.cli("verify", name)
+    assert printed.returncode == 0 and "lab_restored" in printed.stdout, printed
 
 
 FILES = """

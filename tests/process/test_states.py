@@ -167,10 +167,10 @@ def jobs(tmp_path: Path) -> Iterator[dict[str, Job]]:
     lab.start()
     sites = {who: Site(lab, tmp_path / who) for who in ("asleep", "dark", "told", "orphaned")}
     try:
-        found = {who: Job(site, who, site.start(LIVE, who)) for who, site in sites.items()}
-        for job in found.values():
+        by_name = {who: Job(site, who, site.start(LIVE, who)) for who, site in sites.items()}
+        for job in by_name.values():
             assert job.process.stdout is not None and job.process.stdout.readline() == "True\n"
-        yield found
+        yield by_name
     finally:
         for site in sites.values():
             _nothing_stays(site)

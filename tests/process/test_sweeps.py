@@ -57,14 +57,14 @@ def told_on(stream: IO[str]) -> dict[str, Any]:
     """Return the next line that is the script's, not ours."""
     while not (line := stream.readline()).startswith("{"):
         assert line
-    found: dict[str, Any] = json.loads(line)
-    return found
+    printed: dict[str, Any] = json.loads(line)
+    return printed
 
 
 def queues(site: Site) -> list[Path]:
     """Return the queues of the runs' writers that are not done."""
-    told = [json.loads(p.read_text()) for s in site.sessions() for p in (s / "writers").glob("*.json")]
-    return [Path(w["queue"]) for w in told if Path(w["queue"]).exists()]
+    items = [json.loads(p.read_text()) for s in site.sessions() for p in (s / "writers").glob("*.json")]
+    return [Path(w["queue"]) for w in items if Path(w["queue"]).exists()]
 
 
 @pytest.mark.parametrize("capture", [False, True], ids=["metrics", "console"])
@@ -72,18 +72,18 @@ def test_a_closed_run_gives_back_its_descriptors_and_its_memory(site: Site, capt
     name = unique("sweep")
     process = site.start(SWEEP, name, str(RUNS), str(int(capture)), "null")
     assert process.stderr is not None and process.stdin is not None
-    told = told_on(process.stderr)
-    assert told["after"][0] <= told["before"][0] + 3, told
-    assert told["after"][1] == 0, told
-    assert told["refused"] == "RunClosedError" and told["close"] is True
+    line_read = told_on(process.stderr)
+    assert line_read["after"][0] <= line_read["before"][0] + 3, line_read
+    assert line_read["after"][1] == 0, line_read
+    assert line_read["refused"] == "RunClosedError" and line_read["close"] is True
     (uploader,) = site.uploaders()
     eventually(lambda: not queues(site), what="queues of runs that are at the lab are removed")
     assert len(list(Path(f"/proc/{uploader}/fd").iterdir())) < 40
     process.stdin.write("\n")
     process.stdin.flush()
-    told = told_on(process.stderr)
-    assert told["flush"] is True
-    assert told["status"][0] == told["status"][1] >= 101 and told["status"][2] == 0
+    line_read = told_on(process.stderr)
+    assert line_read["flush"] is True
+    assert line_read["status"][0] == line_read["status"][1] >= 101 and line_read["status"][2] == 0
     process.communicate("\n", timeout=20)
     for i in (0, RUNS - 1):
         assert site.ended(f"{name}-{i}")["state"] == "completed"

@@ -147,9 +147,9 @@ class World:
         )  # fmt: skip
         for _ in range(2):  # again, as after a lab that went back
             with self.lab.meta.writing() as tx:
-                told = tx.attach(request, self.lab.user, self.now, LOST_AFTER_S)
-            assert (told.attempt, told.sets_state) == (expected.attempt, expected.has_say)
-        self.run = told.run.id
+                row = tx.attach(request, self.lab.user, self.now, LOST_AFTER_S)
+            assert (row.attempt, row.sets_state) == (expected.attempt, expected.has_say)
+        self.run = row.run.id
 
     def _end(self, process: tuple[int, int], how: str) -> None:
         """End a script, and its children with it: they cannot go on as parts of it."""
@@ -198,8 +198,8 @@ def test_whoever_opens_closes_ends_and_is_killed_the_run_is_as_its_newest_life_i
         world.check()
     if world.run:
         with lab.meta.reading() as view:
-            told = view.run(world.run)
-        assert told is not None and told.state not in LIVE_STATES, "all have ended"
+            row = view.run(world.run)
+        assert row is not None and row.state not in LIVE_STATES, "all have ended"
         world.step("open", (0, 0), None)  # what is started again lives, whatever was before
         assert world.open[0, 0].has_say
         world.check()

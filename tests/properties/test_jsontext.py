@@ -44,9 +44,9 @@ def test_pieces_are_the_whole(value: Any) -> None:
 
 def test_what_json_has_not_is_written_as_it_is_at_once() -> None:
     odd = [float("nan"), float("inf"), -float("inf"), b"bytes", b"b" * 100, {1.5: [float("nan")] * 20, b"k": 0}]
-    told = json.loads(b"".join(encoded_in_pieces({"odd": odd, "more": [odd] * 20})))
-    assert told == json.loads(encoded({"odd": odd, "more": [odd] * 20}))
-    assert told["odd"][:3] == ["NaN", "Infinity", "-Infinity"]
+    printed = json.loads(b"".join(encoded_in_pieces({"odd": odd, "more": [odd] * 20})))
+    assert printed == json.loads(encoded({"odd": odd, "more": [odd] * 20}))
+    assert printed["odd"][:3] == ["NaN", "Infinity", "-Infinity"]
 
 
 def test_no_piece_is_large() -> None:

@@ -386,11 +386,11 @@ def test_runs_added_between_pages_push_none_out_and_repeat_none(
     wanted, order = parse(search), parse_sort(sort)
     before = expected(world.facts, wanted, order)
     waiting = list(more)
-    found = world.found(wanted, order, 3, between=lambda: waiting and world.add(waiting.pop()))
+    row = world.found(wanted, order, 3, between=lambda: waiting and world.add(waiting.pop()))
     world.close()
-    assert len(found) == len(set(found))
+    assert len(row) == len(set(row))
     known = set(before)
-    assert [name for name in found if name in known] == before
+    assert [name for name in row if name in known] == before
 
 
 @given(st.text(max_size=200))

@@ -98,11 +98,11 @@ class User:
 
         def ended() -> dict[str, Any] | None:
             (run,) = self.runs()
-            found: dict[str, Any] = self.ask(f"/runs/{run['id']}")
-            return found if found["state"] not in ("pending", "running", "training") else None
+            answer: dict[str, Any] = self.ask(f"/runs/{run['id']}")
+            return answer if answer["state"] not in ("pending", "running", "training") else None
 
-        found: dict[str, Any] = eventually(ended, what="the end of the run")
-        return found
+        answer: dict[str, Any] = eventually(ended, what="the end of the run")
+        return answer
 
 
 def terminal(env: dict[str, str], place: Path, line: str, answers: dict[str, str]) -> str:

@@ -84,10 +84,10 @@ def _(user: User, run: dict[str, Any]) -> None:
 
 @check("Special artifacts")
 def _(user: User, run: dict[str, Any]) -> None:
-    found = artifacts(user, run)
-    assert found.keys() >= {("results.zip", None), ("model.weights.h5", None)}
-    assert found["model.weights.h5", None] == b"weights of the model"
-    with zipfile.ZipFile(io.BytesIO(found["results.zip", None])) as archive:
+    versions = artifacts(user, run)
+    assert versions.keys() >= {("results.zip", None), ("model.weights.h5", None)}
+    assert versions["model.weights.h5", None] == b"weights of the model"
+    with zipfile.ZipFile(io.BytesIO(versions["results.zip", None])) as archive:
         assert archive.read("deep/a.txt") == b"a result"
 
 
@@ -111,8 +111,8 @@ def _(user: User, run: dict[str, Any]) -> None:
 def _(user: User, run: dict[str, Any]) -> None:
     for kind, name in VERSIONS.items():
         folder = user.place / f"{name}-1.0.0"
-        found = {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()}
-        assert found.items() >= FILES[kind].items()
+        by_name = {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()}
+        assert by_name.items() >= FILES[kind].items()
         version = user.ask(f"/projects/{user.project['id']}/{kind}/{name}/versions/1.0.0")
         assert [using["id"] for using in version["used_by"]] == [run["id"]]
 
@@ -158,9 +158,9 @@ def _(user: User, run: dict[str, Any]) -> None:
 @check("States")
 def _(user: User, run: dict[str, Any]) -> None:
     events = user.pages(f"/runs/{run['id']}/events", kind="state")
-    told = [e["fields"]["state"] for e in events]
+    items = [e["fields"]["state"] for e in events]
     written = re.findall(r"run\.(\w+)\(\)", PYTHON["States"])
-    assert told[: len(written)] == written and run["state"] == "completed"
+    assert items[: len(written)] == written and run["state"] == "completed"
 
 
 @check("Logs")

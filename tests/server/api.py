@@ -59,7 +59,7 @@ def batch(
 def events_batch(
     run: str, writer: str, first: int, events: list[tuple[str, dict[str, Any]]], attempt: int = 1, rank: int = 0
 ) -> dict[str, Any]:
-    told = [[i, kind, int(time.time() * 1e6), fields] for i, (kind, fields) in enumerate(events)]
+    items = [[i, kind, int(time.time() * 1e6), fields] for i, (kind, fields) in enumerate(events)]
     return {
         "writer": writer,
         "run": run,
@@ -68,7 +68,7 @@ def events_batch(
         "first": first,
         "last": first + len(events) - 1,
         "series": [],
-        "events": told,
+        "events": items,
     }
 
 

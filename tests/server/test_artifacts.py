@@ -49,12 +49,12 @@ def names(api: Api, where: str, **params: Any) -> list[tuple[str, Any, int]]:
 
 def test_an_artifact_is_told_and_read_back(api: Api, run: str) -> None:
     data = os.urandom(1000)
-    told = add(api, f"/runs/{run}", "model.pt", data, kind="file", meta={"framework": "torch", "epoch": 3})
-    fits(models_files.ArtifactAnswer, told)
-    assert (told["name"], told["version"], told["step"], told["bytes"]) == ("model.pt", 1, None, 1000)
-    assert told["meta"] == {"framework": "torch", "epoch": 3} and told["run"] == run
-    assert api.get(f"/artifacts/{told['uuid']}") == told
-    answer = api.http.get(told["url"], timeout=30)
+    added = add(api, f"/runs/{run}", "model.pt", data, kind="file", meta={"framework": "torch", "epoch": 3})
+    fits(models_files.ArtifactAnswer, added)
+    assert (added["name"], added["version"], added["step"], added["bytes"]) == ("model.pt", 1, None, 1000)
+    assert added["meta"] == {"framework": "torch", "epoch": 3} and added["run"] == run
+    assert api.get(f"/artifacts/{added['uuid']}") == added
+    answer = api.http.get(added["url"], timeout=30)
     assert answer.content == data and answer.headers["ETag"] == f'"{digest_of(data)}"'
 
 
@@ -82,8 +82,8 @@ def test_steps_of_a_name_are_a_group_and_have_versions_of_their_own(api: Api) ->
 
 
 def test_shared_ones_belong_to_the_project_alone(api: Api, other: Api, project: str) -> None:
-    told = add(other, f"/projects/{project}", "train.csv", b"a,b")
-    assert told["run"] is None and told["project"]["id"] == project
+    added = add(other, f"/projects/{project}", "train.csv", b"a,b")
+    assert added["run"] is None and added["project"]["id"] == project
     run = api.attach(project=project)["run"]["id"]
     add(api, f"/runs/{run}", "mine.csv", b"1")
     assert names(api, f"/projects/{project}") == [("train.csv", None, 1)]
@@ -105,8 +105,8 @@ def test_only_the_author_adds_to_a_run_and_everybody_reads(api: Api, other: Api,
     body = {"name": "x", "digest": keep(other, b"x"), "bytes": 1}
     answer = other.raw("POST", f"/runs/{run}/artifacts", json=body)
     assert answer.status_code == 403 and error_of(answer)["code"] == "not_yours"
-    told = add(api, f"/runs/{run}", "for-all", b"for all")
-    assert other.http.get(told["url"], timeout=30).content == b"for all"
+    added = add(api, f"/runs/{run}", "for-all", b"for all")
+    assert other.http.get(added["url"], timeout=30).content == b"for all"
     assert other.raw("HEAD", f"/blobs/{digest_of(b'for all')}").status_code == 200
 
 
@@ -237,11 +237,11 @@ def test_a_name_that_would_be_read_backwards_is_saved_under_one_that_is_not(api:
 def test_a_deleted_run_takes_its_artifacts_along(api: Api) -> None:
     run = api.attach()["run"]["id"]
     data = os.urandom(50)
-    told = add(api, f"/runs/{run}", "x", data)
+    added = add(api, f"/runs/{run}", "x", data)
     api.call("DELETE", f"/runs/{run}")
-    assert api.http.get(told["url"], timeout=30).status_code == 410
+    assert api.http.get(added["url"], timeout=30).status_code == 410
     api.call("POST", f"/runs/{run}/restore")
-    assert api.http.get(told["url"], timeout=30).content == data
+    assert api.http.get(added["url"], timeout=30).content == data
 
 
 def test_bytes_that_nothing_refers_to_go_and_others_stay(own_lab: RealLab) -> None:

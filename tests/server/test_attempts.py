@@ -39,8 +39,8 @@ def test_processes_of_one_script_are_one_attempt_and_its_own_process_speaks_for_
     name = f"script-{new_id(4)}"
 
     def attach(session: str, script: str = "s", main: bool = False) -> tuple[int, bool]:
-        told = api.attach(name, session=session, script=script, main=main, opening=0)
-        return told["attempt"], told["sets_state"]
+        answer = api.attach(name, session=session, script=script, main=main, opening=0)
+        return answer["attempt"], answer["sets_state"]
 
     assert attach("c1") == (1, True)
     run = api.get("/runs/resolve", ref=name)["id"]
@@ -67,8 +67,8 @@ def test_processes_of_one_script_are_one_attempt_and_its_own_process_speaks_for_
 
 def test_a_child_that_failed_ends_the_attempt(api: Api) -> None:
     name = f"supervised-{new_id(4)}"
-    told = [api.attach(name, session=session, script="s", opening=0) for session in ("c1", "c2")]
-    run = told[0]["run"]["id"]
+    items = [api.attach(name, session=session, script="s", opening=0) for session in ("c1", "c2")]
+    run = items[0]["run"]["id"]
     api.end("c1", run, "killed", signal=9)
     again = api.attach(name, session="c3", script="s", opening=0)
     assert (again["attempt"], again["sets_state"]) == (2, True), "though the other child lives"
@@ -147,28 +147,28 @@ def test_the_rank_that_failed_first_is_the_state_of_the_run(api: Api) -> None:
     run, sessions = job_of(api, 3)
     now = time.time()
     api.end(sessions[1], run, "killed", rank=1, cause="SIGKILL: out of memory", signal=9, time=now - 5, clock=now)
-    told = api.run(run)
-    assert (told["state"], told["state_rank"], told["state_why"]) == ("killed", 1, "SIGKILL: out of memory")
+    answer = api.run(run)
+    assert (answer["state"], answer["state_rank"], answer["state_why"]) == ("killed", 1, "SIGKILL: out of memory")
     api.end(sessions[0], run, "failed", rank=0, cause="NCCL error", time=now - 1, clock=now)
     api.end(sessions[2], run, "stopped", rank=2, cause="SIGTERM", time=now, clock=now)
-    told = api.run(run)
-    assert (told["state"], told["state_rank"], told["state_why"]) == ("killed", 1, "SIGKILL: out of memory")
-    assert abs(told["ended"] - (now - 5)) < 1
+    answer = api.run(run)
+    assert (answer["state"], answer["state_rank"], answer["state_why"]) == ("killed", 1, "SIGKILL: out of memory")
+    assert abs(answer["ended"] - (now - 5)) < 1
 
 
 def test_ends_of_one_machine_are_told_apart_by_its_own_clock_however_long_the_requests_were_under_way(api: Api) -> None:
     name, sessions, now = f"job-{new_id(4)}", [new_id(8), new_id(8)], time.time()
     for rank, session in enumerate(sessions):
-        told = api.attach(name, session=session, rank=rank, world_size=2, host="gpu-7", client_time=now - 0.4 * rank)
-    run = told["run"]["id"]
+        answer = api.attach(name, session=session, rank=rank, world_size=2, host="gpu-7", client_time=now - 0.4 * rank)
+    run = answer["run"]["id"]
     # Rank 1 was killed. Rank 0, whose connection broke, reports its end at once, and that of rank 1 comes half a second
     # later.
     api.end(sessions[0], run, "failed", rank=0, cause="connection closed by peer", time=now - 5.0, clock=now)
     clock = time.time() - 0.5
     api.end(sessions[1], run, "killed", rank=1, cause="SIGKILL", signal=9, time=now - 4.99, clock=clock)
-    told = api.run(run)
-    assert (told["state"], told["state_rank"], told["state_why"]) == ("killed", 1, "SIGKILL")
-    first, second = (s["ended"] for s in told["sessions"])
+    answer = api.run(run)
+    assert (answer["state"], answer["state_rank"], answer["state_why"]) == ("killed", 1, "SIGKILL")
+    first, second = (s["ended"] for s in answer["sessions"])
     assert abs(second - first - 0.01) < 1e-3
 
 
@@ -178,8 +178,8 @@ def test_a_failure_that_is_told_late_but_came_first_is_the_state_of_the_run(api:
     api.end(sessions[0], run, "failed", rank=0, cause="connection closed by peer", time=now, clock=now)
     assert api.run(run)["state_rank"] == 0
     api.end(sessions[1], run, "failed", rank=1, cause="ValueError: bad batch", time=now - 9, clock=now)
-    told = api.run(run)
-    assert (told["state_rank"], told["state_why"]) == (1, "ValueError: bad batch")
+    answer = api.run(run)
+    assert (answer["state_rank"], answer["state_why"]) == (1, "ValueError: bad batch")
 
 
 def test_a_run_is_completed_when_all_its_ranks_are(api: Api) -> None:
@@ -187,14 +187,14 @@ def test_a_run_is_completed_when_all_its_ranks_are(api: Api) -> None:
     for rank, session in enumerate(sessions):
         assert api.state(run) == "running"
         api.end(session, run, "completed", rank=rank)
-    told = api.run(run)
-    assert (told["state"], told["state_rank"]) == ("completed", None)
+    answer = api.run(run)
+    assert (answer["state"], answer["state_rank"]) == ("completed", None)
 
 
 def test_who_changed_a_state_when_and_why_is_kept(api: Api) -> None:
     session, writer = new_id(8), new_id()
-    told = api.attach(session=session, host="gpu-7")
-    run, name = told["run"]["id"], told["run"]["name"]
+    answer = api.attach(session=session, host="gpu-7")
+    run, name = answer["run"]["id"], answer["run"]["name"]
     api.ingest(events_batch(run, writer, 1, [("state", {"state": "training"})]), session=session)
     api.ingest(events_batch(run, writer, 2, [("state", {"state": "training"})]), session=session)
     api.end(session, run, "killed", cause="SIGKILL", signal=9)
@@ -226,12 +226,12 @@ def test_a_job_that_its_batch_system_started_again_was_preempted(api: Api) -> No
     assert api.state(run) == "stopped", "whether it was preempted or cancelled is not known yet"
     assert api.attach(name, session=new, job="slurm/42/1")["attempt"] == 2
     api.end(old, run, "stopped", cause="SIGTERM", signal=15, detail="stacks")  # its uploader, once more
-    told = api.run(run)
-    assert told["state"] == "running"
-    first, second = told["sessions"]
+    answer = api.run(run)
+    assert answer["state"] == "running"
+    first, second = answer["sessions"]
     assert (first["state"], first["cause"]) == ("preempted", "SIGTERM; slurm 42 was started again")
     assert (first["signal"], first["detail"], second["state"]) == (15, "stacks", None)
-    assert [(h["state"], h["attempt"]) for h in told["history"]] == [
+    assert [(h["state"], h["attempt"]) for h in answer["history"]] == [
         ("running", 1), ("stopped", 1), ("preempted", 1), ("running", 2)
     ]  # fmt: skip
 

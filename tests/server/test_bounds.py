@@ -43,31 +43,31 @@ def run(api: Api) -> str:
 def test_tags_beyond_the_bound_are_counted_and_others_can_still_change(api: Api, run: str) -> None:
     told(api, run, [("tag", {"name": f"t{i:05}", "description": "d"}) for i in range(5000)])
     told(api, run, [("tag", {"name": "t00001", "color": "#2e7d32"}), ("tag", {"name": "one more"})])
-    found = api.run(run)
-    assert len(found["tags"]) == limits.TAGS_MAX and not found["tags_cut"]
-    assert {"name": "t00001", "color": "#2e7d32", "description": None} in found["tags"]
-    assert found["losses"] == {"tags_full": 5000 - limits.TAGS_MAX + 1}
+    answer = api.run(run)
+    assert len(answer["tags"]) == limits.TAGS_MAX and not answer["tags_cut"]
+    assert {"name": "t00001", "color": "#2e7d32", "description": None} in answer["tags"]
+    assert answer["losses"] == {"tags_full": 5000 - limits.TAGS_MAX + 1}
     listed = next(r for r in api.get("/runs")["items"] if r["id"] == run)
-    assert listed["tags"] == found["tags"][: limits.TAGS_LISTED] and listed["tags_cut"]
+    assert listed["tags"] == answer["tags"][: limits.TAGS_LISTED] and listed["tags_cut"]
 
 
 def test_meta_beyond_the_bounds_is_counted(api: Api, run: str) -> None:
     told(api, run, [("meta", {"key": f"k{i}", "value": i}) for i in range(limits.META_MAX + 50)])
     assert api.run(run)["losses"] == {"meta_full": 50}
     told(api, run, [("meta", {"key": "k0", "value": "another"}), ("meta", {"key": "new", "value": 1})])
-    found = api.run(run)
-    assert len(found["meta"]) == limits.META_MAX and found["meta"]["k0"] == "another"
+    answer = api.run(run)
+    assert len(answer["meta"]) == limits.META_MAX and answer["meta"]["k0"] == "another"
     other = str(api.attach()["run"]["id"])
     told(api, other, [("meta", {"key": f"k{i}", "value": "x" * MIB}) for i in range(6)])
-    found = api.run(other)
-    assert list(found["meta"]) == ["k0", "k1", "k2"] and found["losses"] == {"meta_full": 3}
+    answer = api.run(other)
+    assert list(answer["meta"]) == ["k0", "k1", "k2"] and answer["losses"] == {"meta_full": 3}
 
 
 def test_a_long_note_is_cut_and_that_is_counted(api: Api, run: str) -> None:
     told(api, run, [("note", {"text": "é" * (limits.NOTE_CHARS_MAX + 5)})])
-    found = api.run(run)
-    assert found["note"] == "é" * limits.NOTE_CHARS_MAX and not found["note_cut"]
-    assert found["losses"] == {"note_cut": 1}
+    answer = api.run(run)
+    assert answer["note"] == "é" * limits.NOTE_CHARS_MAX and not answer["note_cut"]
+    assert answer["losses"] == {"note_cut": 1}
     listed = next(r for r in api.get("/runs")["items"] if r["id"] == run)
     assert listed["note"] == "é" * limits.NOTE_CHARS_LISTED and listed["note_cut"]
 
@@ -76,17 +76,17 @@ def test_of_a_config_with_too_many_values_the_first_are_kept(api: Api, run: str)
     values = {f"part{p}": {f"{i:x}": i for i in range(20_000)} for p in range(10)}
     told(api, run, [("config", {"values": values})])
     told(api, run, [("config", {"values": {"part0": {"0": "another"}}}), ("config", {"values": {"new": 1}})])
-    found = api.run(run)
-    kept = sum(map(len, found["config"].values())) + len(found["config"])
+    answer = api.run(run)
+    kept = sum(map(len, answer["config"].values())) + len(answer["config"])
     assert limits.CONFIG_VALUES_MAX - 10 <= kept <= limits.CONFIG_VALUES_MAX
-    assert found["config"]["part0"]["0"] == "another", "what is there can change"
-    assert found["losses"] == {"config_full": 200_010 - kept + 1}
+    assert answer["config"]["part0"]["0"] == "another", "what is there can change"
+    assert answer["losses"] == {"config_full": 200_010 - kept + 1}
 
 
 def test_a_config_has_room_for_lists_as_for_maps(api: Api, run: str) -> None:
     told(api, run, [("config", {"values": {"a": [1] * 40_000}}), ("config", {"values": {"b": [1] * 40_000}})])
-    found = api.run(run)
-    assert list(found["config"]) == ["a"] and found["losses"] == {"config_full": 40_001}
+    answer = api.run(run)
+    assert list(answer["config"]) == ["a"] and answer["losses"] == {"config_full": 40_001}
 
 
 def test_of_many_states_at_once_the_last_ones_count(api: Api) -> None:
@@ -94,9 +94,9 @@ def test_of_many_states_at_once_the_last_ones_count(api: Api) -> None:
     run = str(api.attach(session=session)["run"]["id"])
     words = [("state", {"state": ("training", "pending")[i % 2]}) for i in range(1000)]
     assert api.statuses(events_batch(run, new_id(), 1, words), session=session) == [200]
-    found = api.run(run)
-    assert found["state"] == "pending" and len(found["history"]) == limits.STATES_AT_ONCE_MAX + 1
-    assert found["losses"] == {"states_cut": 1000 - limits.STATES_AT_ONCE_MAX}
+    answer = api.run(run)
+    assert answer["state"] == "pending" and len(answer["history"]) == limits.STATES_AT_ONCE_MAX + 1
+    assert answer["losses"] == {"states_cut": 1000 - limits.STATES_AT_ONCE_MAX}
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, None, 7])
@@ -123,10 +123,10 @@ def test_the_page_of_a_run_has_its_newest_sessions_and_a_list_has_all(api: Api) 
         made = api.attach(name, session=session)
         run = str(made["run"]["id"])
         api.end(session, run, "failed", attempt=made["attempt"], detail="d" * limits.DETAIL_CHARS_MAX)
-    found = api.run(run)
-    assert found["session_count"] == n and len(found["sessions"]) == limits.SESSIONS_LISTED
-    assert [s["attempt"] for s in found["sessions"]] == list(range(31, n + 1))
-    details = [s["detail"] for s in found["sessions"]]
+    answer = api.run(run)
+    assert answer["session_count"] == n and len(answer["sessions"]) == limits.SESSIONS_LISTED
+    assert [s["attempt"] for s in answer["sessions"]] == list(range(31, n + 1))
+    details = [s["detail"] for s in answer["sessions"]]
     assert len(details[-1]) == limits.DETAIL_CHARS_MAX and len(details[0]) < 100, "those of the newest attempts"
     pages = Pages(api, f"/runs/{run}/sessions", limit=100)
     assert [s["attempt"] for s in pages.items] == list(range(1, n + 1))

@@ -24,11 +24,11 @@ def test_the_newest_attempts_lowest_rank_is_shown_and_the_newest_of_each_package
     tell(api, run, ("repo", {"package": "a", "commit": "1", "diff": "-"}), ("repo", {"package": "b", "commit": "2"}))
     tell(api, run, ("repo", {"package": "a", "commit": "3", "diff": "+"}))
     tell(api, run, ("paper", {"text": "draft"}), ("paper", {"text": "# Final"}))
-    told = api.run(run)
-    assert told["paper"] == "# Final"
-    assert told["capture"]["packages"]["python"] == "3.11.7"
-    assert told["capture"]["packages"]["git"] == {"diff_length": 9}
-    assert {name: repo["commit"] for name, repo in told["capture"]["repos"].items()} == {"a": "3", "b": "2"}
+    answer = api.run(run)
+    assert answer["paper"] == "# Final"
+    assert answer["capture"]["packages"]["python"] == "3.11.7"
+    assert answer["capture"]["packages"]["git"] == {"diff_length": 9}
+    assert {name: repo["commit"] for name, repo in answer["capture"]["repos"].items()} == {"a": "3", "b": "2"}
     whole = api.get(f"/runs/{run}/capture")
     models_runs.CaptureAnswer.model_validate(whole, strict=True)
     assert whole["packages"]["git"] == {"diff": "x" * 9} and whole["repos"]["a"]["diff"] == "+"
@@ -38,9 +38,9 @@ def test_fields_of_any_shape_harm_nothing(api: Api) -> None:
     run = api.attach()["run"]["id"]
     tell(api, run, ("packages", {"git": 3, "diff": ["x"]}), ("paper", {"text": 3}))
     tell(api, run, ("repo", {"package": None, "diff": 3}))
-    told = api.run(run)
-    assert told["capture"]["packages"]["git"] == 3 and told["capture"]["repos"]["None"]["diff_length"] == 0
-    assert told["paper"] == ""
+    answer = api.run(run)
+    assert answer["capture"]["packages"]["git"] == 3 and answer["capture"]["repos"]["None"]["diff_length"] == 0
+    assert answer["paper"] == ""
 
 
 def test_the_config_as_msgpack_has_the_types_that_went_in(api: Api) -> None:
@@ -48,9 +48,9 @@ def test_the_config_as_msgpack_has_the_types_that_went_in(api: Api) -> None:
     given = {"f": 1.0, "i": 1, "nan": math.nan, "inf": math.inf, "s": "NaN", "none": None, "l": [True, 2.5]}
     tell(api, run, ("config", {"values": given}))
     body = api.raw("GET", f"/runs/{run}/config", headers={"Accept": "application/x-msgpack"}).content
-    found = msgpack.unpackb(body)["config"]
-    assert math.isnan(found.pop("nan")) and found == {k: v for k, v in given.items() if k != "nan"}
-    assert type(found["f"]) is float and type(found["i"]) is int
+    content = msgpack.unpackb(body)["config"]
+    assert math.isnan(content.pop("nan")) and content == {k: v for k, v in given.items() if k != "nan"}
+    assert type(content["f"]) is float and type(content["i"]) is int
     assert api.get(f"/runs/{run}/config")["config"]["nan"] == "NaN"
 
 
@@ -79,12 +79,12 @@ def test_each_attempt_keeps_the_config_and_meta_that_it_told_itself(api: Api) ->
     assert api.get(f"/runs/{run}/config") == {"config": whole, "attempt": None}
     assert api.get(f"/runs/{run}/meta", attempt=1) == {"meta": {"data": "v1, late", "host": "a"}}
     assert api.get(f"/runs/{run}/meta", attempt=2) == {"meta": {"data": "v2"}}
-    told = api.run(run)
-    assert told["config"] == whole and told["meta"] == {"data": "v2", "host": "a"}
-    assert (told["config_attempts"], told["meta_attempts"]) == ([1, 2], [1, 2])
+    answer = api.run(run)
+    assert answer["config"] == whole and answer["meta"] == {"data": "v2", "host": "a"}
+    assert (answer["config_attempts"], answer["meta_attempts"]) == ([1, 2], [1, 2])
     models_runs.ConfigAnswer.model_validate(first, strict=True)
-    found = api.get("/runs", filter=f"config.lr=0.2 id={run}")["items"]
-    assert [item["id"] for item in found] == [run]
+    answer = api.get("/runs", filter=f"config.lr=0.2 id={run}")["items"]
+    assert [item["id"] for item in answer] == [run]
     assert not api.get("/runs", filter=f"config.lr=0.9 id={run}")["items"]
 
 

@@ -64,8 +64,8 @@ class Stores:
 
     def cursor(self, writer: str) -> int:
         with self.meta.reading() as view:
-            found = view.writers([writer])
-        return found[writer].cursor if found else 0
+            row = view.writers([writer])
+        return row[writer].cursor if row else 0
 
 
 @pytest.fixture

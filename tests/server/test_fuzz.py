@@ -53,7 +53,7 @@ def fuzz(lab: RealLab, folder: Path, *options: str, phases: str = "coverage,fuzz
         "[parameters]\n" + "".join(f"{json.dumps(k)} = {json.dumps(v)}\n" for k, v in parameters.items())
     )
     hooks = Path(__file__).with_name("fuzz_hooks.py")
-    found = subprocess.run(
+    printed = subprocess.run(
         [
             *(str(Path(sys.executable).with_name("st")), "run", f"{lab.url}/api/v1/openapi.json", "--checks", CHECKS),
             *("--max-examples", str(max(EXAMPLES, REQUESTS // operations)), "--exclude-path", STREAM),
@@ -66,9 +66,9 @@ def fuzz(lab: RealLab, folder: Path, *options: str, phases: str = "coverage,fuzz
         text=True,
         timeout=3600,
     )
-    told = "\n".join(line[:300] for line in (found.stdout + found.stderr).splitlines())  # bodies of megabytes
-    assert found.returncode == 0, told[-20_000:]
-    sent = re.search(r"(\d+) generated", found.stdout)
+    told = "\n".join(line[:300] for line in (printed.stdout + printed.stderr).splitlines())  # bodies of megabytes
+    assert printed.returncode == 0, told[-20_000:]
+    sent = re.search(r"(\d+) generated", printed.stdout)
     print(f"{sent and sent[1]} requests to {operations} operations")
     assert sent is not None and int(sent[1]) >= max(REQUESTS / 2, operations)
 

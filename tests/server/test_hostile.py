@@ -30,8 +30,8 @@ def _nothing_changes(api: Api, target: tuple[str, str]) -> Any:
     run, _ = target
     yield
     assert api.steps(run) == [1, 2, 3, 4, 5]
-    told = api.run(run)
-    assert (told["events"], told["writers"], told["points"], told["config"]) == (0, 1, 5, {})
+    answer = api.run(run)
+    assert (answer["events"], answer["writers"], answer["points"], answer["config"]) == (0, 1, 5, {})
 
 
 def nested(depth: int) -> bytes:

@@ -31,8 +31,13 @@ def test_a_run_has_the_past_that_its_record_tells(api: Api) -> None:
     assert made["created"] and made["digest"] == ""
     run = made["run"]
     assert api.statuses(batch(run, new_id(), 1, 10)) == [200]
-    told = api.call("PUT", f"/runs/{run}/record", json=record())
-    assert (told["created"], told["started"], told["ended"], told["state"]) == (PAST, PAST + 1, PAST + 9, "failed")
+    answer = api.call("PUT", f"/runs/{run}/record", json=record())
+    assert (answer["created"], answer["started"], answer["ended"], answer["state"]) == (
+        PAST,
+        PAST + 1,
+        PAST + 9,
+        "failed",
+    )
     page = api.run(run)
     assert (page["note"], page["points"], page["state_why"]) == ("said", 10, "out of memory")
     assert [(one["at"], one["state"]) for one in page["history"]] == [(PAST + 1, "running"), (PAST + 9, "failed")]

@@ -106,12 +106,12 @@ def test_columns_come_back_as_msgpack_bit_for_bit(api: Api, run: str) -> None:
     steps = [-(2**63), 2**63 - 1, 0]
     api.ingest(batch(run, new_id(), 1, 3, series=[column("x", range(3), [0.1, math.nan, 2.0], steps)]))
     answer = api.raw("GET", f"/runs/{run}/points", params={"key": "x"}, headers={"Accept": "application/x-msgpack"})
-    told = msgpack.unpackb(answer.content)
-    assert list(struct.unpack("<3q", told["step"])) == steps
-    assert struct.unpack("<3d", told["value"])[::2] == (0.1, 2.0)
-    assert struct.unpack("<3q", told["time"]) == (NOW_US, NOW_US + 1, NOW_US + 2)
-    assert struct.unpack("<3q", told["rank"]) == (0, 0, 0)
-    assert told["next"] is None
+    content = msgpack.unpackb(answer.content)
+    assert list(struct.unpack("<3q", content["step"])) == steps
+    assert struct.unpack("<3d", content["value"])[::2] == (0.1, 2.0)
+    assert struct.unpack("<3q", content["time"]) == (NOW_US, NOW_US + 1, NOW_US + 2)
+    assert struct.unpack("<3q", content["rank"]) == (0, 0, 0)
+    assert content["next"] is None
 
 
 def test_losses_and_aggregated_points_occupy_their_numbers_and_are_counted(api: Api, run: str) -> None:
@@ -160,12 +160,12 @@ def test_config_is_merged_deep_and_meta_note_and_tags_are_kept(api: Api, run: st
             ],
         )
     )
-    told = api.run(run)
-    assert told["config"] == {"model": {"depth": 4, "act": "relu", "width": 8}, "lr": 0.1, "nan": "NaN"}
-    assert told["meta"] == {"hello": [1, 2]}
-    assert told["note"] == "second"
-    assert told["tags"] == [{"name": "Train", "color": "#00ff00", "description": "d"}]
-    assert told["events"] == 8
+    answer = api.run(run)
+    assert answer["config"] == {"model": {"depth": 4, "act": "relu", "width": 8}, "lr": 0.1, "nan": "NaN"}
+    assert answer["meta"] == {"hello": [1, 2]}
+    assert answer["note"] == "second"
+    assert answer["tags"] == [{"name": "Train", "color": "#00ff00", "description": "d"}]
+    assert answer["events"] == 8
 
 
 def deep(levels: int) -> Any:
@@ -195,8 +195,8 @@ def test_an_event_that_the_lab_cannot_keep_is_a_loss_and_all_else_of_its_batch_i
     events = [[2, *ODD_EVENTS[name]], [3, "meta", NOW_US, {"key": "k", "value": 1}]]
     writer = new_id()
     assert api.statuses(batch(run, writer, 1, 4, series=[column("x", [0, 1])], events=events)) == [200]
-    told = api.run(run)
-    assert (told["losses"], told["points"], told["meta"]) == ({"rejected": 1}, 2, {"k": 1})
+    answer = api.run(run)
+    assert (answer["losses"], answer["points"], answer["meta"]) == ({"rejected": 1}, 2, {"k": 1})
     (loss,) = [e for e in api.get(f"/runs/{run}/events")["items"] if e["kind"] == "loss"]
     assert loss["seq"] == 3 and loss["fields"]["detail"]
     assert api.statuses(batch(run, writer, 5, 6)) == [200]
@@ -212,9 +212,9 @@ def test_what_does_not_fit_into_a_config_is_counted_and_what_fits_is_merged(api:
     config(1, {"part0": part})
     config(2, {"part1": part})
     config(3, {"lr": 0.1}, {"part2": part}, {"part3": part}, {"epochs": 3})
-    told = api.run(run)
-    assert set(told["config"]) == {"part0", "part1", "lr", "epochs"}
-    assert told["losses"] == {"config_full": 2 * (1 + len(part))}
+    answer = api.run(run)
+    assert set(answer["config"]) == {"part0", "part1", "lr", "epochs"}
+    assert answer["losses"] == {"config_full": 2 * (1 + len(part))}
     config(7, {"part0": {**part, "v0": "new"}})  # which replaces what is there, and takes no more room
     assert api.run(run)["config"]["part0"]["v0"] == "new"
 
@@ -228,8 +228,8 @@ def test_a_config_with_keys_that_json_has_not_is_kept(api: Api, run: str) -> Non
     values = {"layers": [{b"size": 1}], "lr": 0.1}
     assert api.statuses(events_batch(run, new_id(), 1, [("config", {"values": values})])) == [200]
     assert api.run(run)["config"]["lr"] == 0.1
-    found = api.get("/runs", filter="config.layers~size")["items"]
-    assert [one["id"] for one in found] == [run]
+    answer = api.get("/runs", filter="config.layers~size")["items"]
+    assert [one["id"] for one in answer] == [run]
 
 
 def test_text_that_is_no_utf8_is_replaced_but_a_key_is_refused(api: Api, run: str) -> None:
@@ -344,8 +344,8 @@ def test_ranks_come_together_or_each_by_itself_and_an_attempt_alone(api: Api, ru
 
     def asked(**selector: object) -> list[tuple[object, ...]]:
         body = {"selectors": [{"run": run, "key": "loss", **selector}], "n": 50}
-        told = api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"})["series"]
-        return [(b["rank"], b["attempt"], b["ranks"], b["width"], b["total"]) for b in told]
+        answer = api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"})["series"]
+        return [(b["rank"], b["attempt"], b["ranks"], b["width"], b["total"]) for b in answer]
 
     assert asked() == [(None, None, 2, 8, 300)]
     assert asked(rank="each") == [(0, None, 2, 8, 100), (1, None, 2, 8, 200)]

@@ -83,8 +83,8 @@ def test_a_run_deleted_long_ago_is_removed_for_good(lab: Lab, user: User) -> Non
     lab.watch_once(time.time(), 0.0)
     assert lab.points.keys(run) == []
     with lab.meta.reading() as view:
-        told = view.run(run)
-    assert told is not None and told.purged is not None
+        row = view.run(run)
+    assert row is not None and row.purged is not None
 
 
 def test_nobody_is_lost_while_the_lab_itself_was_away(lab: Lab, user: User) -> None:
@@ -92,9 +92,9 @@ def test_nobody_is_lost_while_the_lab_itself_was_away(lab: Lab, user: User) -> N
 
     def state() -> str:
         with lab.meta.reading() as view:
-            told = view.run(run)
-        assert told is not None
-        return told.state
+            row = view.run(run)
+        assert row is not None
+        return row.state
 
     now = time.time()
     lab.watch_once(now, awake_since=now - lab.lost_after_s + 1)
@@ -202,8 +202,8 @@ def test_what_may_have_been_stored_is_not_done_again_but_ingest_which_is_known_w
         asked.result(10)
     assert [(r.status, r.cursor) for r in sent.result(10)] == [(200, 6)] * 2 and done == [1]
     with lab.meta.reading() as view:
-        found = view.run(run)
-    assert found is not None and found.points == 5 and len(list(lab.points.points(run, "loss").step)) == 5
+        row = view.run(run)
+    assert row is not None and row.points == 5 and len(list(lab.points.points(run, "loss").step)) == 5
 
 
 def test_the_throttle_waits_longer_and_longer_and_forgives() -> None:

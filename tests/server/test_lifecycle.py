@@ -106,8 +106,8 @@ def test_a_batch_that_only_the_point_store_has_is_applied_in_full_when_it_is_rep
     longer = batch(run, writer, 22, 30)
     assert api.statuses(more, longer, session="ab") == [200, 200]
     assert api.steps(run) == [*range(1, 21), *range(22, 31)]
-    told = api.run(run)
-    assert (told["note"], told["events"], told["points"]) == ("hello", 1, 29)
+    answer = api.run(run)
+    assert (answer["note"], answer["events"], answer["points"]) == ("hello", 1, 29)
 
 
 def test_a_longer_cut_over_what_the_point_store_has_adds_only_the_rest(own_lab: RealLab) -> None:
@@ -256,8 +256,8 @@ def test_a_full_disk_refuses_what_it_cannot_keep_serves_reads_and_recovers(own_l
 def test_it_tells_machines_and_people_where_it_is(own_lab: RealLab) -> None:
     own_lab.start()
     wait_until(lambda: "\n" in own_lab.log())  # it may answer before it has said where it is
-    told = json.loads(own_lab.log().splitlines()[0])
-    assert set(told) == {"url", "login_link", "data", "profile"}
+    printed = json.loads(own_lab.log().splitlines()[0])
+    assert set(printed) == {"url", "login_link", "data", "profile"}
     own_lab.stop()
     command = [sys.executable, "-m", "pyhectiqlab", "server", "--data", str(own_lab.data_dir), "--port", "0"]
     process = subprocess.Popen(command, env=own_lab.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -120,8 +120,8 @@ def test_new_lines_are_told_to_whoever_watches(api: Api) -> None:
         deadline = time.monotonic() + 20
         while next(lines) != "event: logs":
             assert time.monotonic() < deadline
-        told = json.loads(next(lines).removeprefix("data: "))
-        assert told == {"run": run, "project": api.run(run)["project"]["id"]}
+        printed = json.loads(next(lines).removeprefix("data: "))
+        assert printed == {"run": run, "project": api.run(run)["project"]["id"]}
 
 
 def test_a_long_text_is_searched_in_parts_as_it_is_at_once(monkeypatch: pytest.MonkeyPatch, rng: random.Random) -> None:

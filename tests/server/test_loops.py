@@ -126,8 +126,8 @@ def _works(lab: Lab) -> None:
 
     def state() -> str:
         with lab.meta.reading() as view:
-            told = view.run(run)
-        assert told is not None
-        return told.state
+            row = view.run(run)
+        assert row is not None
+        return row.state
 
     wait_until(lambda: state() == "lost", 20)

@@ -80,9 +80,9 @@ def add(lab: RealLab, *arguments: str) -> tuple[str, str]:
 
 def ended(api: Api, name: str, state: str, project: str = "vision", why: str = "ValueError: no") -> str:
     session = new_id(8)
-    told = api.attach(name, session, project=project, create_project=True)["run"]
-    api.end(session, told["id"], state, cause=why)
-    return str(told["id"])
+    answer = api.attach(name, session, project=project, create_project=True)["run"]
+    api.end(session, answer["id"], state, cause=why)
+    return str(answer["id"])
 
 
 def test_a_failed_run_is_told_with_its_reason_signed(own_lab: RealLab, chat: Chat) -> None:
@@ -158,10 +158,10 @@ def test_a_lost_run_is_told(tmp_path: Path, chat: Chat) -> None:
     with ForkedLab(tmp_path / "data", tmp_path / "home", "--lost-after", "1", "--public-url", "https://lab.org") as lab:
         assert (lab.login_link or "").startswith("https://lab.org/login-link?token=")
         add(lab, chat.url, "--on", "lost")
-        told = Api.of(lab).attach("silent")["run"]
+        answer = Api.of(lab).attach("silent")["run"]
         wait_until(lambda: chat.got, 20)
         assert chat.got[0][0]["state"] == "lost"
-        assert chat.got[0][0]["url"] == f"https://lab.org/runs/{told['id']}"
+        assert chat.got[0][0]["url"] == f"https://lab.org/runs/{answer['id']}"
 
 
 class MailHost(socketserver.ThreadingTCPServer):

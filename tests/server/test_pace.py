@@ -326,10 +326,10 @@ def test_long_searches_beside_somebody_at_work_rest_and_find_what_they_found(api
     with ThreadPoolExecutor(4) as pool:
         sent = pool.submit(work)
         try:
-            found = list(pool.map(lambda one: [searched(one, run, "LINE 5") for _ in range(3)], readers))
+            items = list(pool.map(lambda one: [searched(one, run, "LINE 5") for _ in range(3)], readers))
         finally:
             done.set()
-    assert found == [[alone] * 3] * 3
+    assert items == [[alone] * 3] * 3
     assert waited_s(api) > before
     assert len(api.points(its_run)) == sent.result() > 0
 

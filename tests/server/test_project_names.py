@@ -20,22 +20,22 @@ BELOW = ["", "/artifacts", "/models", "/datasets", "/members"]
 
 
 def made(api: Api, name: str) -> dict[str, str]:
-    told: dict[str, str] = api.call("POST", "/projects", 201, json={"name": name})
-    assert told["name"] == name
-    return told
+    answer: dict[str, str] = api.call("POST", "/projects", 201, json={"name": name})
+    assert answer["name"] == name
+    return answer
 
 
 @pytest.mark.parametrize("odd", ODD)
 def test_a_project_is_reached_by_its_name_in_any_path(lab: RealLab, api: Api, odd: str) -> None:
     name = f"{odd}-{new_id(3)}"
-    told = made(api, name)
+    added = made(api, name)
     for below in BELOW:
         api.call("GET", f"/projects/{quote(name, safe='')}{below}", 200)
-    assert api.call("GET", f"/projects/{quote(name, safe='')}", 200)["id"] == told["id"]
-    assert [p["id"] for p in api.call("GET", "/projects", 200, params={"name": name})["items"]] == [told["id"]]
+    assert api.call("GET", f"/projects/{quote(name, safe='')}", 200)["id"] == added["id"]
+    assert [p["id"] for p in api.call("GET", "/projects", 200, params={"name": name})["items"]] == [added["id"]]
     with LabClient(lab.url, lab.api_key) as client:
         found = project_path(client, name)
-        assert client.get(found)["id"] == told["id"]
+        assert client.get(found)["id"] == added["id"]
         assert "%2f" not in found.lower() or "/" not in name
         assert list(client.pages(f"{found}/artifacts")) == []
         with pytest.raises(NotFoundError):
@@ -46,20 +46,20 @@ def test_a_project_is_reached_by_its_name_in_any_path(lab: RealLab, api: Api, od
     "name", [".", "..", " a", "a ", "", " ", "a\nb", "a\0", "a\u200db", "a\u202eb", "\u00a0", "x" * 513, "\ud800"]
 )
 def test_a_name_that_no_path_or_nobody_could_hold_is_refused(api: Api, name: str) -> None:
-    told = api.call("POST", "/projects", 422, json={"name": name})
-    assert told["error"]["message"].startswith("name: ") and "Value error" not in told["error"]["message"]
+    answer = api.call("POST", "/projects", 422, json={"name": name})
+    assert answer["error"]["message"].startswith("name: ") and "Value error" not in answer["error"]["message"]
     wanted = {"name": f"run-{new_id()}", "project": name, "create_project": True, "session": new_id(8)}
     assert api.raw("POST", "/runs/attach", json=wanted).status_code in (404, 422)
 
 
 def test_a_project_of_an_older_lab_keeps_its_name_and_is_reached(lab: RealLab, api: Api) -> None:
-    told = made(api, f"old-{new_id()}")
+    added = made(api, f"old-{new_id()}")
     with sql(lab.data_dir) as conn:
-        conn.execute(text("UPDATE projects SET name = '..' WHERE id = :id"), {"id": told["id"]})
+        conn.execute(text("UPDATE projects SET name = '..' WHERE id = :id"), {"id": added["id"]})
     with LabClient(lab.url, lab.api_key) as client:
-        assert client.get(project_path(client, ".."))["id"] == told["id"]
+        assert client.get(project_path(client, ".."))["id"] == added["id"]
     wanted = {"name": f"run-{new_id()}", "project": "..", "create_project": True, "session": new_id(8)}
-    assert api.call("POST", "/runs/attach", 200, json=wanted)["run"]["project"]["id"] == told["id"]
+    assert api.call("POST", "/runs/attach", 200, json=wanted)["run"]["project"]["id"] == added["id"]
 
 
 def test_a_run_is_found_by_project_and_name_where_both_hold_slashes(api: Api) -> None:

@@ -53,8 +53,8 @@ class Made:
         self.digest = digest_of(self.content)
         writer = new_id()
         for first in range(1, lines + 1, 100):
-            told = [("log", {"text": os.urandom(4000).hex(), "level": 20, "logger": "x"}) for _ in range(100)][:lines]
-            api.ingest(events_batch(self.id, writer, first, told))
+            items = [("log", {"text": os.urandom(4000).hex(), "level": 20, "logger": "x"}) for _ in range(100)][:lines]
+            api.ingest(events_batch(self.id, writer, first, items))
         api.ingest(batch(self.id, new_id(), 1, 5000))
         add(api, f"/runs/{self.id}", "file", self.content)
 

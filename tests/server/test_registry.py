@@ -26,8 +26,8 @@ def project(api: Api) -> str:
 
 
 def body(api: Api, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
-    told = [{"path": path, "digest": keep(api, data), "bytes": len(data)} for path, data in files.items()]
-    return {"files": told, **more}
+    items = [{"path": path, "digest": keep(api, data), "bytes": len(data)} for path, data in files.items()]
+    return {"files": items, **more}
 
 
 def add(api: Api, project: str, name: str, status: int = 201, kind: str = "models", **more: Any) -> Any:
@@ -40,21 +40,21 @@ def add(api: Api, project: str, name: str, status: int = 201, kind: str = "model
 def test_a_version_comes_back_with_its_files(api: Api, project: str, kind: str) -> None:
     files = {"weights.bin": os.urandom(1000), "sub/dir/é.txt": b"text", "empty": b""}
     words = {"short_description": "short", "description": "# A model"}
-    told = add(api, project, "net", kind=kind, **body(api, files, version="2.0.1", **words))
-    fits(models_registry.VersionAnswer, told)
-    assert (told["name"], told["version"], told["files"], told["bytes"]) == ("net", "2.0.1", 3, 1004)
-    found = api.get(f"/projects/{project}/{kind}/net/versions/latest")
-    fits(models_registry.VersionDetailAnswer, found)
-    assert {k: found[k] for k in words} == words and found["used_by"] == []
-    assert {f["path"]: api.http.get(f["url"], timeout=30).content for f in found["contents"]} == files
+    added = add(api, project, "net", kind=kind, **body(api, files, version="2.0.1", **words))
+    fits(models_registry.VersionAnswer, added)
+    assert (added["name"], added["version"], added["files"], added["bytes"]) == ("net", "2.0.1", 3, 1004)
+    answer = api.get(f"/projects/{project}/{kind}/net/versions/latest")
+    fits(models_registry.VersionDetailAnswer, answer)
+    assert {k: answer[k] for k in words} == words and answer["used_by"] == []
+    assert {f["path"]: api.http.get(f["url"], timeout=30).content for f in answer["contents"]} == files
     other_kind = {"models": "datasets", "datasets": "models"}[kind]
     assert api.get(f"/projects/{project}/{other_kind}")["items"] == []
-    weights = next(f for f in found["contents"] if f["path"] == "weights.bin")
+    weights = next(f for f in answer["contents"] if f["path"] == "weights.bin")
     part = api.http.get(weights["url"], headers={"Range": "bytes=990-"}, timeout=30)
     assert (part.status_code, part.content) == (206, files["weights.bin"][990:])
     assert part.headers["ETag"] == f'"{weights["digest"]}"'
-    assert api.raw("GET", f"/{other_kind}/{told['uuid']}/content", params={"path": "empty"}).status_code == 404
-    assert api.raw("GET", f"/{kind}/{told['uuid']}/content", params={"path": "../empty"}).status_code == 404
+    assert api.raw("GET", f"/{other_kind}/{added['uuid']}/content", params={"path": "empty"}).status_code == 404
+    assert api.raw("GET", f"/{kind}/{added['uuid']}/content", params={"path": "../empty"}).status_code == 404
 
 
 def test_the_next_version_comes_by_itself(api: Api, project: str) -> None:
@@ -75,8 +75,8 @@ def test_the_next_version_comes_by_itself(api: Api, project: str) -> None:
 def test_versions_asked_for_at_once_are_all_different(api: Api, lab: RealLab, project: str) -> None:
     files = body(api, {"a": b"a"})
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda _: add(Api.of(lab), project, "net", **files)["version"], range(8)))
-    assert sorted(told) == [f"1.{i}.0" for i in range(8)]
+        items = list(pool.map(lambda _: add(Api.of(lab), project, "net", **files)["version"], range(8)))
+    assert sorted(items) == [f"1.{i}.0" for i in range(8)]
 
 
 def test_lists_show_the_latest_of_each_name(api: Api, project: str) -> None:
@@ -177,8 +177,8 @@ def test_runs_that_made_and_used_a_version(api: Api, other: Api, project: str) -
 
 
 def test_everybody_reads_and_adds_versions(api: Api, other: Api, project: str) -> None:
-    told = add(api, project, "net")
-    assert other.raw("GET", f"/models/{told['uuid']}/content", params={"path": "a"}).content == b"a"
+    added = add(api, project, "net")
+    assert other.raw("GET", f"/models/{added['uuid']}/content", params={"path": "a"}).content == b"a"
     assert add(other, project, "net")["version"] == "1.1.0"
 
 
@@ -197,7 +197,7 @@ def test_bytes_of_a_version_are_kept_when_nothing_else_has_them(own_lab: RealLab
     own_lab.start()
     api = Api.of(own_lab)
     project = api.call("POST", "/projects", 201, json={"name": "p"})["id"]
-    told = add(api, project, "net", **body(api, {"kept": b"kept"}))
+    added = add(api, project, "net", **body(api, {"kept": b"kept"}))
     keep(api, b"unused")
     own_lab.stop()
     lab = Lab(open_storage(own_lab.data_dir))
@@ -210,7 +210,7 @@ def test_bytes_of_a_version_are_kept_when_nothing_else_has_them(own_lab: RealLab
     finally:
         lab.stop()
     own_lab.start()
-    assert api.raw("GET", f"/models/{told['uuid']}/content", params={"path": "kept"}).content == b"kept"
+    assert api.raw("GET", f"/models/{added['uuid']}/content", params={"path": "kept"}).content == b"kept"
 
 
 @pytest.mark.parametrize("kind", ["models", "datasets"])
@@ -218,13 +218,13 @@ def test_an_alias_names_one_version_and_moves_in_one_step(api: Api, project: str
     for _ in range(2):
         add(api, project, "net", kind=kind)
     place = f"/projects/{project}/{kind}/net"
-    told = api.call("PUT", f"{place}/aliases/production", 200, json={"version": "1.0.0"})
-    fits(models_registry.VersionAnswer, told)
-    assert (told["version"], told["aliases"]) == ("1.0.0", ["production"])
+    answer = api.call("PUT", f"{place}/aliases/production", 200, json={"version": "1.0.0"})
+    fits(models_registry.VersionAnswer, answer)
+    assert (answer["version"], answer["aliases"]) == ("1.0.0", ["production"])
     api.call("PUT", f"{place}/aliases/best", 200, json={})
-    found = api.get(f"{place}/versions/production")
-    fits(models_registry.VersionDetailAnswer, found)
-    assert found["version"] == "1.0.0" and len(found["contents"]) == 1
+    answer = api.get(f"{place}/versions/production")
+    fits(models_registry.VersionDetailAnswer, answer)
+    assert answer["version"] == "1.0.0" and len(answer["contents"]) == 1
     api.call("PUT", f"{place}/aliases/production", 200, json={"version": "best"})
     listed = {v["version"]: v["aliases"] for v in api.get(f"{place}/versions")["items"]}
     assert listed == {"1.1.0": ["best", "production"], "1.0.0": []}

@@ -47,8 +47,8 @@ def test_a_copy_beside_its_lab_sends_no_notices_and_leaves_the_profile(
             ended(api, "unheard", "failed")
             copy.stop()
             own = {"HECTIQLAB_HOME": str(own_lab.home)}
-            told = run_command("admin", "status", "--json", "--data", str(copy.data_dir), env=own)
-            assert json.loads(told.stdout)["data"] == str(copy.data_dir), "not of the lab with the same id"
+            printed = run_command("admin", "status", "--json", "--data", str(copy.data_dir), env=own)
+            assert json.loads(printed.stdout)["data"] == str(copy.data_dir), "not of the lab with the same id"
             copy.start()
             assert admin(copy, "notify", "unmute").returncode == 0
             heard = ended(api, "heard", "failed")

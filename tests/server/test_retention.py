@@ -43,8 +43,8 @@ def test_a_run_goes_its_days_after_its_last_sign_and_can_be_restored(world: Worl
     assert (change.via, change.action, change.at) == ("lab", "deleted", NOW)
     assert change.subject == f"run p/old ({old})" and "30 days" in change.detail
     with world.meta.reading() as view:
-        told = view.run(old)
-    assert told is not None and told.deleted == NOW, "the ordinary tombstone"
+        row = view.run(old)
+    assert row is not None and row.deleted == NOW, "the ordinary tombstone"
     world.write(lambda tx: tx.restore_run(old, NOW + 60))
     world.turns(NOW + 3600)
     assert world.runs() == {"old", "young"}, "somebody wanted it: it stays for another 30 days"
@@ -180,9 +180,9 @@ def test_earlier_versions_go_by_count_or_age_and_never_the_current_one(world: Wo
     world.set(versions_days=1)
     world.turns()
     assert world.versions(None, "shared.csv") == [5] and world.versions(run, "lonely.txt") == [1]
-    told = [change for change in world.told() if "shared.csv" in change.subject]
-    assert [change.detail for change in told] == ["version 1, 2, 2 kB", "version 3, 1 kB", "version 4, 1 kB"]
-    assert {change.action for change in told} == {"removed"}
+    items = [change for change in world.told() if "shared.csv" in change.subject]
+    assert [change.detail for change in items] == ["version 1, 2, 2 kB", "version 3, 1 kB", "version 4, 1 kB"]
+    assert {change.action for change in items} == {"removed"}
     assert f"artifact 'model.pt' of step 7 in p/r ({run})" in {change.subject for change in world.told()}
 
 

@@ -105,8 +105,8 @@ def test_a_project_or_a_lab_that_is_not_there_is_said(lab: RealLab, tmp_path: Pa
 
 
 def test_an_admin_of_the_project_sets_it_over_http(api: Api, other: Api, project: str) -> None:
-    told = api.call("PUT", f"/projects/{project}/retention", json={"runs_days": 90, "versions_days": None})
-    assert told["retention"]["runs_days"] == 90 and told["retention"]["own"] == ["runs_days", "versions_days"]
+    answer = api.call("PUT", f"/projects/{project}/retention", json={"runs_days": 90, "versions_days": None})
+    assert answer["retention"]["runs_days"] == 90 and answer["retention"]["own"] == ["runs_days", "versions_days"]
     assert other.raw("PUT", f"/projects/{project}/retention", json={"runs_days": 1}).status_code == 403
     for body in (
         {"runs_days": 0},
@@ -157,8 +157,8 @@ def test_killed_in_a_step_it_is_done_once(old_lab: tuple[RealLab, list[str]], tm
     assert deleted == 0, "all or nothing"
     api = Api.of(lab.start())
     wait_until(lambda: all(api.raw("GET", f"/runs/{run}").status_code == 410 for run in runs))
-    told = [c["subject"] for c in api.get("/audit", limit=100)["items"] if c["who"] == "retention"]
-    assert sorted(told) == [f"run p/r{i} ({run})" for i, run in enumerate(runs)], "each once"
+    items = [c["subject"] for c in api.get("/audit", limit=100)["items"] if c["who"] == "retention"]
+    assert sorted(items) == [f"run p/r{i} ({run})" for i, run in enumerate(runs)], "each once"
     assert [run["name"] for run in api.get("/runs", project="p")["items"]] == ["young"]
 
 

@@ -63,8 +63,8 @@ def test_runs_are_filtered_by_state_and_text(api: Api, project: Any, runs: list[
 
 
 def test_a_project_tells_its_runs_and_last_activity(api: Api, project: Any, runs: list[str]) -> None:
-    told = api.get(f"/projects/{project['id']}")
-    assert told["runs"] == 12 and told["last_activity"] >= told["created"]
+    answer = api.get(f"/projects/{project['id']}")
+    assert answer["runs"] == 12 and answer["last_activity"] >= answer["created"]
     assert project["id"] in [p["id"] for p in api.get("/projects", limit=1000)["items"]]
     api.attach(project=f"other-{new_id(4)}", create_project=True)
     first = api.get("/projects", limit=1)
@@ -80,11 +80,11 @@ def test_the_table_shows_the_last_values_of_the_first_eight_keys(api: Api) -> No
 
 
 def test_a_run_is_found_by_id_link_and_unique_name(api: Api, project: Any, runs: list[str]) -> None:
-    told = api.run(runs[3])
+    answer = api.run(runs[3])
     for ref in (
         runs[3],
-        told["url"],
-        told["url"] + "?x=step#top",
+        answer["url"],
+        answer["url"] + "?x=step#top",
         f"{project['name']}/run-03",
         f"https://lab.example/a/runs/{runs[3]}/charts",
     ):

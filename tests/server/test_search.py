@@ -214,6 +214,6 @@ def test_no_more_metrics_are_noted_than_are_worth_it(tmp_path: Path) -> None:
     lab.start()
     lab.searched.keep(1e9)
     with lab.meta.reading() as view:
-        told = json.loads(view.lab_value(KEY) or "")
+        printed = json.loads(view.lab_value(KEY) or "")
     lab.stop()
-    assert told == [f"m{i}" for i in range(METRICS_MAX, 2 * METRICS_MAX)]
+    assert printed == [f"m{i}" for i in range(METRICS_MAX, 2 * METRICS_MAX)]

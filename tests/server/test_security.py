@@ -373,5 +373,7 @@ def test_guesses_from_one_network_of_ipv6_count_together() -> None:
 def test_no_request_writes_lines_of_the_log(tmp_path: Path) -> None:
     with ForkedLab(tmp_path / "data", tmp_path / "home", "--log-requests") as lab:
         requests.get(f"{lab.url}/a%0A2026-01-01%20ERROR%20forged%1b[31m%E2%80%AE", timeout=30)
-        told = wait_until(lambda: [line for line in lab.log().splitlines() if "forged" in line])
-    assert len(told) == 1 and "GET /a?2026-01-01" in told[0] and "\x1b" not in told[0] and "\u202e" not in told[0]
+        answer = wait_until(lambda: [line for line in lab.log().splitlines() if "forged" in line])
+    assert (
+        len(answer) == 1 and "GET /a?2026-01-01" in answer[0] and "\x1b" not in answer[0] and "\u202e" not in answer[0]
+    )

@@ -139,9 +139,9 @@ def test_what_arrives_after_the_end_changes_no_end(api: Api) -> None:
     ended = api.run(run)["ended"]
     late = [("state", {"state": "training"}), ("end", {"state": "completed", "cause": "", "exit_code": 0})]
     api.ingest(events_batch(run, writer, 1, late), session="bb22")
-    told = api.run(run)
-    assert (told["state"], told["ended"]) == ("failed", ended)
-    (session,) = told["sessions"]
+    answer = api.run(run)
+    assert (answer["state"], answer["ended"]) == ("failed", ended)
+    (session,) = answer["sessions"]
     assert (session["state"], session["exit_code"], session["detail"]) == ("failed", 3, "Traceback")
 
 
@@ -247,9 +247,9 @@ def test_clock_skew_is_recorded_and_taken_out_of_ends(api: Api) -> None:
     ahead = time.time() + 3600
     run = api.attach(session=session, client_time=ahead)["run"]["id"]
     api.end(session, run, "completed", time=ahead + 1, clock=time.time() + 3600)
-    told = api.run(run)
-    assert abs(told["sessions"][0]["skew"] - 3600) < 60
-    assert abs(told["ended"] - time.time()) < 60
+    answer = api.run(run)
+    assert abs(answer["sessions"][0]["skew"] - 3600) < 60
+    assert abs(answer["ended"] - time.time()) < 60
 
     again = api.attach(session=session, client_time=ahead)["run"]["id"]
     api.end(session, again, "completed", time=ahead + 1)

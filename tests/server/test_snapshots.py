@@ -199,14 +199,14 @@ def old(lab_of: Any, tmp_path: Path) -> tuple[Path, str]:
     api = Api.of(lab_of("data"))
     run = fill(api, 1)
     taken = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
-    told = json.loads((taken / backups.DESCRIPTION).read_text())
+    printed = json.loads((taken / backups.DESCRIPTION).read_text())
     for name in ("lab.db", "points.db"):
         assert parts.assemble(taken / f"{name}.parts", None, taken / name) == []
         shutil.rmtree(taken / f"{name}.parts")
-        told["digests"][name] = hashlib.sha256((taken / name).read_bytes()).hexdigest()
+        printed["digests"][name] = hashlib.sha256((taken / name).read_bytes()).hexdigest()
     for later in ("sha256", "wrong"):
-        del told[later]
-    (taken / backups.DESCRIPTION).write_text(json.dumps(told))
+        del printed[later]
+    (taken / backups.DESCRIPTION).write_text(json.dumps(printed))
     return taken, run
 
 

@@ -56,27 +56,27 @@ def test_the_state_tells_who_takes_what_and_what_to_do(own_lab: RealLab, chat: C
             state = api.get("/admin/status")
             return state if {p["name"] for p in state["projects"]} >= {"vision", "speech"} else None
 
-        told = wait_until(whole, 30)  # totals are looked up now and then
-        assert told["version"] == __version__ and time.time() - told["started"] < 120
-        assert {d["name"] for d in told["disk"]["databases"]} == {"lab.db", "points.db"}
-        by_name = {p["name"]: p for p in told["projects"]}
+        answer = wait_until(whole, 30)  # totals are looked up now and then
+        assert answer["version"] == __version__ and time.time() - answer["started"] < 120
+        assert {d["name"] for d in answer["disk"]["databases"]} == {"lab.db", "points.db"}
+        by_name = {p["name"]: p for p in answer["projects"]}
         assert by_name["vision"]["points"] == 3000
         assert by_name["vision"]["points_bytes"] > 2 * by_name["speech"]["points_bytes"] > 0
-        first, second = told["busiest_runs"]
+        first, second = answer["busiest_runs"]
         assert (first["id"], second["id"]) == (busy, quiet)
         assert first["points_per_s"] == pytest.approx(50, rel=0.5)
-        client = told["clients"][0]
+        client = answer["clients"][0]
         assert (client["session"], client["host"], client["version"], client["backlog"]) == (
             "5e551011",
             "node7",
             "0.0.1",
             250_000,
         )
-        assert told["client_versions"]["0.0.1"] == 1
-        assert told["losses"] == {"spool_full": 12}
-        assert told["notices"][0]["error"] == "it answered 404" and told["waiting"]["notices"] == 1
-        assert {"writer", "watch", "notifier", "compaction", "disk"} <= {t["name"] for t in told["threads"]}
-        advised = {item["what"]: item["do"] for item in told["advice"]}
+        assert answer["client_versions"]["0.0.1"] == 1
+        assert answer["losses"] == {"spool_full": 12}
+        assert answer["notices"][0]["error"] == "it answered 404" and answer["waiting"]["notices"] == 1
+        assert {"writer", "watch", "notifier", "compaction", "disk"} <= {t["name"] for t in answer["threads"]}
+        advised = {item["what"]: item["do"] for item in answer["advice"]}
         for what, do in (
             ("No backup of this lab", "hectiqlab admin backup"),
             ("do not get through: it answered 404; 1 wait.", f"notify test {target}"),
@@ -85,7 +85,7 @@ def test_the_state_tells_who_takes_what_and_what_to_do(own_lab: RealLab, chat: C
             ("0.0.1 (1)", "upgrade"),
         ):
             assert [do for w, d in advised.items() if what in w and do in d], (what, advised)
-        assert "secret-path" not in json.dumps(told)
+        assert "secret-path" not in json.dumps(answer)
 
         api.call("DELETE", f"/runs/{quiet}")
         assert [run["id"] for run in api.get("/admin/status")["busiest_runs"]] == [busy], "a deleted run has no page"
@@ -94,7 +94,7 @@ def test_the_state_tells_who_takes_what_and_what_to_do(own_lab: RealLab, chat: C
         for word in ("vision/busy", "node7", "Last backup: none", "it answered 404", "spool_full 12", "threads", "up "):
             assert word in shown or word.title() in shown, (word, shown)
         assert json.loads(command(own_lab, "--json").stdout)["threads"], "the lab that runs was asked"
-        assert json.loads(command(own_lab, "--json", data=False).stdout)["lab_id"] == told["lab_id"], "by the profile"
+        assert json.loads(command(own_lab, "--json", data=False).stdout)["lab_id"] == answer["lab_id"], "by the profile"
         kept = own_lab.credentials.read_text()
         own_lab.credentials.write_text("")
         assert "not asked: no profile here is one of this lab: `hectiqlab add-profile`" in command(own_lab).stdout
@@ -116,9 +116,9 @@ def test_the_last_backup_is_told_and_that_it_is_old(own_lab: RealLab, tmp_path: 
         taken = backup(own_lab.data_dir, tmp_path / "backups")
         with contextlib.closing(open_beside(own_lab.data_dir)) as storage, storage.meta.writing() as tx:
             note(tx, taken)
-        told = api.get("/admin/status")
-        assert told["backup"]["path"] == taken.path and not [a for a in told["advice"] if "backup" in a["what"]]
-        assert "days old" in json.dumps(advice(told, time.time() + 5 * 86_400))
+        answer = api.get("/admin/status")
+        assert answer["backup"]["path"] == taken.path and not [a for a in answer["advice"] if "backup" in a["what"]]
+        assert "days old" in json.dumps(advice(answer, time.time() + 5 * 86_400))
 
 
 def test_activity_fades_and_its_memory_is_bounded() -> None:

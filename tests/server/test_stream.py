@@ -60,9 +60,9 @@ def test_a_project_tells_of_new_runs(api: Api, lab: RealLab) -> None:
     watch = Watch(Api.of(lab), project=project["name"])
     api.attach()
     run = api.attach(project=project["id"])["run"]["id"]
-    told = [watch.next() for _ in range(2)]
+    items = [watch.next() for _ in range(2)]
     its = {"run": run, "project": project["id"]}
-    assert ("run", its) in told and ("state", {**its, "state": "running"}) in told
+    assert ("run", its) in items and ("state", {**its, "state": "running"}) in items
     watch.answer.close()
 
 
@@ -78,8 +78,8 @@ def test_one_stream_is_of_several_runs_and_projects_that_are_known(api: Api, lab
     api.attach(project=secret)  # not for who may not see it
     for project in (there, here):
         api.attach(project=project)
-        told = [watch.next()[1]["project"] for _ in range(2)]
-        assert told == [project, project]
+        items = [watch.next()[1]["project"] for _ in range(2)]
+        assert items == [project, project]
     api.call("POST", "/runs/actions", json={"actions": [{"action": "note", "runs": [run], "text": "changed"}]})
     assert watch.next()[1]["run"] == run
     watch.answer.close()

@@ -81,8 +81,8 @@ def test_a_table_is_sorted_filtered_and_grouped_by_where_smoothed_lines_end(api:
     for n in range(5):
         assert values[n][0] == pytest.approx(wanted[n], rel=1e-12) and values[n][1] == pytest.approx((6 - 1.1 * n) / 2)
     assert values[5] == [0.0, 0.0]
-    found = api.get("/table", project=project, filter=f"{smoothed} < {wanted[3]}", sort=f"-{smoothed}")
-    assert names(found) == "45"
+    answer = api.get("/table", project=project, filter=f"{smoothed} < {wanted[3]}", sort=f"-{smoothed}")
+    assert names(answer) == "45"
     one = "metric.key-1.smoothed(median,1)"  # one point a run, 1 in each
     assert api.get("/table", project=project, filter=f"{one}=1")["total"] == 6
     assert names(api.get("/table", project=project, sort=[one, "-name"])) == "543210"
@@ -147,9 +147,9 @@ def test_an_order_is_its_users_alone_and_shows_nothing_that_became_private(api: 
 
 def test_groups_have_statistics_of_columns(api: Api, project: str) -> None:
     asked = {"by": ["config.model.name", "tag"], "column": ["metric.valid/loss", "metric.valid/loss.max"]}
-    told = api.get("/table/groups", project=project, **asked)
-    assert (told["runs"], told["total"]) == (6, 2)
-    even, odd = sorted(told["groups"], key=lambda group: group["values"][0])
+    answer = api.get("/table/groups", project=project, **asked)
+    assert (answer["runs"], answer["total"]) == (6, 2)
+    even, odd = sorted(answer["groups"], key=lambda group: group["values"][0])
     assert (even["values"], even["size"], odd["values"]) == (["m0", None], 3, ["m1", "odd"])
     last, top = odd["columns"]
     assert (last["n"], last["nan"], last["min"], last["max"]) == (2, 1, 0.7, 0.9)
@@ -183,8 +183,8 @@ def test_runs_are_grouped_found_and_given_by_the_hosts_that_they_were_on(api: Ap
         None: [runs["none"]],
     }
     for words, wanted in (("host=gpu-1", ["both", "one"]), ("host!=*", ["none"]), ("host~GPU host!=gpu-1", ["two"])):
-        found = api.get("/table", project=project, filter=words, sort="name")["rows"]
-        assert [row["name"] for row in found] == wanted, words
+        answer = api.get("/table", project=project, filter=words, sort="name")["rows"]
+        assert [row["name"] for row in answer] == wanted, words
     text = api.raw("GET", "/table/csv", params={"project": project, "column": ["name", "host"], "sort": "name"}).text
     assert list(csv.reader(text.splitlines()))[1:] == [
         ["both", "gpu-1, gpu-2"],
@@ -214,10 +214,10 @@ def test_runs_are_grouped_found_and_given_by_their_ranks_and_each_rank_has_a_lin
     groups = {group["values"][0]: group for group in answer["groups"]}
     wide = sorted([runs["wide"], runs["also"]])
     assert {rank: group["runs"] for rank, group in groups.items()} == {0: sorted(runs.values()), 1: wide, 2: wide}
-    told = {
+    by_name = {
         rank: tuple(group["columns"][0][name] for name in ("n", "mean", "min", "max")) for rank, group in groups.items()
     }
-    assert told == {0: (3, 3.0, 2.0, 4.0), 1: (2, 12.5, 12.0, 13.0), 2: (2, 22.5, 22.0, 23.0)}
+    assert by_name == {0: (3, 3.0, 2.0, 4.0), 1: (2, 12.5, 12.0, 13.0), 2: (2, 22.5, 22.0, 23.0)}
     assert all(group["columns"][1]["n"] == 0 for group in groups.values())
     stats = {"min": 21.5, "first": 21.5, "mean": 22.0, "max_step": 1.0, "count": 2.0, "smoothed(mean,5)": 22.0}
     asked = {
@@ -253,9 +253,9 @@ def test_runs_are_grouped_found_and_given_by_their_ranks_and_each_rank_has_a_lin
 
 
 def test_columns_are_listed_for_whoever_chooses_some(api: Api, project: str) -> None:
-    told = api.get("/table/columns", project=project)
-    assert [c["path"] for c in told["config"]] == ["model.name", "lr"] and told["runs"] == 6
-    assert {c["key"] for c in told["metrics"]} == {"valid/loss", *(f"key-{i}" for i in range(10))}
+    answer = api.get("/table/columns", project=project)
+    assert [c["path"] for c in answer["config"]] == ["model.name", "lr"] and answer["runs"] == 6
+    assert {c["key"] for c in answer["metrics"]} == {"valid/loss", *(f"key-{i}" for i in range(10))}
     assert [c["key"] for c in api.get("/table/columns", project=project, words="VALID")["metrics"]] == ["valid/loss"]
 
 

@@ -42,10 +42,10 @@ def version(site: Site, kind: str, name: str) -> dict[str, Any]:
 
         def there() -> dict[str, Any] | None:
             try:
-                found: dict[str, Any] = client.get(f"/projects/standins/{kind}/{name}/versions/epoch_3")
+                answer: dict[str, Any] = client.get(f"/projects/standins/{kind}/{name}/versions/epoch_3")
             except NotFoundError:
                 return None
-            return found
+            return answer
 
         one: dict[str, Any] = eventually(there, what=f"version of {name}")
         assert len(list(client.pages(f"/projects/standins/{kind}/{name}/versions", {}))) == 1

@@ -248,8 +248,8 @@ def test_a_body_that_is_cut_off_is_gone_on_with(tmp_path: Path) -> None:
     def script(connection: Any, server: Any) -> None:
         request = read_request(connection, server)
         asked.append(request)
-        found = re.search(rb"[Rr]ange: bytes=(\d+)-", request)
-        at = int(found.group(1)) if found else 0
+        match = re.search(rb"[Rr]ange: bytes=(\d+)-", request)
+        at = int(match.group(1)) if match else 0
         head = "206 Partial" if at else "200 OK"
         whole = http(head, data[at:], "application/octet-stream", Content_Range=f"bytes {at}-2999/3000")
         connection.sendall(whole[: len(whole) - max(0, len(data) - at - 1000)])

@@ -83,9 +83,9 @@ def test_points_come_as_columns() -> None:
         return http("200 OK", msgpack.packb({**columns, "next": following}), "application/x-msgpack")
 
     with scripted(answering(page([3, -1], "x"), page([2**63 - 1], None))) as server, client(server) as lab:
-        found = list(lab.points("run", "a/b c", rank=1))
-    assert [list(f.step) for f in found] == [[3, -1], [2**63 - 1]]
-    assert found[0].value[0] != found[0].value[0]
+        items = list(lab.points("run", "a/b c", rank=1))
+    assert [list(f.step) for f in items] == [[3, -1], [2**63 - 1]]
+    assert items[0].value[0] != items[0].value[0]
     assert b"/runs/run/points?key=a%2Fb+c&rank=1&limit=" in server.requests[0]
 
 

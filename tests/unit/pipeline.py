@@ -61,8 +61,8 @@ class ModelLab:
         return {"generation": "g", "results": [self._take(batch, told) for batch, told in decoded]}
 
     def _poisoned(self, told: list[Told]) -> str | None:
-        found = [self.poison[item[2]] for item in told if item[0] == "point" and item[2] in self.poison]
-        return found[0] if found else None
+        items = [self.poison[item[2]] for item in told if item[0] == "point" and item[2] in self.poison]
+        return items[0] if items else None
 
     def _take(self, batch: dict[str, Any], told: list[Told]) -> dict[str, Any]:
         held = self.told.setdefault(batch["writer"], [])

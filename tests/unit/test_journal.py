@@ -46,8 +46,8 @@ def test_what_was_appended_is_recovered_in_order_and_can_be_read(tmp_path: Path)
     journal.append_ack(A, 3)
     journal.append_lost(Lost(B, 3, 9, "spool_full"))
     journal.close()
-    found = list(Journal(tmp_path).recover())
-    assert [frame for frame, _ in found] == [
+    items = list(Journal(tmp_path).recover())
+    assert [frame for frame, _ in items] == [
         Keys(A, TABLE),
         data(1, 3, payload=b"one"),
         Keys(A, records.intern_entry(1, "acc")),
@@ -55,7 +55,7 @@ def test_what_was_appended_is_recovered_in_order_and_can_be_read(tmp_path: Path)
         Ack(A, 3),
         Lost(B, 3, 9, "spool_full"),
     ]
-    assert [location.read() for _, location in found if location] == [b"one", b"two"]
+    assert [location.read() for _, location in items if location] == [b"one", b"two"]
 
 
 def test_an_append_tells_where_the_records_are(tmp_path: Path) -> None:
@@ -133,9 +133,9 @@ def test_any_damaged_byte_costs_one_frame_and_is_reported_unless_it_is_the_last(
     for at in range(len(SEGMENT_MAGIC), len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         said: list[str] = []
-        found = [f.last for f in recovered(tmp_path, said.append) if isinstance(f, Data)]
+        items = [f.last for f in recovered(tmp_path, said.append) if isinstance(f, Data)]
         hit = sum(end <= at for end in ends) + 1
-        assert found == [i for i in (1, 2, 3) if i != hit]
+        assert items == [i for i in (1, 2, 3) if i != hit]
         assert len(said) == (1 if hit < 3 else 0), "nothing tells damage of the last frame from a torn one"
 
 
@@ -248,8 +248,8 @@ def test_damage_is_where_it_is_said_to_be(tmp_path: Path) -> None:
     path, ends = three_frames(tmp_path)
     raw = bytearray(path.read_bytes())
     raw[ends[0] + 20] ^= 1
-    found = list(read_frames(lambda at, n: bytes(raw[at : at + n]), len(raw)))
-    assert [f for f in found if isinstance(f, Damage)] == [Damage(ends[0], ends[1])]
+    items = list(read_frames(lambda at, n: bytes(raw[at : at + n]), len(raw)))
+    assert [f for f in items if isinstance(f, Damage)] == [Damage(ends[0], ends[1])]
 
 
 # Removal --------------------------------------------------------------------------------------------------------
@@ -339,8 +339,8 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_frame_costs_that_frame_alone(tm
                 assert location.read() == bytes([i]) * 300
         assert refused > 3 and len(kept) > 10
         said: list[str] = []
-        found = [f for f in recovered(tmp_path, said.append) if isinstance(f, Data)]
-        assert [f.first for f in found] == kept and said == []
+        items = [f for f in recovered(tmp_path, said.append) if isinstance(f, Data)]
+        assert [f.first for f in items] == kept and said == []
 
     in_child(work)
 

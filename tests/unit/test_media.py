@@ -54,7 +54,7 @@ def test_a_histogram_has_every_value_once_and_the_same_edges_from_any_library(va
     media.check_histogram(of_array)
     assert sum(of_array.counts) + of_array.nan + of_array.pinf + of_array.ninf == len(values)
     assert histogram.computed(torch.tensor(values, dtype=torch.float64), 7) == of_array
-    told = without_numpy(
+    printed = without_numpy(
         f"""
         from math import inf, nan
         from pyhectiqlab.capture import histogram
@@ -63,7 +63,7 @@ def test_a_histogram_has_every_value_once_and_the_same_edges_from_any_library(va
         """
     )
     outside = [of_array.nan, of_array.pinf, of_array.ninf]
-    assert json.loads(told) == [*of_array.edges, *of_array.counts, *outside]
+    assert json.loads(printed) == [*of_array.edges, *of_array.counts, *outside]
 
 
 def test_bins_are_those_of_numpy() -> None:
@@ -88,8 +88,8 @@ def test_bins_are_those_of_numpy() -> None:
     ],
 )
 def test_a_histogram_is_of_anything_that_holds_numbers(make: Any) -> None:
-    found = histogram.computed(make(pytest.importorskip("torch")), 4)
-    assert sum(found.counts) == 12 and found.edges[0] == 0.5 and found.edges[-1] == 1.5
+    counts = histogram.computed(make(pytest.importorskip("torch")), 4)
+    assert sum(counts.counts) == 12 and counts.edges[0] == 0.5 and counts.edges[-1] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_a_lab_takes_nothing_for_a_histogram_that_is_none(fields: dict[str, Any]
 
 
 def test_a_histogram_survives_the_wire() -> None:
-    found = histogram.computed([1.0, 2.0, math.nan], 512)
-    assert media.histogram_of(found.fields()) == found
+    counts = histogram.computed([1.0, 2.0, math.nan], 512)
+    assert media.histogram_of(counts.fields()) == counts
 
 
 # Pictures -----------------------------------------------------------------------------------------------------------
@@ -189,14 +189,14 @@ def test_a_tensor_is_a_picture_too() -> None:
 
 def test_what_is_masked_is_no_number() -> None:
     masked = np.ma.masked_array([[1.0, 7.0], [1.0, 7.0]], mask=[[False, True], [False, True]])
-    found = histogram.computed(masked, 4)
-    assert (sum(found.counts), found.nan) == (2, 2)
+    counts = histogram.computed(masked, 4)
+    assert (sum(counts.counts), counts.nan) == (2, 2)
     assert decoded(picture.array_png(masked, quiet)).tolist() == [[255, 0]] * 2
     assert math.isnan(plain(masked.mean(axis=0)[1])) and plain(masked.mean(axis=0)[0]) == 1.0
 
 
 def test_without_numpy_and_pil_it_has_the_same_pixels() -> None:
-    told = without_numpy(
+    printed = without_numpy(
         f"""
         from pyhectiqlab.capture import picture
         nan = float("nan")
@@ -205,7 +205,7 @@ def test_without_numpy_and_pil_it_has_the_same_pixels() -> None:
             print(picture.array_png(image, lambda text: None).hex())
         """
     )
-    last, first, floats, bools = (decoded(bytes.fromhex(line)).tolist() for line in told.split())
+    last, first, floats, bools = (decoded(bytes.fromhex(line)).tolist() for line in printed.split())
     assert last == first == RGB.tolist() and floats == [[0, 128, 255, 0]] and bools == [[255, 0]]
 
 

@@ -62,9 +62,9 @@ def test_a_queue_takes_at_most_an_eighth_of_what_is_free(
     real = os.statvfs
 
     def statvfs(path: Path) -> os.statvfs_result:
-        found = list(real(path))
-        found[1], found[4] = 4096, free["bytes"] // 4096  # f_frsize, f_bavail
-        return os.statvfs_result(found)
+        items = list(real(path))
+        items[1], items[4] = 4096, free["bytes"] // 4096  # f_frsize, f_bavail
+        return os.statvfs_result(items)
 
     monkeypatch.setattr("pyhectiqlab.ring.mapping.os.statvfs", statvfs)
     sizes = []
@@ -113,8 +113,8 @@ def test_network_file_systems_are_told_by_their_longest_mount(monkeypatch: pytes
     )
     monkeypatch.setattr("pyhectiqlab.ring.mapping.Path.read_text", lambda self, **kw: table)
     monkeypatch.setattr("pyhectiqlab.ring.mapping.os.path.realpath", lambda path: str(path))
-    found = {p: mapping.is_network_file_system(Path(p)) for p in ("/tmp", "/home/a", "/homes", "/home/local/b")}
-    assert found == {"/tmp": False, "/home/a": True, "/homes": False, "/home/local/b": False}
+    by_name = {p: mapping.is_network_file_system(Path(p)) for p in ("/tmp", "/home/a", "/homes", "/home/local/b")}
+    assert by_name == {"/tmp": False, "/home/a": True, "/homes": False, "/home/local/b": False}
     assert mapping.is_network_file_system(Path("/with space/x"))
 
 

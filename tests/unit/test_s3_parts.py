@@ -16,8 +16,8 @@ def part(number: int, size: int, nonce: str = "n") -> Part:
 
 
 def test_full_parts_are_followed_up_to_the_first_that_is_missing() -> None:
-    found = chain([part(3, 10), part(1, 10), part(0, 10)], SIZES)
-    assert [p.number for p in found.full] == [0, 1] and found.tail is None and found.offset == 20
+    parts = chain([part(3, 10), part(1, 10), part(0, 10)], SIZES)
+    assert [p.number for p in parts.full] == [0, 1] and parts.tail is None and parts.offset == 20
 
 
 def test_the_longest_tail_counts_and_a_full_part_more_than_any() -> None:

@@ -18,9 +18,9 @@ from ..seeds import examples
 
 def read(path: Path, start: int = 0) -> list[tuple[int, bytes]]:
     reader = SpillReader(path)
-    found = [(tail, record) for tail, record, _ in reader.frames(start, reader.size())]
+    items = [(tail, record) for tail, record, _ in reader.frames(start, reader.size())]
     reader.close()
-    return found
+    return items
 
 
 def test_frames_come_back_with_their_tails(tmp_path: Path) -> None:

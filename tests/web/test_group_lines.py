@@ -136,8 +136,8 @@ def test_groups_by_rank(page: Page, lab: RealLab, feeder: Feeder) -> None:
     names = page.locator("tr.group-row .group-name")
     expect(names).to_have_text(["rank 03 runs", "rank 12 runs", "rank 22 runs"])
     curves = Panel(page, "loss").wait("d.curves.length === 3")["curves"]
-    told = {c["name"]: (c["line"][0], c["min"][0], c["max"][0], c["count"][0]) for c in curves}
-    assert told == {
+    by_name = {c["name"]: (c["line"][0], c["min"][0], c["max"][0], c["count"][0]) for c in curves}
+    assert by_name == {
         "rank 0": (1.0, 0.0, 2.0, 3),
         "rank 1": (100.5, 100.0, 101.0, 2),
         "rank 2": (200.5, 200.0, 201.0, 2),

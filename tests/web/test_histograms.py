@@ -129,9 +129,9 @@ def test_histograms_over_steps_are_those_that_were_logged(
     monkeypatch.setenv("HECTIQLAB_API_KEY", lab.api_key)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(page.evaluate("navigator.clipboard.readText()"), {})
-    told = [line.partition(" ") for line in printed.getvalue().splitlines()]
-    assert [int(step) for step, _, _ in told] == [h["step"] for h in drawn["histograms"]]
-    assert all(rest == f"{list(by_step[int(s)].edges)} {list(by_step[int(s)].counts)}" for s, _, rest in told)
+    items = [line.partition(" ") for line in printed.getvalue().splitlines()]
+    assert [int(step) for step, _, _ in items] == [h["step"] for h in drawn["histograms"]]
+    assert all(rest == f"{list(by_step[int(s)].edges)} {list(by_step[int(s)].counts)}" for s, _, rest in items)
     svg = ET.fromstring(taken(panel, "SVG", tmp_path))
     assert any(e.tag.endswith("image") and (e.get("href") or "").startswith("data:image/png") for e in svg.iter())
     assert taken(panel, "PNG", tmp_path).startswith(b"\x89PNG")

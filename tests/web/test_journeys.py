@@ -84,9 +84,9 @@ def test_the_best_of_forty_and_whether_the_rate_or_the_width_matters(page: Page,
     for group, lr in zip(groups.all(), (0.01, 0.1), strict=True):
         mean, std = np.mean(by_lr[lr]), np.std(by_lr[lr], ddof=1)
         title = group.locator("td.spread").last.get_attribute("title") or ""
-        told = re.match(r"Mean (\S+), standard deviation (\S+),", title)
-        assert told, title
-        np.testing.assert_allclose([float(word) for word in told.groups()], [mean, std], rtol=1e-9)
+        match = re.match(r"Mean (\S+), standard deviation (\S+),", title)
+        assert match, title
+        np.testing.assert_allclose([float(word) for word in match.groups()], [mean, std], rtol=1e-9)
     assert clicks.taken() == 3
 
 

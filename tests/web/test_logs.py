@@ -38,10 +38,10 @@ NASTY = '<img src=x onerror="window.pwned=1"> \x1b[31mred\x1b[0m'
 
 def log(run: FedRun, *texts: str, level: str | None = "INFO", channel: str = "default") -> None:
     now = int(time.time() * 1e6)
-    told: list[Any] = [
+    items: list[Any] = [
         [i, "log", now + i, {"text": text, "level": level, "channel": channel}] for i, text in enumerate(texts)
     ]
-    run._send(len(told), events=told)
+    run._send(len(items), events=items)
 
 
 def lines(page: Page) -> list[str]:

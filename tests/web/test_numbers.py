@@ -250,9 +250,9 @@ def test_what_the_table_and_its_groups_say_of_a_metric_is_so(
         finite = values[np.isfinite(values)]
         mean, std, low, high = finite.mean(), finite.std(ddof=1), finite.min(), finite.max()
         title = cell.get_attribute("title") or ""
-        told = re.fullmatch(r"Mean (\S+), standard deviation (\S+), from (\S+) to (\S+); of (\d+) values?.*", title)
-        assert told, title
-        np.testing.assert_allclose([float(t) for t in told.groups()], [mean, std, low, high, len(values)], rtol=1e-9)
+        match = re.fullmatch(r"Mean (\S+), standard deviation (\S+), from (\S+) to (\S+); of (\d+) values?.*", title)
+        assert match, title
+        np.testing.assert_allclose([float(t) for t in match.groups()], [mean, std, low, high, len(values)], rtol=1e-9)
         text = re.match(r"(\S+) ± (\S+)\s+(\S+) … (\S+)", cell.inner_text())
         assert text and all(shows(t, v) for t, v in zip(text.groups(), (mean, std, low, high), strict=True))
 

@@ -110,10 +110,10 @@ def check_readout(panel: Panel, curves: Sequence[dict[str, Any]], lines: dict[st
         for low, high in (part.split(" … ") for part in parts if " … " in part):
             assert any(says(low, c.low) and says(high, c.high) for c in fits)
         for part in parts:
-            if told := re.fullmatch(r"([\d,]+) points", part):
-                assert any(c.count == int(told[1].replace(",", "")) for c in fits)
-            if told := re.fullmatch(r"(\d+) NaN", part):
-                assert any(c.nan == int(told[1]) for c in fits)
+            if match := re.fullmatch(r"([\d,]+) points", part):
+                assert any(c.count == int(match[1].replace(",", "")) for c in fits)
+            if match := re.fullmatch(r"(\d+) NaN", part):
+                assert any(c.nan == int(match[1]) for c in fits)
     return len(rows)
 
 

@@ -38,7 +38,7 @@ class Login:
 
 
 class Pending:
-    """From any thread. Blocks as its notes do, and raises what they raise."""
+    """Safe from any thread. Blocks as its notes do, and raises what they raise."""
 
     def __init__(self, notes: Notes | None = None) -> None:
         self._notes = notes or MemoryNotes()

@@ -20,7 +20,7 @@ KIND = "sessions at the provider"
 
 
 class SingleSignOn:
-    """From any thread; what asks the provider or the database blocks."""
+    """Safe from any thread; what asks the provider or the database blocks."""
 
     def __init__(self, options: SsoOptions, meta: MetaStore, accounts: Accounts, notes: Notes | None = None) -> None:
         from .people import People

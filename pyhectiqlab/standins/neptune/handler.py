@@ -113,7 +113,7 @@ class Handler:
             put(self._run, self._path, value, at)
 
     def log(self, value: Any, *, step: Any = None, timestamp: Any = None, wait: bool = False, **more: Any) -> None:
-        """As `append`; a list as `extend`."""
+        """Like `append`; a list as `extend`."""
         if isinstance(value, list | tuple):
             self.extend(value)
         else:

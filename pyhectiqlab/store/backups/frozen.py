@@ -103,8 +103,8 @@ def frozen(path: Path) -> Iterator[Frozen]:
 
 @contextlib.contextmanager
 def as_of_now(path: Path, scratch: Path) -> Iterator[Frozen]:
-    """As `frozen`. Where that is not possible (the file may not be written, say on a full disk or by another user), it
-    is a copy, which SQLite makes in the folder `scratch` for that long.
+    """Like `frozen`. Where that is not possible (the file may not be written, say on a full disk or by another user),
+    it is a copy, which SQLite makes in the folder `scratch` for that long.
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -141,7 +141,7 @@ def assigned(addresses: Sequence[str], its_facts: Facts) -> list[Shard]:
 
 
 def look(addresses: Sequence[str], facts_place: str, generation: str) -> list[Shard]:
-    """As `assigned`; also look whether each shard that answers has what it has to have,
+    """Like `assigned`; also look whether each shard that answers has what it has to have,
     and whether tables may be made on those that are new. Raises as `matched` and `schema.prepare`.
     """
     with contextlib.closing(Facts(facts_place)) as its_facts:

@@ -22,7 +22,7 @@ UPLOAD_ID = re.compile(r"[0-9a-z]{1,64}")
 
 
 class Bucket:
-    """For several threads. Every call blocks on the network and raises StoreError."""
+    """Safe for several threads. Every call blocks on the network and raises StoreError."""
 
     def __init__(self, settings: S3Settings, sizes: Sizes) -> None:
         self.settings, self.sizes = settings, sizes

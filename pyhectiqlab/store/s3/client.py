@@ -53,7 +53,7 @@ class MissingError(KeyError):
 
 
 class S3Client:
-    """For several threads. Every call blocks on the network, for at most about TRIES × READ_TIMEOUT_S, and raises
+    """Safe for several threads. Every call blocks on the network, for at most about TRIES × READ_TIMEOUT_S, and raises
     StoreError.
 
     `s3`: botocore's client; call it inside `errors()`. `signing`: a client with the address by which others reach the

@@ -50,7 +50,7 @@ class StoredConfig:
         return self._with_parts(unpack(self.whole))
 
     def shown(self) -> dict[str, Any]:
-        """As `unpack_shown`."""
+        """Like `unpack_shown`."""
         return self._with_parts(unpack_shown(self.whole))
 
     def _with_parts(self, config: dict[str, Any]) -> dict[str, Any]:

@@ -74,8 +74,8 @@ class AccountsSuite:
             tx.add_login_link(user.id, "link", NOW, NOW + 9)
             tx.set_password(user.id, "hash")
             assert tx.web_session("token", NOW) is tx.use_login_link("link", NOW) is None
-            found = tx.user(user.id)
-            assert found is not None and found.password_hash == "hash"
+            row = tx.user(user.id)
+            assert row is not None and row.password_hash == "hash"
 
     def test_the_last_admin_stays_one(self, world: World) -> None:
         other = world.write(lambda tx: tx.add_user("bob", "admin", None, NOW))
@@ -85,8 +85,8 @@ class AccountsSuite:
         with pytest.raises(LastAdminError):
             world.write(lambda tx: tx.set_disabled(other.id, NOW))
         with world.store.reading() as view:
-            found = view.user(other.id)
-            assert found is not None and (found.role, found.disabled) == ("admin", None)
+            row = view.user(other.id)
+            assert row is not None and (row.role, row.disabled) == ("admin", None)
 
     def test_whoever_is_disabled_gets_in_no_way_and_their_keys_stay_revoked(self, world: World) -> None:
         with world.store.writing() as tx:
@@ -149,9 +149,9 @@ class AccountsSuite:
         with world.store.writing() as tx:
             tx.add_web_session(user.id, "t", "csrf", NOW, NOW + 9)
             tx.web_session_used("t", NOW + 5)
-            found = tx.web_session("t", NOW)
-            assert found is not None
-            assert (found.user, found.csrf, found.expires, found.last_used) == (user, "csrf", NOW + 9, NOW + 5)
+            row = tx.web_session("t", NOW)
+            assert row is not None
+            assert (row.user, row.csrf, row.expires, row.last_used) == (user, "csrf", NOW + 9, NOW + 5)
             assert tx.web_session("t", NOW + 9) is None
             assert tx.users_of_web_sessions(["t", "u"], NOW, idle_before=NOW + 5) == {"t": user}
             assert tx.users_of_web_sessions(["t"], NOW, idle_before=NOW + 6) == {}
@@ -204,9 +204,9 @@ class AccountsSuite:
         with world.store.reading() as view:
             assert [p.name for p in view.projects(9)] == ["B", "a", "p", "é"]
             assert [p.name for p in view.projects(2, after="a")] == ["p", "é"]
-            found = view.project("B")
-            assert found is not None and (found.created, found.private) == (7.0, False)
-            assert view.project(found.id) == found and view.project("b") is None
+            row = view.project("B")
+            assert row is not None and (row.created, row.private) == (7.0, False)
+            assert view.project(row.id) == row and view.project("b") is None
         with pytest.raises(NameTakenError):
             world.write(lambda tx: tx.add_project("B", world.user.id, NOW))
 

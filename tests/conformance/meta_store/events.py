@@ -29,19 +29,19 @@ class EventsSuite:
         world.tell(run, log("first"), ("odd", fields), time=7.5, rank=3, attempt=2)
         world.tell(run, log("second"), writer="v")
         with world.store.reading() as view:
-            found = list(view.events(run, None, 9))
-            assert [(e.seq, e.writer, e.kind, e.time, e.rank, e.attempt) for e in found] == [
+            items = list(view.events(run, None, 9))
+            assert [(e.seq, e.writer, e.kind, e.time, e.rank, e.attempt) for e in items] == [
                 (1, "w", "log", 7.5, 3, 2),
                 (2, "w", "odd", 7.5, 3, 2),
                 (1, "v", "log", NOW, 0, 1),
             ]
-            assert found[1].fields == fields and found[1].bytes > 20
-            assert found[0].id < found[1].id < found[2].id
-            assert list(view.events(run, "log", 9)) == [found[0], found[2]]
-            assert list(view.events(run, "log", 1)) == [found[0]]
-            assert list(view.events(run, None, 9, after=found[0].id)) == found[1:]
-            assert list(view.newest_events(run, "log", 1)) == [found[2]]
-            assert list(view.newest_events(run, "log", 9, before=found[2].id)) == [found[0]]
+            assert items[1].fields == fields and items[1].bytes > 20
+            assert items[0].id < items[1].id < items[2].id
+            assert list(view.events(run, "log", 9)) == [items[0], items[2]]
+            assert list(view.events(run, "log", 1)) == [items[0]]
+            assert list(view.events(run, None, 9, after=items[0].id)) == items[1:]
+            assert list(view.newest_events(run, "log", 1)) == [items[2]]
+            assert list(view.newest_events(run, "log", 9, before=items[2].id)) == [items[0]]
             assert view.event_count(run) == 3 and view.event_count("none") == 0
 
     def test_the_newest_event_is_that_of_the_newest_attempts_lowest_rank(self, world: World) -> None:
@@ -49,8 +49,8 @@ class EventsSuite:
         for writer, rank, attempt in (("a", 1, 2), ("b", 0, 2), ("c", 0, 2), ("d", 0, 1)):
             world.tell(run, log(writer), writer=writer, rank=rank, attempt=attempt)
         with world.store.reading() as view:
-            found = view.newest_event(run, "log", 9)
-            assert found is not None and found.writer == "c"
+            row = view.newest_event(run, "log", 9)
+            assert row is not None and row.writer == "c"
             last = view.newest_event(run, "log", 1)
             assert last is not None and last.writer == "d"
             assert view.newest_event(run, "none", 9) is None
@@ -187,8 +187,8 @@ class EventsSuite:
         world.tell(run, ("note", {"text": "old"}), ("note", {"text": "é" * 3000}))
         with world.store.reading() as view:
             assert view.note(run) == "é" * 2000 and view.losses(run) == {"note_cut": 1}
-            told = view.run(run)
-            assert told is not None and told.note_cut and told.note == "é" * limits.NOTE_CHARS_LISTED
+            row = view.run(run)
+            assert row is not None and row.note_cut and row.note == "é" * limits.NOTE_CHARS_LISTED
         assert world.read(lambda view: view.note("none")) == ""
 
     def test_tags_are_told_by_name_and_the_last_word_counts(
@@ -204,8 +204,8 @@ class EventsSuite:
             wanted = [Tag("B", "red", None), Tag("b", None, "d"), Tag("é", "red", None)]
             assert view.tags(run, 9) == wanted and view.tags(run, 1) == wanted[:1]
             assert view.losses(run) == {"tags_full": 1}
-            told = view.run(run)
-            assert told is not None and list(told.tags) == wanted[:2] and told.tags_cut
+            row = view.run(run)
+            assert row is not None and list(row.tags) == wanted[:2] and row.tags_cut
 
     # Losses
 
@@ -215,8 +215,8 @@ class EventsSuite:
         lost = [("full", 2), ("disk", 1), ("full", 3), ("odd", 4)]
         world.tell(run, *[("loss", {"reason": reason, "count": n}) for reason, n in lost])
         world.tell(run, ("loss", {"reason": "full", "count": 1, "events": 10}), writer="v")
-        told = world.read(lambda view: view.losses(run))
-        assert told == {"disk": 1, "full": 15, "other": 4}
+        row = world.read(lambda view: view.losses(run))
+        assert row == {"disk": 1, "full": 15, "other": 4}
         assert world.read(lambda view: view.writers(["w"]))["w"].losses == {"full": 5, "disk": 1, "other": 4}
 
     def test_what_heartbeats_and_events_tell_is_counted_once_until_the_end(self, world: World) -> None:
@@ -238,5 +238,5 @@ class EventsSuite:
         object.__setattr__(event, "followed", False)
         world.write(lambda tx: tx.apply([wanted], NOW))
         with world.store.reading() as view:
-            told = view.run(run)
-            assert told is not None and told.state == "running" and view.losses(run) == {"states_cut": 1}
+            row = view.run(run)
+            assert row is not None and row.state == "running" and view.losses(run) == {"states_cut": 1}

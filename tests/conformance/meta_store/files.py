@@ -28,8 +28,8 @@ def upload(world: World, ident: str, digest: str, size: int = 10, expires: float
 
 def versions(world: World, **query: object) -> list[tuple[str, int | None, int]]:
     query.setdefault("all_versions", True)
-    found = world.read(lambda view: list(view.artifacts(ArtifactQuery(**query))))  # type: ignore[arg-type]
-    return [(a.name, a.step, a.version) for a in found]
+    row = world.read(lambda view: list(view.artifacts(ArtifactQuery(**query))))  # type: ignore[arg-type]
+    return [(a.name, a.step, a.version) for a in row]
 
 
 class FilesSuite:
@@ -43,8 +43,8 @@ class FilesSuite:
             assert tx.upload("u1") == upload(world, "u1", "d", expires=EXPIRES + 1) and tx.upload("u2") is None
             assert not tx.knows_blob(world.user.id, "d")
             tx.finish_upload("u1", NOW, NOW + 9)
-            found = tx.upload("u1")
-            assert found is not None and found.finished and found.expires == NOW + 9
+            row = tx.upload("u1")
+            assert row is not None and row.finished and row.expires == NOW + 9
             assert tx.knows_blob(world.user.id, "d") and not tx.knows_blob("somebody else", "d")
             assert tx.start_upload(upload(world, "u3", "d"), NOW).id == "u3"
             assert tx.stored_bytes() == 10

@@ -38,8 +38,8 @@ class PeopleSuite:
             assert tx.users() == [world.user] and tx.user_named("bob") is tx.user_named("BOB") is None
             gone = tx.user_named("bob", deleted_too=True)
             assert gone == tx.user(bob.id) == User(bob.id, "bob", "viewer", NOW, None, NOW, False, NOW)
-            told = tx.run(run)
-            assert told is not None and (told.author, told.author_id) == ("bob", bob.id)
+            row = tx.run(run)
+            assert row is not None and (row.author, row.author_id) == ("bob", bob.id)
             tx.set_disabled(bob.id, None)
             again = tx.user(bob.id)
             assert again is not None and again.disabled == NOW, "nobody comes back"
@@ -177,8 +177,8 @@ class PeopleSuite:
         assert world.end(run, user=bob)
         _, second = meet(place, lambda tx: tx.delete_user(eve.id, NOW), lambda tx: tx.hand_over(bob.id, eve.id, NOW))
         assert isinstance(second.error, NoHeirError)
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and told.author == "bob"
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and row.author == "bob"
 
     def test_a_run_that_is_handed_over_twice_at_once_has_one_author(self, place: MetaPlace, world: World) -> None:
         bob, eve = new_user(world, "bob"), new_user(world, "eve")
@@ -188,8 +188,8 @@ class PeopleSuite:
         outcomes = meet(place, *works)
         assert [outcome.error for outcome in outcomes] == [None, None]
         assert [outcome.value.runs for outcome in outcomes] == [1, 0]
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and told.author == "eve"
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and row.author == "eve"
 
     def test_a_run_that_goes_on_meanwhile_stays(self, place: MetaPlace, world: World) -> None:
         bob, eve = new_user(world, "bob"), new_user(world, "eve")

@@ -191,8 +191,8 @@ class ProjectsSuite:
 
         def deletions() -> list[float | None]:
             with world.store.reading() as view:
-                told = view.run_ids(ids)
-                assert all(told[run].deleted for run in ids), "from the first moment on"
+                row = view.run_ids(ids)
+                assert all(row[run].deleted for run in ids), "from the first moment on"
                 assert view.project("p") is None and view.role_in(world.project, world.user.id) is None
                 assert view.runs(RunQuery(project=world.project, terms=parse()), NOW).places == []
                 return [run.deleted for run in map(view.run, ids) if run is not None]
@@ -378,8 +378,8 @@ class ProjectsSuite:
         world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW))
         fine = meet(place, lambda tx: tx.restore_run(run, NOW), lambda tx: tx.delete_project(world.project, NOW))
         assert [outcome.error for outcome in fine] == [None, None]
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and told.deleted == NOW
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and row.deleted == NOW
 
     def test_a_project_that_is_restored_is_not_purged(self, place: MetaPlace, world: World) -> None:
         world.add_artifact("a1", None, "shared")

@@ -37,9 +37,9 @@ class RegistrySuite:
         with pytest.raises(IdTakenError):
             self.add(world, "v1", "n")
         with world.store.reading() as view:
-            found = list(view.versions_of("models", world.project, "m", 9, None))
-            assert [v.version for v in found] == [(10, 1, 0), (10, 0, 9), (1, 1, 0), (1, 0, 0)]
-            assert list(view.versions_of("models", world.project, "m", 2, Version(10, 0, 9))) == found[2:]
+            items = list(view.versions_of("models", world.project, "m", 9, None))
+            assert [v.version for v in items] == [(10, 1, 0), (10, 0, 9), (1, 1, 0), (1, 0, 0)]
+            assert list(view.versions_of("models", world.project, "m", 2, Version(10, 0, 9))) == items[2:]
             latest = view.find_version("models", world.project, "m", None)
             assert latest is not None and (latest.id, latest.versions) == ("v4", 4)
             one = view.find_version("models", world.project, "m", Version(1, 0, 0))
@@ -50,8 +50,8 @@ class RegistrySuite:
         for ident, name in (("1", "b"), ("2", "B"), ("3", "b"), ("4", "é")):
             self.add(world, ident, name)
         with world.store.reading() as view:
-            found = list(view.latest_versions("models", world.project, 9, ""))
-            assert [(v.name, v.version.minor, v.versions) for v in found] == [("B", 0, 1), ("b", 1, 2), ("é", 0, 1)]
+            items = list(view.latest_versions("models", world.project, 9, ""))
+            assert [(v.name, v.version.minor, v.versions) for v in items] == [("B", 0, 1), ("b", 1, 2), ("é", 0, 1)]
             assert [v.name for v in view.latest_versions("models", world.project, 1, "B")] == ["b"]
             assert list(view.latest_versions("datasets", world.project, 9, "")) == []
 
@@ -86,15 +86,15 @@ class RegistrySuite:
             assert [v.id for v in tx.made_by_run(maker, 9)] == ["v2", "v1"]
             assert [v.id for v in tx.made_by_run(maker, 1)] == ["v2"]
             assert [v.id for v in tx.used_by_run(user, 9)] == ["v1"]
-            found = tx.version("v1")
-            assert found is not None and (found.run, found.run_name) == (maker, "maker")
+            row = tx.version("v1")
+            assert row is not None and (row.run, row.run_name) == (maker, "maker")
             tx.set_private(world.project, True)
             assert tx.used_by("v1", 9, seen_by=bob.id) == []
             assert list(tx.made_by_run(maker, 9, seen_by=bob.id)) == []
             assert list(tx.used_by_run(user, 9, seen_by=bob.id)) == []
             tx.delete_run(maker, NOW)
-            found = tx.version("v1")
-            assert found is not None and found.run is None
+            row = tx.version("v1")
+            assert row is not None and row.run is None
 
     def test_an_alias_points_to_one_version_of_its_name(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(meta_registry, "ALIASES_MAX", 2)
@@ -176,20 +176,20 @@ class RegistrySuite:
         world.tell(run, *[("text", {"name": "t", "text": str(step), "step": step}) for step in at])
         world.tell(run, ("text", {"name": "t", "text": "without"}))
         query = MediaQuery(run, "text", "t", steps=steps)
-        found = [item.step for item in world.read(lambda view: list(view.media_items(query)))]
-        assert found[0] is None and 0 < len(found[1:]) <= steps and set(found[1:]) <= set(at)
-        assert found[-1] == INT64_MAX
+        items = [item.step for item in world.read(lambda view: list(view.media_items(query)))]
+        assert items[0] is None and 0 < len(items[1:]) <= steps and set(items[1:]) <= set(at)
+        assert items[-1] == INT64_MAX
         if steps == 100:
-            assert found[1:] == at
+            assert items[1:] == at
         of_rank = MediaQuery(run, "text", "t", rank=0, steps=steps)  # another query finds the same
-        assert [item.step for item in world.read(lambda view: list(view.media_items(of_rank)))] == found
+        assert [item.step for item in world.read(lambda view: list(view.media_items(of_rank)))] == items
 
     def test_a_range_of_steps_is_thinned_to_the_last_of_each_slice(self, world: World) -> None:
         run = world.run("r")
         at = sorted({step for start in (-90, -21, 0, 3, 40, 1000) for step in range(start, start + 17, 3)})
         for rank in (0, 3):
-            told = [("text", {"name": "t", "text": "x", "step": step}) for step in at if step % (rank + 1) == 0]
-            world.tell(run, *told, writer=f"of {rank}", rank=rank)
+            items = [("text", {"name": "t", "text": "x", "step": step}) for step in at if step % (rank + 1) == 0]
+            world.tell(run, *items, writer=f"of {rank}", rank=rank)
         for steps, lo, hi in ((16, None, None), (5, -100, 100), (7, -30, 30), (3, 1, 2000), (4, -95, -4), (9, None, 9)):
             there = [s for s in at if (lo is None or s >= lo) and (hi is None or s <= hi)]
             width = 1

@@ -62,8 +62,8 @@ class RunsSuite:
     def test_somebody_elses_run_is_read_only(self, world: World) -> None:
         run = world.run("r")
         bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW))
-        told = world.attach("r", "s2", user=bob)
-        assert (told.mode, told.created, told.run.id) == ("read-only", False, run)
+        row = world.attach("r", "s2", user=bob)
+        assert (row.mode, row.created, row.run.id) == ("read-only", False, run)
         assert world.read(lambda view: view.session_count(run)) == 1
 
     def test_a_run_that_is_to_be_new_does_not_continue_one(self, world: World) -> None:
@@ -122,17 +122,17 @@ class RunsSuite:
         world.attach("r", "a", rank=0, world_size=2, restart="0")
         world.attach("r", "c", rank=1, now=NOW + 1)
         with world.store.reading() as view:
-            found = list(view.sessions(run, 9))
-            assert [(s.session, s.rank, s.sets_state) for s in found] == [
+            items = list(view.sessions(run, 9))
+            assert [(s.session, s.rank, s.sets_state) for s in items] == [
                 ("a", 0, True),
                 ("b", 1, True),
                 ("c", 1, False),
             ]
-            first = found[0]
-            assert list(view.sessions(run, 9, (1, 0, first.started, "a"))) == found[1:]
-            assert list(view.sessions(run, 1)) == found[:1]
+            first = items[0]
+            assert list(view.sessions(run, 9, (1, 0, first.started, "a"))) == items[1:]
+            assert list(view.sessions(run, 1)) == items[:1]
             assert view.session_count(run) == 3
-            assert view.newest_sessions(run, 2) == found[:2]
+            assert view.newest_sessions(run, 2) == items[:2]
             assert view.attached("b", world.user.id) == {(run, 1, 1): False}
             assert view.attached("b", "somebody else") == {}
 
@@ -197,15 +197,15 @@ class RunsSuite:
         (session,) = world.read(lambda view: list(view.sessions(run, 9)))
         assert (session.state, session.cause, session.detail) == ("failed", "it raised", "Traceback")
         assert (session.exit_code, session.signal, session.ended) == (1, None, NOW + 4)
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and (told.state, told.state_why, told.ended) == ("failed", "it raised", NOW + 4)
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and (row.state, row.state_why, row.ended) == ("failed", "it raised", NOW + 4)
 
     def test_a_late_word_of_the_process_changes_nothing_behind_the_uploaders(self, world: World) -> None:
         run = world.run("r")
         world.end(run, state="killed", signal=9)
         assert world.end(run, state="completed", final=False)
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and told.state == "killed"
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and row.state == "killed"
 
     def test_states_that_a_script_says_and_their_history(self, world: World) -> None:
         run = world.run("r")
@@ -271,8 +271,8 @@ class RunsSuite:
         world.write(lambda tx: tx.rename_run(one, "one"))
         world.write(lambda tx: tx.restore_run(two, NOW + 5))
         with world.store.reading() as view:
-            found = view.run(two)
-            assert found is not None and found.deleted is None
+            row = view.run(two)
+            assert row is not None and row.deleted is None
             assert view.newest_sign() == NOW + 5
 
     def test_a_deleted_run_gives_its_name_to_a_new_one(self, world: World) -> None:
@@ -288,15 +288,15 @@ class RunsSuite:
     def test_what_was_deleted_long_ago_is_purged_in_steps(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(meta_purging, "PURGE_EVENTS", 3)
         run, kept = world.run("r"), world.run("kept")
-        told = [
+        items = [
             *[("text", {"name": f"t{n}", "text": "x", "step": n}) for n in range(4)],
             ("config", {"values": {"lr": 1}}),
             ("meta", {"key": "k", "value": 1}),
             ("tag", {"name": "t"}),
             ("note", {"text": "n"}),
         ]
-        world.tell(run, *told)
-        world.tell(kept, *told, writer="w2")
+        world.tell(run, *items)
+        world.tell(kept, *items, writer="w2")
         with world.store.writing() as tx:
             for of, ident in ((run, "a1"), (kept, "a2")):
                 wanted = new_artifact(world, ident, of)
@@ -315,8 +315,8 @@ class RunsSuite:
             assert view.tags(run, 9) == view.media_groups(run, None, "", 9, None) == []
             assert view.artifact("a1") is None and view.config_values("lr") == {kept: 1.0}
             assert list(view.state_history(run)) == []
-            found = view.run(run)
-            assert found is not None and (found.name, found.purged) == ("r", NOW + 2)
+            row = view.run(run)
+            assert row is not None and (row.name, row.purged) == ("r", NOW + 2)
             assert view.event_count(kept) == 8 and view.config(kept) == {"lr": 1} and view.artifact("a2") is not None
 
     def test_a_run_that_was_restored_is_not_purged(self, world: World) -> None:
@@ -326,8 +326,8 @@ class RunsSuite:
         world.write(lambda tx: tx.restore_run(run, NOW))
         assert world.write(lambda tx: tx.purge(run, NOW))
         with world.store.reading() as view:
-            found = view.run(run)
-            assert found is not None and found.purged is None and view.note(run) == "n"
+            row = view.run(run)
+            assert row is not None and row.purged is None and view.note(run) == "n"
 
     def test_a_run_that_is_to_be_purged_at_once_goes_with_its_bytes(self, world: World) -> None:
         run, other, alive = world.run("r"), world.run("other"), world.run("alive")

@@ -267,8 +267,8 @@ class TextsSuite:
             tx.end(end_report(run, rank=rank, exit_code=INT64_MIN, signal=rank, state="failed"), world.user.id, NOW)
         with world.store.reading() as view:
             assert view.writers(["v"])["v"].cursor == INT64_MAX - 1
-            found = view.run(run)
-            assert found is not None and found.points == INT64_MAX - 2
+            row = view.run(run)
+            assert row is not None and row.points == INT64_MAX - 2
             (session,) = view.sessions(run, 9)
             assert (session.pid, session.exit_code, session.backlog) == (INT64_MAX, INT64_MIN, INT64_MAX)
             assert [e.seq for e in view.events(run, None, 9)] == [INT64_MAX - 1]

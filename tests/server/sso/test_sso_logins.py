@@ -70,8 +70,8 @@ def test_whoever_lost_their_groups_is_out_but_their_keys_stay(
     assert "tells no claim groups" in lab.log().splitlines()[-1]
     browser.me(401)
     assert key.get("/me")["user"]["username"] == name, "until an admin disables the user"
-    told = {item["action"] for item in audit(lab) if item["subject"] == f"user {name}"}
-    assert {"lost the access of", "failed to log in as"} <= told
+    by_name = {item["action"] for item in audit(lab) if item["subject"] == f"user {name}"}
+    assert {"lost the access of", "failed to log in as"} <= by_name
     Api.of(lab).call("PATCH", f"/users/{name}", json={"disabled": True})
     key.get("/me", 401)
     provider.control(people={name: person(name, "team")})
@@ -205,8 +205,8 @@ def test_claims_that_the_token_lacks_come_from_userinfo(lab: RealLab, provider: 
 
 
 def test_the_handshake_tells_of_it(lab: RealLab) -> None:
-    told = requests.get(f"{lab.url}/api/v1/handshake", timeout=30).json()
-    assert told["sso"] == {"label": "Team login", "only": False}
+    answer = requests.get(f"{lab.url}/api/v1/handshake", timeout=30).json()
+    assert answer["sso"] == {"label": "Team login", "only": False}
 
 
 def test_the_login_page_has_a_sentence_for_each_reason() -> None:

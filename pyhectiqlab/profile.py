@@ -296,7 +296,7 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as e:
-        raise ConfigurationError(f"{path} cannot be read ({e.strerror}): make it a file of yours.") from None
+        raise ConfigurationError(f"{path} cannot be read ({e.strerror}): make it readable for you.") from None
     try:
         return tomllib.loads(raw.decode())
     except UnicodeDecodeError as e:

@@ -137,5 +137,5 @@ def main(ctx: click.Context, misplaced: str | None, profile: str | None) -> None
     what; 2 for a wrong call; 130 after Ctrl-C.
     """
     if misplaced is not None:
-        raise click.UsageError(f"-p names a project, behind a command; a profile is --profile {misplaced}.")
+        raise click.UsageError(f"-p names a project, after a command. To name a profile: --profile {misplaced}.")
     ctx.obj = profile

@@ -126,4 +126,4 @@ def _change(
         if run.id in changed:
             click.echo(clean(f"{done} {run.project}/{run.name} ({run.id})."))
     if same:
-        click.echo(f"{counted(same, 'run')} had it so already.", err=True)
+        click.echo(f"{counted(same, 'run')} had it already.", err=True)

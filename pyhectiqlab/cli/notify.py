@@ -51,7 +51,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
     except ValueError as e:
         raise click.UsageError(f"--on: {e}.") from None
     if project is not None and LAB in on:
-        raise click.UsageError("--on lab is of the whole lab: leave --project out.")
+        raise click.UsageError("--on lab concerns the whole lab: leave --project out.")
     with opened_lab(data) as storage:
         project_id = None
         if project is not None:
@@ -65,7 +65,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
             tx.add_target(target)
             tx.note_changes([change_noted("added a notice", f"target {target.id}", f"to {safe(address)}")])
     of = [f"runs that are {', '.join(state for state in on if state != LAB)}"] if set(on) - {LAB} else []
-    click.echo(f"{target.id} is told of {' and of '.join(of + ['the lab itself'] * (LAB in on))}.")
+    click.echo(f"{target.id} gets notices of {' and of '.join(of + ['the lab itself'] * (LAB in on))}.")
     if not address.startswith("mailto:"):
         click.echo(f"Secret of its signatures: {target.secret}")
 
@@ -111,7 +111,7 @@ def remove(target: str, data: Path | None) -> None:
             tx.note_changes([change_noted("removed a notice", f"target {target}")])
     if not known:
         raise _unknown(target)
-    click.echo(f"{target} is told nothing any more.")
+    click.echo(f"{target} gets no more notices.")
 
 
 @notify.command()
@@ -146,7 +146,7 @@ def mute(data: Path | None) -> None:
     with opened_lab(data) as storage, storage.meta.writing() as tx:
         tx.mute_notices(time.time())
         tx.note_changes([change_noted("muted", "notices")])
-    click.echo("Nobody is told of anything until `hectiqlab admin notify unmute`.")
+    click.echo("No notices are sent until `hectiqlab admin notify unmute`.")
 
 
 @notify.command()
@@ -178,7 +178,7 @@ def mail_server(url: str, data: Path | None) -> None:
 
 
 def _unknown(target: str) -> ConfigurationError:
-    return ConfigurationError(f"Nobody with the id {target!r} is told of anything: see `hectiqlab admin notify list`.")
+    return ConfigurationError(f"No target of notices has the id {target!r}: see `hectiqlab admin notify list`.")
 
 
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:

@@ -121,7 +121,7 @@ def _named(view: MetaView, name: str, deleted: list[DeletedRun]) -> list[Deleted
         its = [run for run in deleted if run.project_id == project.id]
         if not its and project.deleted is None:
             raise ConfigurationError(
-                f"The project {shown!r} has no deleted run, and is there: first `hectiqlab projects delete {shown}`."
+                f"The project {shown!r} has no deleted run and is not deleted: `hectiqlab projects delete {shown}`."
             )
         return its
     if len(runs) > 1:
@@ -254,7 +254,7 @@ def _report(storage: Storage, asked: int, before: Taken, after: Taken, whole: bo
     click.echo(f"{', '.join(_changes(before, after))}.")
     if not whole:
         click.echo(
-            "Not all of it is done: the lab goes on with it, files behind a backup that runs. Look at "
+            "Not all is done yet: the lab continues, with files once a running backup has ended. Look at "
             "`hectiqlab admin status`, and whether the lab works.",
             err=True,
         )

@@ -142,7 +142,7 @@ def _cell(value: Setting, own: bool) -> str:
 
 def _tell_held(held: float | None) -> None:
     if held is not None:
-        click.echo(f"Nothing goes before {moment(held)}: the lab was away, or its clock leapt; it watches for a day.")
+        click.echo(f"Nothing goes before {moment(held)}: the lab was off or its clock jumped, so it waits for a day.")
 
 
 # What would go

@@ -124,7 +124,9 @@ def command(
         raise ConfigurationError(missing)
     addresses = fleet_understood(serving)
     if addresses is not None and data is not None:
-        raise click.UsageError("--data is of a lab that is alone: leave it out, or --database, --points and --files.")
+        raise click.UsageError(
+            "--data is for a single lab: leave it out, or leave out --database, --points and --files."
+        )
     place = addresses or (data.absolute() if data is not None else settings.home() / "lab")
     if set_password or password_file is not None or user is not None:
         _set_password(place, user, password_file)

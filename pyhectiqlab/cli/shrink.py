@@ -23,7 +23,7 @@ def shrink(data: Path | None) -> None:
     """
     with opened_lab(folder_of(data)) as storage:
         if not storage.alone:
-            raise ConfigurationError("The lab runs: stop it first, and start it again behind this.")
+            raise ConfigurationError("The lab runs: stop it first, and start it again afterwards.")
         before = storage.sizes()
         for name in before:
             storage.shrink(name, lambda name=name: _progress(name))  # type: ignore[misc]

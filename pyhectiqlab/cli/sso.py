@@ -62,7 +62,7 @@ def link(name: str, subject: str, issuer: str | None, data: Path | None) -> None
         except LinkTakenError as e:
             raise ConfigurationError(str(e)) from None
         tx.note_changes([change_noted("linked", f"user {user.username}", f"to {subject} at {provider}")])
-    click.echo(f"{user.username} logs in at {provider} from now on, and no more by a password.")
+    click.echo(f"{user.username} logs in at {provider} from now on, and not with a password any more.")
 
 
 @sso.command()
@@ -73,7 +73,9 @@ def unlink(name: str, issuer: str | None, data: Path | None) -> None:
     """Let nobody of the provider log in as the user NAME. Ends their web sessions."""
     with _changed(data, name, issuer) as (tx, user, provider):
         if tx.unlink_sso(provider, user.id) is None:
-            raise ConfigurationError(f"{user.username} is nobody at {provider}: see `hectiqlab admin sso list`.")
+            raise ConfigurationError(
+                f"{user.username} is linked to nobody at {provider}: see `hectiqlab admin sso list`."
+            )
         tx.end_web_sessions(user.id)
         tx.note_changes([change_noted("unlinked", f"user {user.username}")])
     click.echo(f"{user.username} does not log in at {provider} any more.")

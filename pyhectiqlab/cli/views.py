@@ -67,7 +67,7 @@ def save(profile: str | None, project: str, name: str, file: IO[str], shared: bo
     except ValueError as e:
         raise click.ClickException(f"{file.name} is not JSON: {e}.") from None
     if not isinstance(document, dict):
-        raise click.ClickException(f"{file.name} has no JSON object, which a view is.")
+        raise click.ClickException(f"{file.name} has no JSON object, as a view must.")
     its = read.save_view(project, name, document, shared=shared, profile=profile)
     click.echo(f"Saved {clean(its.name)} ({its.id}), {'shared' if its.shared else 'private'}.")
 

@@ -104,7 +104,7 @@ class _Table:
                 if any(cell.strip() for cell in cells):
                     yield reader.line_num, cells
         except csv.Error as e:
-            raise _NoCsvError(f"{self._path}, line {reader.line_num}: no CSV from here on ({e})") from None
+            raise _NoCsvError(f"{self._path}, line {reader.line_num}: not CSV from here on ({e})") from None
 
     def points(self, problems: Problems) -> Iterator[Point]:
         with self._opened() as file:

@@ -69,7 +69,7 @@ def differences(runs: Iterable[ReadsRun], baseline: ReadsRun | None = None, *, a
         raise ValueError("the runs are of several profiles: compare those of each on their own")
     base = chosen[0] if baseline is None else baseline
     if base.id not in {run.id for run in chosen}:
-        raise ValueError("the baseline is none of the runs")
+        raise ValueError("the baseline is not one of the runs")
     with asking(chosen[0].profile) as lab:
         query = {"run": [run.id for run in chosen], "baseline": base.id, "alike": str(alike).lower()}
         answer = lab.get("/runs/differences", query)

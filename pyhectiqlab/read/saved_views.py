@@ -108,7 +108,7 @@ def saved_view(project: str, ref: str, *, profile: str | None = None) -> SavedVi
     if named:
         ids = ", ".join(f"{one.id} of {one.author}" for one in named)
         raise ConflictError(f"Several views are named {ref!r}: {ids}.", status=409, code="name_not_unique")
-    raise NotFoundError(f"No view {ref[:100]!r} is in the project that you see.", status=404, code="view_not_found")
+    raise NotFoundError(f"You see no view {ref[:100]!r} in the project.", status=404, code="view_not_found")
 
 
 def save_view(

@@ -83,7 +83,7 @@ def _notices(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     if state["notices"] and state["notices_muted"] is not None:
         yield (
             "warning",
-            "Notices are muted: nobody is told of anything.",
+            "Notices are muted: none is sent.",
             "A restored lab begins so. If it replaces the other: `hectiqlab admin notify unmute`.",
         )
     for target in state["notices"]:

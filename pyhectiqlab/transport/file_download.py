@@ -146,8 +146,8 @@ class _Receiving:
             raise LabUnreachableError(f"The lab at {self._client.url} stopped in the middle of a file: try again.")
         if self._hash.hexdigest() != self._digest:
             raise InvalidRequestError(
-                "The file did not arrive as it was announced (another SHA-256): download it again. Where that helps "
-                "nothing, the lab's copy is damaged: tell whoever runs it.",
+                "The file did not arrive as it was announced (another SHA-256): download it again. If that does "
+                "not help, the lab's copy is damaged: tell whoever runs it.",
                 status=CHECKSUM_MISMATCH,
             )
 

@@ -168,7 +168,9 @@ def check_hosts(hosts_gone: Collection[str], report: Report) -> None:
     for name in hosts_gone:
         if name not in known:
             there = ", ".join(f"{host} ({count} with something left)" for host, count in sorted(known.items()))
-            raise ConfigurationError(f"No session here is of a machine named {name!r}: there are {there or 'none'}.")
+            raise ConfigurationError(
+                f"No session here is of a machine named {name!r}; there are sessions of: {there or 'none'}."
+            )
         if name in here:
             report(f"{name} is this machine: what is in its memory is here, and sent")
         elif not known[name]:

@@ -241,7 +241,7 @@ class RegistryVerbs:
             unreachable = isinstance(e, ConfigurationError) or e.retry
             if version is not None and not overwrite and unreachable and _is_here(save_path, kind, name, version):
                 target = folder_of(save_path, name, version)
-                say(f"{e} The {NOUNS[kind]} in {target} is used as it is; that the run used it is not noted.")
+                say(f"{e} The {NOUNS[kind]} in {target} is used as it is; the lab has no record that the run used it.")
             elif self._opened.mode == "online":
                 raise
             else:
@@ -275,7 +275,7 @@ class RegistryVerbs:
             with self._client(waits=True) as client:
                 self._note_usage(client, kind, project or self._project(client), name, version)
         except LabError as e:
-            say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
+            say(f"the lab has no record that the run used the {NOUNS[kind]} {name!r}: {e}")
 
     def _add_usage_of(self, kind: str, dirpath: PathLike) -> None:
         from ..transport.registry_download import manifest_of
@@ -285,7 +285,7 @@ class RegistryVerbs:
         except FileNotFoundError:
             if self._opened.mode == "online":
                 raise
-            say_once(f"which models and datasets the run uses is not noted {self._why_not()}")
+            say_once(f"the lab has no record of the models and datasets that the run uses {self._why_not()}")
             return
         if manifest["kind"] != kind:
             raise ValueError(f"{dirpath} is a {NOUNS[manifest['kind']]}, not a {NOUNS[kind]}")
@@ -299,7 +299,7 @@ class RegistryVerbs:
 
         run = self._run_id()
         if run is None:
-            say_once(f"which models and datasets the run uses is not noted {self._why_not()}")
+            say_once(f"the lab has no record of the models and datasets that the run uses {self._why_not()}")
             return
         below = f"/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}/usage"
 
@@ -309,7 +309,7 @@ class RegistryVerbs:
         try:
             retried(note, ASK_TRIES, patience_s=settings.ATTACH_TIMEOUT_S / 2)
         except LabRequestError as e:
-            say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
+            say(f"the lab has no record that the run used the {NOUNS[kind]} {name!r}: {e}")
 
     def _require_open(self) -> None:
         if self._closed:

@@ -36,7 +36,7 @@ def test_runs_are_tagged_untagged_and_noted_by_the_command(lab: RealLab, hectiql
     assert done.returncode == 0 and f"Tagged vision/run-a ({run})." in done.stdout, done.stderr
     assert words("run-a") == words("run-b") == ("", ["best"])
     again = hectiqlab("tag", "best", "run-a", run)
-    assert (again.returncode, again.stdout) == (0, "") and "1 run had it so already" in again.stderr
+    assert (again.returncode, again.stdout) == (0, "") and "1 run had it already" in again.stderr
     assert hectiqlab("note", "why it diverged", "run-a").returncode == 0
     assert hectiqlab("untag", "best", "run-a").returncode == 0
     assert (words("run-a"), words("run-b")) == (("why it diverged", []), ("", ["best"]))
@@ -54,7 +54,7 @@ def test_archived_runs_are_left_out_of_lists_until_they_are_asked_for(lab: RealL
     assert found.id == run and found.archived and read.run("run-a").archived == found.archived
     assert "run-a" not in hectiqlab("runs", "--project", "vision").stdout
     again = hectiqlab("archive", "run-a")
-    assert (again.returncode, again.stdout) == (0, "") and "1 run had it so already" in again.stderr
+    assert (again.returncode, again.stdout) == (0, "") and "1 run had it already" in again.stderr
     assert hectiqlab("unarchive", "run-a").returncode == 0
     edited = read.archive_runs(search_runs("vision"))
     assert len(edited.changed) == 2 and not list(search_runs("vision"))

@@ -48,7 +48,11 @@ def asks(lab: RealLab, hectiqlab: Hectiqlab) -> Hectiqlab:
         (("metrics", "frist-run"), 1, "Did you mean 'first-run'?"),
         (("logs", "playground/firstrun"), 1, "Did you mean 'first-run'?"),
         (("metrics", "quite-another"), 1, "give an id, a link or a name (`hectiqlab runs`)."),
-        (("-p", "playground", "runs"), 2, "-p names a project, behind a command; a profile is --profile playground."),
+        (
+            ("-p", "playground", "runs"),
+            2,
+            "-p names a project, after a command. To name a profile: --profile playground.",
+        ),
         (("runs", "playground", "-p", "playground"), 2, "Name the project once"),
     ],
 )

@@ -245,7 +245,7 @@ run.add_mlmodel_usage(name)
 """, "theirs", "net", str(tree), HECTIQLAB_URL=site.lab.url, HECTIQLAB_API_KEY=key)  # fmt: skip
     said, where = ok(done).splitlines()
     assert said == "nothing is pushed in read-only mode" and content(Path(where)) == content(tree)
-    assert done.stderr.count("is not noted") == 1, done.stderr
+    assert done.stderr.count("has no record") == 1, done.stderr
 
 
 def test_an_alias_set_by_a_run_stands_for_its_version_in_downloads(site: Site, tree: Path, tmp_path: Path) -> None:

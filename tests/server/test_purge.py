@@ -201,7 +201,7 @@ def test_a_command_that_is_killed_leaves_the_rest_to_the_lab(lab_of: Any, tmp_pa
         (["vision"], "is a project, and a deleted run: write vision/"),
         (
             ["empty"],
-            "The project 'empty' has no deleted run, and is there: first `hectiqlab projects delete empty`",
+            "The project 'empty' has no deleted run and is not deleted: `hectiqlab projects delete empty`",
         ),
         (["vision/gone", "--all"], "not both"),
     ],

@@ -38,7 +38,7 @@ def differences(
         raise ApiError(422, "invalid", "A run is named twice.")
     base = run[0] if baseline is None else baseline
     if base not in run:
-        raise ApiError(422, "invalid", "The baseline is none of the runs.")
+        raise ApiError(422, "invalid", "The baseline is not one of the runs.")
     check_readable(lab, caller, run)
     with lab.meta.reading() as view:
         its = differences_of(view, lab.points, run, run.index(base), alike=alike)

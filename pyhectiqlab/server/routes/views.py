@@ -176,7 +176,7 @@ def _seen(view: MetaView, caller: Caller, project: Project, view_id: str) -> tup
 
 
 def _none(view_id: str) -> ApiError:
-    return ApiError(404, "view_not_found", f"The project has no view {view_id[:64]!r} that you see.")
+    return ApiError(404, "view_not_found", f"You see no view {view_id[:64]!r} in the project.")
 
 
 def _may_change(its: SavedView, caller: Caller, role: str | None) -> bool:

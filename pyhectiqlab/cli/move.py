@@ -44,7 +44,13 @@ def move(data: Path | None, to: str | None, forget: bool) -> None:
             click.echo(f"{storage.place} is a lab again.")
             return
         target = _place(to)
-        moved = moving.move(storage, lambda: open_place(target), _progress)
+        try:
+            moved = moving.move(storage, lambda: open_place(target), _progress)
+        except KeyboardInterrupt:
+            _progress("")
+            again = "Interrupted. Call this again, and it goes on; or give it up by --forget in place of --to."
+            click.echo(again, err=True)
+            raise
     _progress("")
     if not moved.whole:
         click.echo(f"{counted(moved.files, 'file')} are copied. The lab runs: stop it, then call this again.")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,23 @@ def admin(*words: str, config: Path | None = None) -> tuple[int, str]:
     env = {} if config is None else {"HECTIQLAB_CONFIG": str(config)}
     done = CliRunner().invoke(main, ["admin", *words], env=env)
     return done.exit_code, done.output
+
+
+def test_who_interrupts_a_move_learns_how_it_goes_on(tmp_path: Path) -> None:
+    data, config = tmp_path / "lab", tmp_path / "lab.conf"
+    with ForkedLab(data, tmp_path / "home"):
+        pass
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = f"postgresql://lab@127.0.0.1:{silent.getsockname()[1]}/lab"
+        config.write_text(
+            f"[lab]\ndatabase = {database}\npoints = clickhouse://lab@127.0.0.1:1/lab\nfiles = folder:/x\n"
+        )
+        command = [sys.executable, "-m", "pyhectiqlab", "admin", "move", "--data", data, "--to", config]
+        move = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        with silent.accept()[0]:  # it waits for an answer now
+            move.send_signal(signal.SIGINT)
+            _, said = move.communicate(timeout=60)
+    assert move.returncode == 130 and "Call this again, and it goes on" in said, said
 
 
 def test_each_command_works_on_the_lab_that_is_meant_or_says_why_not(

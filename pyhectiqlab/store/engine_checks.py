@@ -27,6 +27,7 @@ from .sql.postgres_peers import as_store_error, is_pooled
 SKEW_MAX_S = 1.0
 SLOW_S = 0.02
 TIMES = 5
+WAIT_S = 10  # for an answer of ClickHouse
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _clickhouse(address: str, at: Addresses, facts: list[str], wrong: list[str])
     from .clickhouse.schema import SCHEMA_VERSION, look
 
     known, several = _known(at), [its for its, _ in clickhouses_of(at)]
-    clickhouse = ClickHouse(address)
+    clickhouse = ClickHouse(address, WAIT_S)
     with contextlib.closing(clickhouse):
         version = clickhouse.text("SELECT version()")
         facts.append(f"version {version}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from pyhectiqlab.cli import main
+from pyhectiqlab.store import engine_checks
 
 from ..clickhouse import needs_clickhouse, server
 from ..postgres import needs_postgres
@@ -54,6 +56,16 @@ def test_what_is_wrong_is_said_of_each(tmp_path: Path) -> None:
     assert "not there yet" in output and "All is well" not in output
     status, output = check(DATABASE="postgresql://lab@127.0.0.1:1/lab", POINTS="log:x", FILES=f"folder:{tmp_path}")
     assert status == 1 and "refused" in output
+
+
+def test_a_clickhouse_that_hangs_is_not_waited_for_as_long_as_by_a_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_checks, "WAIT_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        points = f"clickhouse://lab@127.0.0.1:{silent.getsockname()[1]}/lab"
+        _, output = check(DATABASE="postgresql://lab@127.0.0.1:1/lab", POINTS=points, FILES=f"folder:{tmp_path}")
+    assert "cannot be reached (no answer in time)" in output
 
 
 def test_it_wants_a_folder_or_engines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,18 +81,23 @@ class Address:
 
 
 class ClickHouse:
-    """One database. Connects when it is first used, and again after a failure. Safe for several threads."""
+    """One database. Connects when it is first used, and again after a failure. Safe for several threads.
 
-    def __init__(self, address: str) -> None:
-        self.address = Address(address)
+    Args:
+        wait_s: how long an answer is waited for, unless a call says otherwise.
+    """
+
+    def __init__(self, address: str, wait_s: int = ANSWER_TIMEOUT_S) -> None:
+        self.address, self._wait_s = Address(address), wait_s
         self._clients: dict[int, Any] = {}  # by time-out in seconds
         self._lock = threading.Lock()
         self._failed: tuple[float, str] = (float("-inf"), "")
         self._closed = False
         self.counts = EngineCounts()
 
-    def do(self, statement: str, wait_s: int = ANSWER_TIMEOUT_S) -> None:
+    def do(self, statement: str, wait_s: int | None = None) -> None:
         """Run a statement. Blocks until it is done, at most `wait_s`. Raises StoreError."""
+        wait_s = wait_s or self._wait_s
         self._call("command", statement, settings={"max_execution_time": wait_s}, wait_s=wait_s)
 
     def text(self, query: str) -> str:
@@ -132,9 +137,9 @@ class ClickHouse:
                 client.close()
             self._clients.clear()
 
-    def _call(self, name: str, *arguments: Any, wait_s: int = ANSWER_TIMEOUT_S, **options: Any) -> Any:
+    def _call(self, name: str, *arguments: Any, wait_s: int | None = None, **options: Any) -> Any:
         with self.counts.call():
-            client = self._connected(wait_s)
+            client = self._connected(wait_s or self._wait_s)
             from clickhouse_connect.driver.exceptions import Error
 
             try:

@@ -104,6 +104,8 @@ def move(source: Storage, open_target: Callable[[], Storage], progress: Progress
             rows.copy(view.conn, tx.conn, lambda name: progress(f"rows of {name}"))
             crashpoints.passing("move.rows")
         n_points = _copy_points(source, target, progress)
+        with _meta(target).writing() as tx:
+            rows.update_statistics(tx.conn)
         n_rows = _compare(source, target, progress)
         crashpoints.passing("move.compared")
         _copy_lab_values(source, target, moving=False)

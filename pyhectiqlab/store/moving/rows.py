@@ -33,6 +33,12 @@ def copy(source: Connection, target: Connection, progress: Callable[[str], None]
             _set_sequence(target, table, _sequence(source, table))
 
 
+def update_statistics(conn: Connection) -> None:
+    """Have PostgreSQL look at all tables. Its planner expects them to be empty until autovacuum does so, minutes later."""
+    if on_postgresql(conn):
+        conn.execute(text("ANALYZE"))
+
+
 def _rows(conn: Connection, table: Table) -> Iterator[dict[str, Any]]:
     with read_slowly(conn, select(table).order_by(*table.primary_key.columns)) as rows:
         for row in rows:

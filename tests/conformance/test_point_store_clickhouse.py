@@ -101,6 +101,9 @@ def assert_drawn_alike(store: PointStore, model: PointStore, run: str = "a") -> 
         (its,), (wanted,) = store.buckets(*asked), model.buckets(*asked)  # type: ignore[arg-type]
         for name in ("start", "count", "min", "max", "last", "last_step"):
             assert getattr(its, name).tolist() == getattr(wanted, name).tolist(), (axis, ends, name)
+    summary = model.summaries("loss", [run])[run]
+    assert store.summaries("loss", [run]) == {run: summary._replace(mean=pytest.approx(summary.mean))}
+    assert store.last([run], ["loss"], 1) == model.last([run], ["loss"], 1)
 
 
 def test_recent_points_that_are_kept_follow_what_any_lab_appends_and_what_is_built(place: ClickHousePlace) -> None:
@@ -121,6 +124,27 @@ def test_recent_points_that_are_kept_follow_what_any_lab_appends_and_what_is_bui
         model.append([batch])
         for its in (store, another):
             assert_drawn_alike(its, model)
+
+
+def test_recent_points_are_read_once(place: ClickHousePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(place.open(Sizes())) as store:
+        read, queries = store._clickhouse.columns, list[str]()
+
+        def noted(query: str, *more: Any) -> Any:
+            queries.append(query)
+            return read(query, *more)
+
+        monkeypatch.setattr(store._clickhouse, "columns", noted)
+        for n in range(3):
+            store.append([Writer(f"w{n}", run="a").batch(loss=[(n, float(n), T0 + n)])])
+            asked = []
+            for _ in range(3):
+                queries.clear()
+                assert store.summaries("loss", ["a"])["a"].points == n + 1
+                assert store.last(["a"], ["loss"], 1)["a"][0].last_step == n
+                asked.append(len(queries))
+                assert n == 0 or all("block > " in query for query in queries)
+            assert asked == [2, 0, 0]
 
 
 def test_a_block_that_is_done_after_a_later_one_comes_into_a_chart_that_was_drawn_meanwhile(

@@ -64,7 +64,8 @@ class Reading:
             where += f" AND series IN {listed(series.tolist())}"
         name, builds = ("stats", key), self.counted.builds
         kept = {build: self.kept.get((build,), name) for build in builds}
-        rows = [recents.summarised(self.clickhouse, self.counted, where, STATS)]
+        its_name = name_of(STATS, series) if few else name
+        rows = [recents.summarised(self.recents, self.clickhouse, self.counted, where, STATS, its_name)]
         rows += [of_build for of_build in kept.values() if of_build is not None]
         if missing := [build for build in builds if kept[build] is None]:
             query = f"SELECT {STATS_COLUMNS} FROM summaries WHERE build IN {listed(missing)} AND {where}"
@@ -90,14 +91,13 @@ class Reading:
         few = len(ids) <= LISTED_MAX
         if few:
             where += f" AND series IN {listed(ids.tolist())}"
+        name = name_of(kind, ids) if few else (kind.names, tuple(sorted(keys)))
         if kind is ENDS and 0 < self.counted.recent <= recents.READ_MAX:
-            name = name_of(kind, ids) if few else (kind.names, tuple(sorted(keys)))
             points = self.recents.read(self.clickhouse, self.counted, where, name)
             rows, recent = recents.ends_of(points)
         else:
-            rows = recents.summarised(self.clickhouse, self.counted, where, kind)
+            rows = recents.summarised(self.recents, self.clickhouse, self.counted, where, kind, name)
         if self.counted.builds:
-            name = name_of(kind, ids)
             built = self.kept.get(self.counted.builds, name) if few else None
             if built is None:
                 query = (

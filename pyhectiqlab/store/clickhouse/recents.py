@@ -2,7 +2,7 @@
 
 A key, or the runs on a page, nearly always have few of them. Then they are read as they are and summarised here: to
 understand a query that summarises them takes ClickHouse several times as long as to read them. A chart reads them once
-and computes from them both where its lines end and its buckets.
+and computes from them both where its lines end and its buckets. What was read is kept for the next question.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ class Recents(NamedTuple):
 
 
 class KeptRecents:
-    """Recent points that were read for charts, so that the next drawing reads what came since. Safe for several
-    threads.
+    """Recent points that were read, so that the next drawing or page reads what came since. Safe for several threads.
 
     Rows of a block never change. What came since is in later blocks, or in those that were being inserted then. When a
     window became a build, what is left is read anew.
@@ -59,8 +58,12 @@ class KeptRecents:
         self._kept: OrderedDict[object, tuple[Counted, Recents]] = OrderedDict()  # the least recently used first
         self._bytes = 0
 
-    def read(self, clickhouse: ClickHouse, counted: Counted, condition: str, name: object) -> Recents:
-        """Return the recent points for which a condition holds. `name`: of the condition."""
+    def read(
+        self, clickhouse: ClickHouse, counted: Counted, condition: str, name: object, in_order: bool = False
+    ) -> Recents:
+        """Return the recent points for which a condition holds. `name`: of the condition; `in_order`: by series, step,
+        sequence number and arrival.
+        """
         with self._lock:
             kept = self._kept.get(name)
         if kept is None or not _goes_on(kept[0], counted):
@@ -73,6 +76,8 @@ class KeptRecents:
             if late or counted.block > before.block:
                 came = read(clickhouse, f"{condition} AND {statements.recent(counted)} AND ({newer})")
                 points = _together(points, came)
+        if in_order:
+            points = _in_order(points)
         self._keep(name, counted, points)
         return points
 
@@ -113,6 +118,14 @@ def _together(some: Recents, others: Recents) -> Recents:
     if not len(some.series) or not len(others.series):
         return some if len(some.series) else others
     return _by_series(Recents(*map(np.concatenate, zip(some, others, strict=True))))
+
+
+def _in_order(points: Recents) -> Recents:
+    same = points.series[1:] == points.series[:-1]
+    if (same <= (points.step[1:] > points.step[:-1])).all():  # then the step alone gives the order
+        return points
+    order = np.lexsort((points.arrival, points.seq, points.step, points.series))
+    return Recents(*(column[order] for column in points))
 
 
 def _by_series(points: Recents) -> Recents:
@@ -223,32 +236,33 @@ def _sums(x: NDArray[np.int64], value: NDArray[np.float64], shift: int) -> NDArr
     return rows
 
 
-def summarised(clickhouse: ClickHouse, counted: Counted, condition: str, kind: np.dtype[Any]) -> NDArray[Any]:
-    """Return rows of a kind (STATS, INFOS, ENDS) of the recent points for which a condition holds."""
+def summarised(
+    kept: KeptRecents, clickhouse: ClickHouse, counted: Counted, condition: str, kind: np.dtype[Any], name: object
+) -> NDArray[Any]:
+    """Return rows of a kind (STATS, INFOS, ENDS) of the recent points for which a condition holds. `name`: of both."""
     if not counted.recent:
         return statements.none(kind)
+    if kind is not ENDS and counted.recent <= READ_MAX:
+        return _summarised(kept.read(clickhouse, counted, condition, name, in_order=True), kind)
     condition = f"{condition} AND {statements.recent(counted)}"
     if kind is ENDS:
         return clickhouse.rows(statements.ends_of("arrived", condition), ENDS)
-    if counted.recent <= READ_MAX:
-        query = f"SELECT {_COLUMNS} FROM arrived WHERE {condition} ORDER BY series, step, seq, arrival"
-        return _summarised(clickhouse.columns(query, _POINT), kind)
     if kind is INFOS:
         return clickhouse.rows(statements.infos_of("arrived", condition), INFOS)
     rows = clickhouse.rows(statements.summaries_of("arrived", condition), SUMMARY)
     stats = np.empty(len(rows), STATS)
-    for name in STATS.names or ():
-        stats[name] = rows[name]
+    for column in STATS.names or ():
+        stats[column] = rows[column]
     return stats
 
 
-def _summarised(points: Mapping[str, NDArray[Any]], kind: np.dtype[Any]) -> NDArray[Any]:
+def _summarised(points: Recents, kind: np.dtype[Any]) -> NDArray[Any]:
     """Return rows of a kind: one of each series. `points`: in order of (series, step, seq, arrival)."""
-    n = len(points["series"])
+    n = len(points.series)
     if not n:
         return statements.none(kind)
-    step, value, time = (points[name] for name in ("step", "value", "time"))
-    groups = levels.groups_of(points["series"])
+    step, value, time = points.step, points.value, points.time
+    groups = levels.groups_of(points.series.view(np.int64))
     sizes = np.diff(groups, append=n)
     last = groups + sizes - 1
     finite = np.isfinite(value)
@@ -256,7 +270,7 @@ def _summarised(points: Mapping[str, NDArray[Any]], kind: np.dtype[Any]) -> NDAr
     high = np.maximum.reduceat(np.where(finite, value + 0.0, -np.inf), groups)
     columns = {
         "build": np.zeros(len(groups), np.int64),
-        "series": points["series"][groups],
+        "series": points.series[groups],
         "count": sizes,
         "nans": np.add.reduceat(np.isnan(value), groups, dtype=np.int64),
         "finite": np.add.reduceat(finite, groups, dtype=np.int64),
@@ -274,7 +288,8 @@ def _summarised(points: Mapping[str, NDArray[Any]], kind: np.dtype[Any]) -> NDAr
         "last": value[last],
     }
     for name in ("step", "seq", "arrival"):
-        columns[f"first_{name}"], columns[f"last_{name}"] = points[name][groups], points[name][last]
+        column = getattr(points, name)
+        columns[f"first_{name}"], columns[f"last_{name}"] = column[groups], column[last]
     rows = np.empty(len(groups), kind)
     for name in kind.names or ():
         rows[name] = columns[name]

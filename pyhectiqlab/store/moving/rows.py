@@ -34,7 +34,7 @@ def copy(source: Connection, target: Connection, progress: Callable[[str], None]
 
 
 def update_statistics(conn: Connection) -> None:
-    """Have PostgreSQL look at all tables. Its planner expects them to be empty until autovacuum does so, minutes later."""
+    """Have PostgreSQL look at all tables, which its planner takes for empty until autovacuum comes, minutes later."""
     if on_postgresql(conn):
         conn.execute(text("ANALYZE"))
 

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from ..base.texts import counted
-from .texts import clean, size_text
+from .texts import clean, counted, size_text
 
 TERMINAL, NOTEBOOK, LINES = "terminal", "notebook", "lines"
 LINE_EVERY_S = 30.0

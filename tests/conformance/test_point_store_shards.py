@@ -75,7 +75,7 @@ def test_addresses_may_be_named_in_any_order_but_none_may_be_missing_twice_or_of
         assert sorted(store.summaries("loss", RUNS)) == RUNS
         assert [int(b.count.sum()) for b in store.buckets([Selector(run, "loss") for run in RUNS])] == [10] * len(RUNS)
     (first, second), empty = place.places, server().make_database()
-    with pytest.raises(StoreError, match=r"are on 2 shards \(127.0.0.1:.*\): name all of them with --points"):
+    with pytest.raises(StoreError, match=r"on the shards 127.0.0.1:.*, 127.0.0.1:.*: name all of them with --points"):
         ClickHousePointStore(first[0], place.facts_url)
     assert "twice" in why([first, second, first], place.facts_url)
     by_two_names = (second[0].replace("127.0.0.1", "localhost"), "")
@@ -126,7 +126,7 @@ def test_a_lab_with_one_address_gets_a_second_one_while_another_runs_that_knows_
             fill(both, old)
             assert steps(both) == {run: list(range(30 if run in RUNS[:4] else 5)) for run in RUNS}
     assert cluster().ask("SELECT value FROM points_lab WHERE key = 'schema'", database=place.facts) == [("2",)]
-    with pytest.raises(StoreError, match="are on 2 shards"):
+    with pytest.raises(StoreError, match="are on the shards"):
         ClickHousePointStore(first[0], place.facts_url)
 
 

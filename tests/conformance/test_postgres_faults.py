@@ -239,6 +239,6 @@ def test_without_the_driver_its_package_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_store_beside_a_lab_makes_no_tables(place: PostgresPlace) -> None:
-    with pytest.raises(StoreError, match="another version"):
+    with pytest.raises(StoreError, match="There is no lab in this database"):
         SqlMetaStore(place.cluster.url("postgres"), migrate=False)
     SqlMetaStore(place.url, migrate=False).close()

@@ -227,7 +227,7 @@ def test_a_run_without_a_name_takes_the_one_of_the_script_and_its_project_is_sai
 
 def test_what_cannot_be_started_is_said_and_makes_no_run(site: Site, tmp_path: Path) -> None:
     done = site.cli("run", "--name", "nothing", "--", "no-such-program")
-    assert done.returncode == 127 and "no program that can be found" in done.stderr
+    assert done.returncode == 127 and "is not a program that can be found" in done.stderr
     plain = tmp_path / "plain"
     plain.write_text("")
     assert site.cli("run", "--", str(plain)).returncode == 126

@@ -224,5 +224,5 @@ def test_machines_that_are_said_to_be_gone_must_be_known(home: Path) -> None:
     said: list[str] = []
     sync.check_hosts(["node7"], said.append)
     assert said == []
-    with pytest.raises(ConfigurationError, match=r"named 'node8': there are node7 \(1 with something left\)"):
+    with pytest.raises(ConfigurationError, match=r"'node8'; there are sessions of: node7 \(1 with something left\)"):
         sync.check_hosts(["node8"], said.append)

@@ -20,7 +20,7 @@ _BLOCK = 256 << 10  # bytes that are inflated before they are weighed
 def opened(body: bytes, encoding: str) -> tuple[bytes | bytearray, int]:
     """Return the body without its encoding, and the bytes that its values would take in memory.
 
-    Raises ApiError as soon as that is known: it is not a gzip, or over INGEST_BYTES_MAX bytes, or its values are over
+    Raises ApiError as soon as that is known: it is not gzip, or over INGEST_BYTES_MAX bytes, or its values are over
     LAB_DECODED_BYTES_MAX.
     """
     scale = Scale(settings.LAB_DECODED_BYTES_MAX)

@@ -40,11 +40,11 @@ class Target:
         self, method: str, path: str, body: bytes = b"", *, key: str | None = None, **headers: str | int | None
     ) -> bytes:
         """A whole request. `key`: whose; None: nobody's. `headers`: with _ for -; None leaves one out."""
-        told: dict[str, Any] = {"host": f"127.0.0.1:{self.port}", "content-length": len(body)}
+        fields: dict[str, Any] = {"host": f"127.0.0.1:{self.port}", "content-length": len(body)}
         if key is not None:
-            told["authorization"] = f"Bearer {self.keys[key]}"
-        told |= {name.replace("_", "-"): value for name, value in headers.items()}
-        lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in told.items() if v is not None), "", ""]
+            fields["authorization"] = f"Bearer {self.keys[key]}"
+        fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items() if v is not None), "", ""]
         return "\r\n".join(lines).encode() + body
 
     def post(self, path: str, value: Any, *, key: str | None = None) -> bytes:
@@ -258,14 +258,14 @@ def _call(target: Target, method: str, path: str, value: Any = None, key: str = 
     headers = {"authorization": f"Bearer {target.keys[key]}", "content-type": kind}
     connection.request(method, f"/api/v1{path}", None if value is None else body, headers)
     answer = connection.getresponse()
-    told = json.loads(answer.read())
+    content = json.loads(answer.read())
     connection.close()
     if answer.status == 429:
         time.sleep(float(answer.headers["Retry-After"]))
         return _call(target, method, path, value, key)
     if answer.status >= 300:
-        raise RuntimeError(told)
-    return told
+        raise RuntimeError(content)
+    return content
 
 
 def _own_run(target: Target, name: str, session: str = "ba5e1e55") -> str:

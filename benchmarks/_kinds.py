@@ -29,7 +29,7 @@ KEYS = ("train/loss", "valid/loss", "system.cpu")
 STEPS = 200
 KEPT_S = 3600.0  # that an upload is kept for
 
-Told = tuple[str, Mapping[str, Any]]
+Fact = tuple[str, Mapping[str, Any]]
 
 
 class Kinds:
@@ -109,10 +109,10 @@ class Kinds:
         return last
 
     def _tell(
-        self, run: str, writer: str, rank: int, attempt: int, told: list[Told], first: int = 1, session: str = ""
+        self, run: str, writer: str, rank: int, attempt: int, facts: list[Fact], first: int = 1, session: str = ""
     ) -> None:
         events = [
-            Event(first + n, kind, self._now, fields, msgpack.packb(fields)) for n, (kind, fields) in enumerate(told)
+            Event(first + n, kind, self._now, fields, msgpack.packb(fields)) for n, (kind, fields) in enumerate(facts)
         ]
         if events:
             last = first + len(events) - 1
@@ -176,7 +176,7 @@ class Kinds:
         return hashlib.md5(f"{PROJECT} {self._ids}".encode()).hexdigest()
 
 
-def _events(attempt: int, rank: int) -> list[Told]:
+def _events(attempt: int, rank: int) -> list[Fact]:
     edges = tuple(float(i) for i in range(5))
     return [
         ("config", {"values": {"lr": 0.1 * attempt, "model": {"name": "é", "sizes": [1, 2]}, "rank": rank}}),

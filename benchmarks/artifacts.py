@@ -52,8 +52,8 @@ def sent_by_curl(client: LabClient, key: str, path: Path) -> float:
     with path.open("rb") as file:
         digest, size = hash_file(file.fileno())
     tus = {"Tus-Resumable": "1.0.0"}
-    told = base64.b64encode(digest.encode()).decode()
-    headers = {**tus, "Upload-Length": str(size), "Upload-Metadata": f"digest {told}"}
+    digest_base64 = base64.b64encode(digest.encode()).decode()
+    headers = {**tus, "Upload-Length": str(size), "Upload-Metadata": f"digest {digest_base64}"}
     where = client.request("POST", "/uploads", headers=headers).headers["location"]
     headers = {
         **tus,

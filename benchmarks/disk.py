@@ -106,8 +106,8 @@ def syncs(pid: int, seconds: float) -> float:
     if shutil.which("strace") is None:
         return float("nan")
     command = ["timeout", "-s", "INT", str(seconds), "strace", "-f", "-e", "trace=fsync,fdatasync", "-p", str(pid)]
-    told = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False).stderr
-    return len(re.findall(r"\b(?:fsync|fdatasync)\(", told)) / seconds
+    trace = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False).stderr
+    return len(re.findall(r"\b(?:fsync|fdatasync)\(", trace)) / seconds
 
 
 def size(folder: Path) -> int:

@@ -36,9 +36,9 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=31)
     args = parser.parse_args()
 
-    found = f"import sys; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    printing = f"import sys; print(*[m for m in {HEAVY!r} if m in sys.modules])"
     for importing in ("import pyhectiqlab", "from pyhectiqlab import Run, Config"):
-        loaded = subprocess.check_output([sys.executable, "-c", f"{importing}; {found}"], text=True, cwd="/").split()
+        loaded = subprocess.check_output([sys.executable, "-c", f"{importing}; {printing}"], text=True, cwd="/").split()
         assert not loaded, f"`{importing}` loads {', '.join(loaded)}"
 
     taken = medians(

@@ -58,14 +58,14 @@ def train(points: int, stretch: int) -> None:
     dumped = Turns(stretch)
     for _ in range(REFERENCE_PAIRS):
         dumped.take(bare, lambda: dumping(stretch, amount))
-    told = {
+    result = {
         "logging": logged.summary(),
         "dumping": dumped.summary(),
         "points": step * len(KEYS),
         "losses": losses,
         "ended": time.monotonic(),
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(result), flush=True)
 
 
 class Samples(threading.Thread):
@@ -99,7 +99,7 @@ class Samples(threading.Thread):
 
     def numbers(self) -> list[Number]:
         """Of the last third over the first third that was sampled, the first tenth left out."""
-        found = []
+        numbers = []
         for who, samples in self.of.items():
             some = samples[len(samples) // 10 :]
             third = max(1, len(some) // 3)
@@ -109,9 +109,9 @@ class Samples(threading.Thread):
                 (("memory", "MiB", 1 << 20), ("descriptors", "", 1), ("threads", "", 1))
             ):
                 first, last = (statistics.median(s[i] for s in part) / scale for part in (some[:third], some[-third:]))
-                found.append(Number(f"  {who}: {what} in the last third", last, unit))
-                found.append(Number("    more than in the first", last - first, unit, 8 if i == 0 else 0))
-        return found
+                numbers.append(Number(f"  {who}: {what} in the last third", last, unit))
+                numbers.append(Number("    more than in the first", last - first, unit, 8 if i == 0 else 0))
+        return numbers
 
 
 def measure(down: str, points: int, stretch: int) -> list[Number]:
@@ -131,25 +131,25 @@ def measure(down: str, points: int, stretch: int) -> list[Number]:
         samples.start()
         trainer.stdin.write("\n")
         trainer.stdin.flush()
-        told: dict[str, Any] = json.loads(trainer.stdout.readline())
+        result: dict[str, Any] = json.loads(trainer.stdout.readline())
         samples.stop()
         assert trainer.wait() == 0
-        exit_s = time.monotonic() - told["ended"]
-        assert not told["losses"], f"events were lost: {told['losses']}"
+        exit_s = time.monotonic() - result["ended"]
+        assert not result["losses"], f"events were lost: {result['losses']}"
         real.start()
         start = time.monotonic()
         sync = subprocess.run([sys.executable, "-m", "pyhectiqlab", "sync"], capture_output=True, text=True)
         sync_s = time.monotonic() - start
         assert sync.returncode == 0, sync.stdout + sync.stderr
-        check(name, told["points"])
+        check(name, result["points"])
     label = "lab down before Run" if down == "before" else "lab down behind Run"
     return [
-        *numbers_of(f"{label}: with the run over without", told["logging"], 1.03),
-        *numbers_of(REFERENCE, told["dumping"]),
+        *numbers_of(f"{label}: with the run over without", result["logging"], 1.03),
+        *numbers_of(REFERENCE, result["dumping"]),
         *samples.numbers(),
         Number("  end of the script", exit_s, "s", EXIT_TIMEOUT_S + EXIT_MARGIN_S),
         Number("  hectiqlab sync, once the lab is back", sync_s, "s"),
-        Number("  points at the lab, each once, in order", told["points"], "", told["points"], at_least=True),
+        Number("  points at the lab, each once, in order", result["points"], "", result["points"], at_least=True),
     ]
 
 
@@ -162,8 +162,8 @@ def check(name: str, points: int) -> None:
     assert count == points, f"{count:,} points at the lab instead of {points:,}"
     steps = points // len(KEYS)
     for key in KEYS:
-        found = [(p.step, p.value) for p in run.iter_points(key)]
-        assert found == [(step, float(step)) for step in range(steps)], f"{key} is not what was logged"
+        stored = [(p.step, p.value) for p in run.iter_points(key)]
+        assert stored == [(step, float(step)) for step in range(steps)], f"{key} is not what was logged"
 
 
 def main() -> None:

@@ -57,8 +57,8 @@ def train(name: str, path: str) -> None:
 
 
 @dataclass
-class Told:
-    """What one trainer told, and its memory and its uploader's at each line."""
+class Samples:
+    """What one trainer printed, and its memory and its uploader's at each line."""
 
     trainer_base: int = 0
     uploader_base: int = 0
@@ -71,9 +71,9 @@ class Told:
         return max((b - a for a, b in zip(self.acks, self.acks[1:], strict=False)), default=float("inf"))
 
 
-def watch(name: str, path: Path, kill_at: float | None, data: Path) -> Told:
+def watch(name: str, path: Path, kill_at: float | None, data: Path) -> Samples:
     """Follows one trainer. kill_at: the share of the file at which its uploader is killed, once."""
-    told = Told()
+    samples = Samples()
     command = [sys.executable, __file__, "--child", name, "--file", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -85,21 +85,21 @@ def watch(name: str, path: Path, kill_at: float | None, data: Path) -> Told:
         except OSError:  # the uploader was killed, the next one is on its way
             continue
         if phase == "base":
-            told.trainer_base, told.uploader_base = trainer_bytes, uploader_bytes
+            samples.trainer_base, samples.uploader_base = trainer_bytes, uploader_bytes
             continue
         started = started or float(at)
-        told.seconds = float(at) - started
-        told.trainer.append(trainer_bytes)
-        told.uploader.append(uploader_bytes)
+        samples.seconds = float(at) - started
+        samples.trainer.append(trainer_bytes)
+        samples.uploader.append(uploader_bytes)
         if int(acked) > acked_before:
             acked_before = int(acked)
-            told.acks.append(float(at))
+            samples.acks.append(float(at))
         if kill_at is not None and arrived(data) >= kill_at * size:
             os.kill(int(uploader), signal.SIGKILL)
             kill_at = None
     assert process.wait() == 0, "the trainer failed"
     assert kill_at is None, "the file was there before its uploader could be killed"
-    return told
+    return samples
 
 
 def arrived(data: Path) -> int:
@@ -141,7 +141,7 @@ def main() -> None:
         for name, kill_at in (("whole", None), ("killed", 0.5)):
             path = Path(folder) / f"{name}.bin"
             digest = make(path, options.mib)
-            told = watch(name, path, kill_at, real.data_dir)
+            samples = watch(name, path, kill_at, real.data_dir)
             path.unlink()
             with LabClient(profile.url, profile.secret_api_key) as client:
 
@@ -154,10 +154,10 @@ def main() -> None:
             assert artifact["digest"] == digest, "the lab has other bytes than those of the file"
             what = "uploader killed at half" if kill_at else f"{options.mib} MiB"
             numbers += [
-                Number(f"{what}: trainer over its base", (max(told.trainer) - told.trainer_base) / MIB, "MiB", 1),
-                Number("  uploader over its base", (max(told.uploader) - told.uploader_base) / MIB, "MiB", 16),
-                Number("  longest time without points at the lab", told.longest_silence(), "s", 5 if kill_at else 1),
-                Number("  until the lab has it", told.seconds, "s"),
+                Number(f"{what}: trainer over its base", (max(samples.trainer) - samples.trainer_base) / MIB, "MiB", 1),
+                Number("  uploader over its base", (max(samples.uploader) - samples.uploader_base) / MIB, "MiB", 16),
+                Number("  longest time without points at the lab", samples.longest_silence(), "s", 5 if kill_at else 1),
+                Number("  until the lab has it", samples.seconds, "s"),
             ]
     report(__doc__, numbers, options.json)
 

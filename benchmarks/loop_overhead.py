@@ -77,13 +77,13 @@ class Turns:
         }
 
 
-def numbers_of(label: str, told: dict[str, Any], reach: float | None = None) -> list[Number]:
+def numbers_of(label: str, summary: dict[str, Any], reach: float | None = None) -> list[Number]:
     return [
-        Number(label, told["ratio"], "×", reach),
-        Number("  quartiles of the pairs, lower", told["quartiles"][0], "×"),
-        Number("  quartiles of the pairs, upper", told["quartiles"][2], "×"),
-        Number("  by CPU time of the loop", told["cpu"], "×"),
-        Number("  a bare step", told["bare_ms"], "ms"),
+        Number(label, summary["ratio"], "×", reach),
+        Number("  quartiles of the pairs, lower", summary["quartiles"][0], "×"),
+        Number("  quartiles of the pairs, upper", summary["quartiles"][2], "×"),
+        Number("  by CPU time of the loop", summary["cpu"], "×"),
+        Number("  a bare step", summary["bare_ms"], "ms"),
     ]
 
 

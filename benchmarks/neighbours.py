@@ -89,8 +89,8 @@ class Client:
                 self._kept = self._connection()
             self._kept.request("POST", "/api/v1/ingest", body, headers)
             answer = self._kept.getresponse()
-            told = answer.read()
-            return answer.status == 200 and json.loads(told)["results"][0]["status"] == 200
+            content = answer.read()
+            return answer.status == 200 and json.loads(content)["results"][0]["status"] == 200
         except (OSError, http.client.HTTPException):
             if self._kept is not None:
                 self._kept.close()
@@ -128,8 +128,8 @@ class Times:
         self.seconds.append(took if done else max(took, TIMEOUT_S))
 
     def quantile_ms(self, q: float) -> float:
-        found = sorted(self.seconds)
-        return 1e3 * found[min(len(found) - 1, math.ceil(q * len(found)) - 1)]
+        ordered = sorted(self.seconds)
+        return 1e3 * ordered[min(len(ordered) - 1, math.ceil(q * len(ordered)) - 1)]
 
     def __str__(self) -> str:
         failed = f", {self.failed} of {len(self.seconds)} failed" if self.failed else ""

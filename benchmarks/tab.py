@@ -98,8 +98,8 @@ def held(session: CDPSession) -> int:
 
 def renderer(processes: CDPSession) -> dict[str, Any]:
     """Return the process of the tab: of those that draw pages, the busiest."""
-    found = processes.send("SystemInfo.getProcessInfo")["processInfo"]
-    busiest: dict[str, Any] = max((p for p in found if p["type"] == "renderer"), key=lambda p: p["cpuTime"])
+    infos = processes.send("SystemInfo.getProcessInfo")["processInfo"]
+    busiest: dict[str, Any] = max((p for p in infos if p["type"] == "renderer"), key=lambda p: p["cpuTime"])
     return busiest
 
 

@@ -55,13 +55,13 @@ FILTERED = (
     """async (words) => {"""
     + UNTIL
     + """
-  const told = () => [...document.querySelectorAll('.controls [role=status]')].map((e) => e.textContent).join();
-  const before = told();
+  const statusText = () => [...document.querySelectorAll('.controls [role=status]')].map((e) => e.textContent).join();
+  const before = statusText();
   const box = document.querySelector('input[aria-label="Search runs"]');
   box.focus();
   box.value = words;
   box.dispatchEvent(new Event('input', { bubbles: true }));
-  return until(() => told() !== before);
+  return until(() => statusText() !== before);
 }"""
 )
 SCROLL = """async ([px, frames]) => {

@@ -22,6 +22,7 @@ from typing import Any
 
 from . import settings
 from .base.lazyclass import dataclass, field, replace
+from .base.stderr import write_stderr
 from .base.texts import address
 from .errors import ConfigurationError
 
@@ -310,9 +311,9 @@ _MEND = "mend that line, or move the file away and log in again with `hectiqlab 
 
 
 def _warn_if_open(path: Path, mode: int) -> None:
-    if stat.S_IMODE(mode) & 0o077 and path not in _warned and sys.stderr is not None:
+    if stat.S_IMODE(mode) & 0o077 and path not in _warned:
         _warned.add(path)
-        print(f"hectiqlab: {path} holds keys and can be read by others: run `chmod 600 {path}`.", file=sys.stderr)
+        write_stderr(f"hectiqlab: {path} holds keys and can be read by others: run `chmod 600 {path}`.\n")
 
 
 def _write(path: Path, tables: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ import atexit
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+
+from .ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 60
@@ -48,7 +49,7 @@ class Server:
         self.real = shutil.which("clickhouse") is not None
         self._maker = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         atexit.register(self._remove)
         self.start()
 
@@ -58,7 +59,7 @@ class Server:
         if self.real:
             places = {"path": self.folder, "tmp_path": self.folder / "tmp", "logger.level": "error"}
             places["backups.allowed_path"] = self.backups
-            places |= {"http_port": self.port, "tcp_port": _free_port(), "interserver_http_port": _free_port()}
+            places |= {"http_port": self.port, "tcp_port": free_port(), "interserver_http_port": free_port()}
             options = [f"--{name}={value}" for name, value in places.items()]
             command = ["clickhouse", "server", "--", *options]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -103,12 +104,6 @@ class Server:
 
     def drop_database(self, name: str) -> None:
         self.ask(f"DROP DATABASE {name} SYNC")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @cache

@@ -108,8 +108,8 @@ class Handler(BaseHTTPRequestHandler):
         except BrokenPipeError:
             raise
         except Exception as e:
-            found = _CODE.search(str(e))
-            code = int(found.group(1)) if found else 1002
+            match = _CODE.search(str(e))
+            code = int(match.group(1)) if match else 1002
             self._answer(_STATUS.get(code, 500), f"{e}\n".encode(), {"X-ClickHouse-Exception-Code": str(code)})
 
     def _user(self, asked: dict[str, str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
 
+from . import compiled
 from .seeds import rng, rng_that_stays  # noqa: F401
 from .skips import pytest_sessionfinish  # noqa: F401
 from .stores import meta, points  # noqa: F401
@@ -17,9 +19,15 @@ from .stores import meta, points  # noqa: F401
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Images set it. `print` then writes the end of a line apart, and what a child process printed may come in between.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # Tests say nothing about speed: a busy machine made single examples slower than hypothesis' own bound.
 settings.register_profile("tests", settings.default, deadline=None)
 settings.load_profile("tests")
+
+
+compiled.share()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -84,14 +84,14 @@ class _Process:
         self._nursery, self.pid = nursery, pid
 
     def poll(self) -> int | None:
-        found = self._nursery.ended(self.pid)
-        return None if found is None else os.waitstatus_to_exitcode(found[0])
+        end = self._nursery.ended(self.pid)
+        return None if end is None else os.waitstatus_to_exitcode(end[0])
 
     def wait(self, timeout: float = 60) -> int:
-        found = self._nursery.wait(self.pid, timeout)
-        if found is None:
+        status = self._nursery.wait(self.pid, timeout)
+        if status is None:
             raise subprocess.TimeoutExpired("the lab", timeout)
-        return os.waitstatus_to_exitcode(found)
+        return os.waitstatus_to_exitcode(status)
 
     def send_signal(self, sig: int) -> None:
         if self.poll() is None:

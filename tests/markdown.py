@@ -1,4 +1,4 @@
-"""What tests read of our Markdown pages: their blocks of code, and their tables by cells."""
+"""What tests read of our Markdown pages: their headings, their blocks of code, and their tables by cells."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def section(text: str, heading: str) -> str:
     """Return what stands under a heading, such as "## Settings", until the next one. ValueError without it."""
     lines = text.splitlines()
     return "\n".join(takewhile(lambda line: not line.startswith("#"), lines[lines.index(heading) + 1 :]))
+
+
+def headings(text: str) -> list[str]:
+    """Return the headings of a page, with their `#`, but not the comments in its blocks of code."""
+    prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ .*", prose, re.MULTILINE)
 
 
 def table(text: str) -> list[Row]:

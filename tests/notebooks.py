@@ -18,10 +18,13 @@ def new_notebook(*cells: str, text: str = "") -> Any:
 
 
 def run_notebook(notebook: Any, timeout: float = 60, **options: Any) -> list[list[Any]]:
-    """Run all cells in a kernel. Return the outputs of each. Raises where a cell fails, without `allow_errors`."""
+    """Run all cells in a kernel. Return the outputs of each, in which all that it printed to a stream is one. Raises
+    where a cell fails, without `allow_errors`.
+    """
     from nbclient import NotebookClient
 
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3", **options).execute()
+    # A kernel sends what was printed so far every 0.2 s, so a line may come in two outputs.
+    NotebookClient(notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True, **options).execute()
     return [cell.outputs for cell in notebook.cells]
 
 

@@ -39,7 +39,7 @@ class Nursery:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._orders, self._told = self._process.stdin, self._process.stdout
+        self._orders, self._reports = self._process.stdin, self._process.stdout
         self._lock = threading.Lock()
         self._unfinished = b""  # of a line
         self._pids: dict[str, int] = {}
@@ -76,7 +76,7 @@ class Nursery:
             self._process.wait(10)
         self._process.kill()
         self._process.wait()
-        self._told.close()
+        self._reports.close()
         if self._process.stderr is not None:
             self._process.stderr.close()
 
@@ -91,18 +91,26 @@ class Nursery:
     def _read(self, timeout: float) -> bool:
         """Return what the process reported, waiting so long for it; False: it has ended."""
         with self._lock:
-            fd = self._told.fileno()
-            if not select.select([fd], [], [], timeout)[0]:
+            fd = self._reports.fileno()
+            if not _ready([fd], timeout):
                 return True
             block = os.read(fd, 1 << 16)
             *lines, self._unfinished = (self._unfinished + block).split(b"\n")
-            for told in map(json.loads, lines):
-                if "ended" in told:
-                    self._ended[told["ended"]] = told["status"], told["at"]
+            for report in map(json.loads, lines):
+                if "ended" in report:
+                    self._ended[report["ended"]] = report["status"], report["at"]
                 else:
-                    self._pids[told["id"]] = told["pid"]
-                    self._ended.pop(told["pid"], None)  # another process had that pid before
+                    self._pids[report["id"]] = report["pid"]
+                    self._ended.pop(report["pid"], None)  # another process had that pid before
             return bool(block)
+
+
+def _ready(fds: list[int], timeout: float | None = None) -> list[int]:
+    """Wait until some can be read. Not by `select`, which takes no descriptor from 1024 on."""
+    poller = select.poll()
+    for fd in fds:
+        poller.register(fd, select.POLLIN)
+    return [fd for fd, _ in poller.poll(None if timeout is None else timeout * 1000)]
 
 
 def _environment() -> dict[str, str]:
@@ -142,7 +150,7 @@ def next_order() -> dict[str, Any] | None:
     children: set[int] = set()
     try:
         while True:
-            ready, _, _ = select.select([0, bell], [], [])
+            ready = _ready([0, bell])
             if bell in ready:
                 os.read(bell, 1 << 10)
             if 0 in ready:

@@ -34,7 +34,7 @@ class Provider:
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
 
-    def control(self, **told: Any) -> dict[str, Any]:
+    def control(self, **settings: Any) -> dict[str, Any]:
         """Say how it is from now on; what is not named is as it should be.
 
         Args:
@@ -48,7 +48,7 @@ class Provider:
             answer: of the answer to the browser, beside code and state.
             status: answer everything with this status.
         """
-        answer = requests.post(f"{self.issuer}/control", json=told, timeout=10)
+        answer = requests.post(f"{self.issuer}/control", json=settings, timeout=10)
         assert answer.status_code == 200, answer.text
         value: dict[str, Any] = answer.json()
         return value
@@ -91,7 +91,7 @@ def running_provider() -> Iterator[Provider]:
 @dataclass
 class State:
     issuer: str = ""
-    told: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, Any] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)  # access token → person
     asked: list[str] = field(default_factory=list)
@@ -218,12 +218,12 @@ def _server() -> Any:
                 "iat": now,
                 "exp": now + 300,
                 "nonce": code.nonce,
-                **STATE.told["people"][person],
-                **STATE.told.get("claims", {}),
+                **STATE.settings["people"][person],
+                **STATE.settings.get("claims", {}),
             }
             claims = {name: value for name, value in claims.items() if value is not None}
-            alg = STATE.told.get("alg", "RS256")
-            key: Any = RSAKey.generate_key(2048, private=True) if STATE.told.get("forge") else self.key
+            alg = STATE.settings.get("alg", "RS256")
+            key: Any = RSAKey.generate_key(2048, private=True) if STATE.settings.get("forge") else self.key
             if alg == "HS256":
                 key = OctKey.import_key(CLIENT_SECRET)
             header = {"alg": alg, "kid": self.key.kid}
@@ -292,8 +292,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
         if self.path == "/control":
-            STATE.told, STATE.asked = json.loads(raw), []
-            if STATE.told.get("rotate"):
+            STATE.settings, STATE.asked = json.loads(raw), []
+            if STATE.settings.get("rotate"):
                 self.server_side.tokens.key = _make_key()
             self._answer(200, {})
             return
@@ -305,13 +305,13 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, STATE.asked)
             return
         STATE.asked.append(parts.path)
-        told, side = STATE.told, self.server_side
+        settings, side = STATE.settings, self.server_side
         query = dict(parse_qsl(parts.query))
         uri = STATE.issuer + self.path
-        if told.get("status"):
-            self._answer(told["status"], "out of order")
+        if settings.get("status"):
+            self._answer(settings["status"], "out of order")
         elif parts.path == "/.well-known/openid-configuration":
-            self._answer(200, {**self._discovery(), **told.get("discovery", {})})
+            self._answer(200, {**self._discovery(), **settings.get("discovery", {})})
         elif parts.path == "/keys":
             self._answer(200, {"keys": [side.tokens.key.as_dict(private=False)]})
         elif parts.path == "/authorize":
@@ -321,8 +321,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(*side.create_token_response(request))
         elif parts.path == "/userinfo":
             person = STATE.tokens.get(self.headers.get("authorization", "").removeprefix("Bearer "))
-            claims = told["people"].get(person)
-            self._answer(200 if claims else 401, {**(claims or {}), **told.get("userinfo", {})})
+            claims = settings["people"].get(person)
+            self._answer(200 if claims else 401, {**(claims or {}), **settings.get("userinfo", {})})
         elif parts.path == "/logout":
             self._answer(302, "", [("Location", query["post_logout_redirect_uri"])])
         elif parts.path == "/favicon.ico":
@@ -348,13 +348,13 @@ class Handler(BaseHTTPRequestHandler):
                 200, f"<!doctype html><title>Provider</title><h1>Who are you?</h1><form method=post>{names}</form>"
             )
             return
-        user = person if person in STATE.told["people"] else None
+        user = person if person in STATE.settings["people"] else None
         status, body, headers = self.server_side.create_authorization_response(request, grant_user=user, grant=grant)
-        more = "".join(f"&{name}={value}" for name, value in STATE.told.get("answer", {}).items())
+        more = "".join(f"&{name}={value}" for name, value in STATE.settings.get("answer", {}).items())
         self._answer(status, body or "", [(n, v + more if n == "Location" else v) for n, v in headers])
 
     def _people(self) -> list[str]:
-        return [*STATE.told.get("people", {}), "nobody"]
+        return [*STATE.settings.get("people", {}), "nobody"]
 
     def _discovery(self) -> dict[str, Any]:
         at = STATE.issuer

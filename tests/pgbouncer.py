@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from .ports import free_port
 from .postgres import cluster
 from .stores import PostgresPlace
 from .waiting import eventually
@@ -42,9 +43,7 @@ class PgBouncer:
         self._folder = Path(tempfile.mkdtemp(prefix="pgb"))
         self._folder.chmod(0o755)
         owner = cluster().folder.stat()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         (self._folder / "users").write_text('"lab" ""\n')
         (self._folder / "ini").write_text(
             f"[databases]\n* = host={cluster().folder} user=lab\n[pgbouncer]\n"

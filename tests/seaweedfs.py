@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,8 @@ import requests
 from pyhectiqlab.store.s3.blob_store import S3BlobStore
 from pyhectiqlab.store.s3.client import S3Client
 from pyhectiqlab.store.s3.settings import S3Settings
+
+from .ports import free_ports
 
 START_TIMEOUT_S = 60.0
 BUCKET = "tests"
@@ -76,7 +77,7 @@ class SeaweedFs:
                 (self.folder / f"{name}.{kind}").write_text(key + "\n")
         (self.folder / "data").mkdir()
         for tries_left in (2, 1, 0):
-            self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+            self._ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
             self.url = f"http://127.0.0.1:{self._ports['s3.port']}"
             try:
                 self.start()
@@ -160,14 +161,6 @@ class SeaweedFs:
         """Return what is in the store's prefix, without it."""
         prefix = store.settings.prefix + "/"
         return sorted(item["Key"].removeprefix(prefix) for item in store.bucket.listed(""))
-
-
-def _free_ports(n: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
 
 
 @cache

@@ -100,7 +100,7 @@ def test_a_build_is_sent_what_it_needs_and_nothing_that_is_secret_or_large() -> 
     needed |= {"setup.cfg", "pyproject.toml", "README.md", "MANIFEST.in", "LICENSE", "docs/deploy/constraints.txt"}
     assert needed <= sent | {""}
     assert not [name for name in sent if re.search(r"(^|/)(\.git|\.venv|node_modules|tests)/|\.db$|credentials$", name)]
-    assert sum((REPO / name).stat().st_size for name in sent) < 20_000_000
+    assert sum((REPO / name).lstat().st_size for name in sent) < 20_000_000
 
 
 @pytest.mark.skipif(not (REPO / "pyhectiqlab/server/static/index.html").exists(), reason="needs scripts/build-web")
@@ -113,7 +113,7 @@ def test_the_steps_of_the_image_make_a_lab_that_is_healthy_and_stops(tmp_path: P
     src, root = tmp_path / "src", tmp_path / "root"
     for name in context():
         (src / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(REPO / name, src / name)
+        shutil.copyfile(REPO / name, src / name, follow_symlinks=False)
     assert ("COPY", "--from=web /src/pyhectiqlab/server/static /src/pyhectiqlab/server/static") in steps
     shutil.copytree(REPO / "pyhectiqlab/server/static", src / "pyhectiqlab/server/static")
 

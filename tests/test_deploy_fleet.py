@@ -30,8 +30,8 @@ PATHS = {getattr(route, "path", "") for route in pages.router.routes}
 
 
 def of_kind(kind: str) -> dict[str, Any]:
-    (found,) = [one for one in OBJECTS if one["kind"] == kind]
-    return found
+    (manifest,) = [one for one in OBJECTS if one["kind"] == kind]
+    return manifest
 
 
 def known(options: list[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from difflib import ndiff
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pyhectiqlab.store import accounts as stored_accounts
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sqlite_points.database import SCHEMA_VERSION
 
+from .docs_outline import OUTLINE, outline
 from .markdown import code, section, table
 
 ROOT = Path(__file__).parents[1]
@@ -127,8 +129,8 @@ EXAMPLES = {"token.py", "src/schema/lab.d.ts"}  # no file of ours; made by scrip
 @cache
 def files() -> list[str]:
     folders = ("pyhectiqlab", "tests", "benchmarks", "docs")
-    found = (path for folder in folders for path in (ROOT / folder).rglob("*.*") if "node_modules" not in path.parts)
-    return [str(path) for path in found]
+    paths = (path for folder in folders for path in (ROOT / folder).rglob("*.*") if "node_modules" not in path.parts)
+    return [str(path) for path in paths]
 
 
 @pytest.mark.parametrize("page", INSIDE, ids=lambda p: str(p.relative_to(ROOT)))
@@ -197,6 +199,11 @@ def test_upgrading_has_every_step_of_the_migrations_and_the_schemas_of_now() -> 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_page_has_a_conflict_that_was_not_solved(page: Path) -> None:
     assert not re.search(r"^(<{7}|>{7}) ", page.read_text(), re.MULTILINE)
+
+
+def test_no_page_has_lost_a_section() -> None:
+    differ = [line for line in ndiff(OUTLINE.read_text().splitlines(), outline().splitlines()) if line[0] in "+-"]
+    assert not differ, "\n".join(["Headings changed. If you meant that: python -m tests.docs_outline", *differ])
 
 
 def test_each_page_of_a_folder_is_on_the_site() -> None:

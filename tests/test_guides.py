@@ -48,10 +48,10 @@ def test_commands_in_the_guides_are_there_with_the_options_that_they_have(words:
     command: click.Command = cli.main
     ctx = click.Context(command, **command.context_settings)
     while isinstance(command, click.Group) and words and not words[0].startswith(("-", "…")):
-        found = command.get_command(ctx, words[0])
-        assert found is not None, f"there is no command {words[0]}"
-        ctx = click.Context(found, parent=ctx, info_name=words[0])
-        command, words = found, words[1:]
+        subcommand = command.get_command(ctx, words[0])
+        assert subcommand is not None, f"there is no command {words[0]}"
+        ctx = click.Context(subcommand, parent=ctx, info_name=words[0])
+        command, words = subcommand, words[1:]
     try:
         command.make_parser(ctx).parse_args([word for word in words if word != "…"])
     except click.BadOptionUsage as e:

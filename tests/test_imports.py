@@ -76,11 +76,11 @@ def modules() -> dict[tuple[str, ...], ast.Module]:
 @cache
 def actual() -> dict[tuple[str, str], str]:
     """Return {(part, part that it imports): a module that does so}."""
-    found = {}
+    arrows = {}
     for module, tree in modules().items():
         for other in imported(tree, module[:-1], types=False):
-            found[part_of(module), part_of(other)] = ".".join(module)
-    return {(a, b): module for (a, b), module in found.items() if a != b and a not in PUBLIC and b}
+            arrows[part_of(module), part_of(other)] = ".".join(module)
+    return {(a, b): module for (a, b), module in arrows.items() if a != b and a not in PUBLIC and b}
 
 
 def circles(arrows: dict[str, set[str]]) -> set[frozenset[str]]:
@@ -91,14 +91,14 @@ def circles(arrows: dict[str, set[str]]) -> set[frozenset[str]]:
 
 
 def reachable(arrows: dict[str, set[str]], start: str) -> set[str]:
-    found: set[str] = set()
+    reached: set[str] = set()
     left = [start]
     while left:
         for other in arrows.get(left.pop(), ()):
-            if other not in found:
-                found.add(other)
+            if other not in reached:
+                reached.add(other)
                 left.append(other)
-    return found
+    return reached
 
 
 def test_every_import_between_parts_is_stated() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -18,10 +17,6 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
-# It is looked for, not imported: that takes a second and a half in each process that collects the tests.
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("sklearn") is None, reason="the demo needs scikit-learn: pip install '.[demo]'"
-)
 ROOT = Path(__file__).parents[1]
 
 

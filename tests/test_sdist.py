@@ -26,7 +26,7 @@ def build(what: str, tree: Path, target: Path) -> Path:
 
 def test_a_wheel_made_of_the_sources_has_the_built_pages_and_not_their_sources(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+    shutil.copytree(ROOT, tree, symlinks=True, ignore=LEFT_OUT)
     static = tree / "pyhectiqlab" / "server" / "static"
     static.mkdir(exist_ok=True)
     (static / "index.html").write_text("<!doctype html>")  # as scripts/build-web leaves it
@@ -52,3 +52,9 @@ def test_a_wheel_made_of_the_sources_has_the_built_pages_and_not_their_sources(t
         "hectiqlab.pth",
     } <= names
     assert not [name for name in names if name.startswith("pyhectiqlab/web/")]
+
+
+def test_git_tracks_no_link() -> None:
+    """`git add -A` once took a link to a program of one machine, which whoever copied the tree elsewhere failed at."""
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not [line for line in listed.splitlines() if line.startswith("120000")]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from .stderr import write_stderr
 from .texts import clean, counted, size_text
 
 TERMINAL, NOTEBOOK, LINES = "terminal", "notebook", "lines"
@@ -93,10 +94,10 @@ class FileBars:
 
     def say(self, line: str) -> None:
         """Print a line, above the bars."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            if self._all is None:
-                print(line, file=sys.stderr, flush=True)
-            else:
+        if self._all is None:
+            write_stderr(f"{line}\n")
+        else:
+            with contextlib.suppress(OSError, ValueError, AttributeError):
                 self._all.write(line, file=sys.stderr)
 
     def update(self, ident: str, name: str, size: int, sent: int) -> None:

@@ -1,4 +1,4 @@
-"""Descriptors: their numbers, their locks. 0, 1 and 2 are the terminal's, whatever is open there.
+"""Descriptors: their numbers, their locks, and waiting for them. 0, 1 and 2 are the terminal's, whatever is open there.
 
 A program that was started without them (`<&- >&- 2>&-`, some daemons), or that closed them, gets these numbers for what
 it opens next. Whatever is printed is then written into that.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+from collections.abc import Collection
 
 _DESCRIPTORS_MAX = 65_536
 
@@ -24,6 +26,17 @@ def lifted(fd: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(fd)
+
+
+def wait_ready(fds: Collection[int], timeout_s: float, to_write: bool = False) -> set[int]:
+    """Return the descriptors that can be read, or written with `to_write`, and those that have ended or failed, which
+    reading or writing tells. Blocks until there is one, or for `timeout_s`. (`select.select` refuses numbers from 1024
+    on, which a lab with many connections has.)
+    """
+    poller = select.poll()
+    for fd in fds:
+        poller.register(fd, select.POLLOUT if to_write else select.POLLIN)
+    return {fd for fd, _ in poller.poll(max(0.0, timeout_s) * 1000)}
 
 
 def lock_alone(fd: int) -> bool:

@@ -21,7 +21,7 @@ HELD_CHARS_MAX = 1 << 13  # an unfinished line is handed on at this length
 
 TEXT, BUFFER, RAW = 3, 2, 1  # layers of a stream, from the uppermost down
 
-_inside = threading.local()  # `put`: a text is being handed on; `layer`: the uppermost one that writes just now
+_inside = threading.local()  # `put`: nothing is recorded; `layer`: the uppermost one that writes just now
 
 
 @contextlib.contextmanager
@@ -75,7 +75,6 @@ class Tee:
             self.drain()
             return answer
 
-        write._hectiqlab_original = original_write  # type: ignore[attr-defined]
         self._wrapped = {"write": (write, original_write), "flush": (flush, original_flush)}
         self._stream.write = write
         self._stream.flush = flush
@@ -137,11 +136,8 @@ class Tee:
                 break
         self._held_chars = 0
         if texts:
-            _inside.put = True
-            try:
+            with unrecorded():
                 self._put_on("".join(texts))
-            finally:
-                _inside.put = False
 
     def stop(self) -> None:
         """Unwrap the stream. Safe twice. If somebody wrapped the stream after us, our wrapper stays below theirs and
@@ -163,14 +159,12 @@ class Tee:
                     setattr(below, name, original)
 
 
-def untapped_write(stream: Any) -> Callable[[str], Any]:
-    """Return the stream's `write` below all tees, for texts that are recorded already."""
-    original = stream.write
-    while hasattr(original, "_hectiqlab_original"):
-        original = original._hectiqlab_original
-
-    def write(text: str) -> Any:
-        with _writing(TEXT):
-            return original(text)
-
-    return write
+@contextlib.contextmanager
+def unrecorded() -> Iterator[None]:
+    """Have no tee record what this thread writes meanwhile: texts that are recorded already."""
+    before = getattr(_inside, "put", False)
+    _inside.put = True
+    try:
+        yield
+    finally:
+        _inside.put = before

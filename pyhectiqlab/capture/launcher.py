@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from ..base.lazyclass import dataclass
+from .process import host, start_time
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def dies_with_job(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def job(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the batch system's job that this process belongs to, as `system/id/count`; "" where there is none.
+    """Return the job that this process belongs to: of a batch system, as `system/id/count`; else of a launcher, as
+    `launcher:id`, which has no /. "" where there is neither.
 
     The count changes when the system starts the same job again: Slurm counts requeues; in Kubernetes, a new pod of the
     same Job has another suffix.
@@ -61,4 +63,19 @@ def job(environ: Mapping[str, str] = os.environ) -> str:
         pod = re.fullmatch(r"(.+)-([a-z0-9]{5})", environ.get("HOSTNAME", ""))
         if pod:
             return f"kubernetes/{pod[1]}/{pod[2]}"[:_JOB_CHARS_MAX]
-    return ""
+    return (launchers_job(environ) or "").replace("/", ":")[:_JOB_CHARS_MAX]
+
+
+def launchers_job(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return what all ranks of a job know and no other job does, from the launcher that is nearest to them. It stays
+    the same when the launcher starts them again.
+    """
+    if (run_id := environ.get("TORCHELASTIC_RUN_ID", "none")) != "none":
+        return f"torchrun/{run_id}"
+    if "TORCHELASTIC_RESTART_COUNT" in environ and environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
+        parent = os.getppid()  # torchrun: it lives while its ranks are started again
+        return f"torchrun/{host()}/{parent}/{start_time(parent)}"
+    for names in (("PMIX_NAMESPACE",), ("OMPI_MCA_ess_base_jobid",), ("SLURM_JOB_ID", "SLURM_STEP_ID")):
+        if all(environ.get(name) for name in names):
+            return "/".join([names[0], *(environ[name] for name in names)])
+    return None

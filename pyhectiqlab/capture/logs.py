@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..base.stderr import write_stderr
 from ..errors import RunClosedError
 from ..protocol import logs as protocol
-from .console import Tee, untapped_write
+from .console import Tee, unrecorded
 from .ending import Ending
 from .interactive import ipython, is_interactive
 
@@ -225,12 +226,10 @@ class EchoHandler(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        stream = sys.stderr
-        with contextlib.suppress(Exception):  # a closed stderr, a pipe without a reader: not the training's fault
-            if stream is None or _shown_elsewhere(record):
-                return
-            untapped_write(stream)(protocol.ended(_text_of(self, record)))
-            stream.flush()
+        with contextlib.suppress(Exception):
+            if not _shown_elsewhere(record):
+                with unrecorded():
+                    write_stderr(protocol.ended(_text_of(self, record)))
 
 
 def _text_of(handler: logging.Handler, record: logging.LogRecord) -> str:

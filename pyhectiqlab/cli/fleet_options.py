@@ -50,7 +50,7 @@ def _configure(context: click.Context, parameter: click.Parameter, path: Path | 
     values: dict[str, Any] = {}
     for option, value in _options_of(path, context.command).items():
         assert option.name is not None
-        values[option.name] = value.split() if option.multiple else value
+        values[option.name] = option.type.split_envvar_value(value) if option.multiple else value
         try:
             option.type_cast_value(context, values[option.name])
         except click.BadParameter as e:

@@ -84,7 +84,9 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
         asked = storage.free(lambda: _ask(storage, runs))
         asked += storage.free(lambda: _ask_projects(storage, projects))
         whole = _finish(storage)
-        _report(storage, asked, before, _taken(storage), whole, as_json)
+    with opened_lab(data) as storage:  # what was opened is closed: the logs of its databases have gone
+        after = _taken(storage)
+    _report(asked, before, after, whole, as_json)
 
 
 def _chosen(view: MetaView, names: Sequence[str]) -> list[DeletedRun]:
@@ -245,7 +247,7 @@ def _finish(storage: Storage) -> bool:
     return not is_left
 
 
-def _report(storage: Storage, asked: int, before: Taken, after: Taken, whole: bool, as_json: bool) -> None:
+def _report(asked: int, before: Taken, after: Taken, whole: bool, as_json: bool) -> None:
     if as_json:
         report = {"runs": asked, "done": whole, "before": asdict(before), "after": asdict(after)}
         echo_json(report | {"given_back": max(0, before.all - after.all)})

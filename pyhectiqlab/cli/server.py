@@ -66,7 +66,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
     "--public-url",
     metavar="URL",
     default="",
-    help="Where people find the lab: for the links in notices, invites and below.",
+    help="Where people find the lab, with its --root-path: for the links in notices, invites and below.",
 )
 @click.option(
     "--moved-from",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
 
 from ..base.texts import counted
-from ..capture.launcher import Place
-from ..capture.process import host, start_time
+from ..capture.launcher import Place, launchers_job
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -67,23 +65,10 @@ def name_for(place: Place) -> tuple[str, bool]:
     """
     if place.world_size <= 1:
         return random_name(), True
-    job = _job(os.environ)
+    job = launchers_job()
     if job is None:
         raise ValueError(
             f"a job of {counted(place.world_size, 'rank')} needs a name that all of them give: Run('my-run', …). "
             "Nothing in the environment tells this job from others, so they would not find the same one by themselves."
         )
     return name_of(f"{os.getuid()}/{job}".encode()), False
-
-
-def _job(environ: Mapping[str, str]) -> str | None:
-    """Return what all ranks of a job know and no other job does, from the launcher that is nearest to them."""
-    if (run_id := environ.get("TORCHELASTIC_RUN_ID", "none")) != "none":
-        return f"torchrun/{run_id}"
-    if "TORCHELASTIC_RESTART_COUNT" in environ and environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
-        parent = os.getppid()  # torchrun: it lives while its ranks are started again
-        return f"torchrun/{host()}/{parent}/{start_time(parent)}"
-    for names in (("PMIX_NAMESPACE",), ("OMPI_MCA_ess_base_jobid",), ("SLURM_JOB_ID", "SLURM_STEP_ID")):
-        if all(environ.get(name) for name in names):
-            return "/".join([names[0], *(environ[name] for name in names)])
-    return None

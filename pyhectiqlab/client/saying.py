@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
+from ..base.stderr import write_stderr
 
 _said: set[str] = set()
 
 
 def say(text: str) -> None:
     """Write one line. Never raises: stderr may be closed."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"hectiqlab: {text}\n")  # at once: another thread may have something to say, too
-        sys.stderr.flush()
+    write_stderr(f"hectiqlab: {text}\n")
 
 
 def say_once(text: str) -> None:

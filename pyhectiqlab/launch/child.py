@@ -10,7 +10,6 @@ import codecs
 import contextlib
 import errno
 import os
-import select
 import selectors
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
+from ..base.fds import wait_ready
 from ..capture.oom import OomWatch
 from ..capture.process import open_pidfd, pid_namespace, start_time
 from . import terminal
@@ -248,7 +248,7 @@ class Child:
 
     def _hand_keys_on(self) -> None:
         target = self._channels[0].source
-        if self._keys and target >= 0 and select.select([], [target], [], 0)[1]:
+        if self._keys and target >= 0 and wait_ready([target], 0.0, to_write=True):
             with contextlib.suppress(OSError):
                 self._keys = self._keys[os.write(target, self._keys[:KEYS_BYTES]) :]
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+
+from ..base.fds import wait_ready
 
 WAIT_S = 1.0  # for the word of the witness, before a signal counts as ours alone
 
@@ -52,7 +53,7 @@ class Witness:
                 assert self._process.stdout is not None
                 self._source = self._process.stdout.fileno()
                 os.set_blocking(self._source, False)
-                select.select([self._source], [], [], WAIT_S)
+                wait_ready([self._source], WAIT_S)
         self.is_there = b"\0" in self._read()
 
     def came(self, number: int) -> None:

@@ -101,7 +101,7 @@ class Facts(Protocol):
 
     def writers(self, ids: Sequence[str], /) -> dict[str, Writer]: ...
     def run_ids(self, ids: Sequence[str], /) -> dict[str, IngestRun]: ...
-    def takes_writers(self, run_id: str, /) -> bool: ...
+    def full_of_writers(self, run_ids: Sequence[str], /) -> set[str]: ...
     def role_in(self, project_id: str, user_id: str, /) -> str | None: ...
 
 
@@ -115,7 +115,8 @@ def plan(view: Facts, jobs: Sequence[IngestJob], deferred: Deferred) -> Plan:
     committed = dict.fromkeys((b.writer for b in batches), 0)
     committed |= {name: deferred.cursor(name, row.cursor) for name, row in writers.items()}
     cursors = dict(committed)
-    takes_writers = functools.cache(view.takes_writers)
+    gets_writers = {b.columns.run for b in batches if isinstance(b, Batch) and b.writer not in streams}
+    full = view.full_of_writers(sorted(gets_writers)) if gets_writers else set()
     role_in = functools.cache(view.role_in)  # a request may name hundreds of runs of somebody else's project
     for job in jobs:
         job.results, job.accepted = [], []
@@ -124,7 +125,7 @@ def plan(view: Facts, jobs: Sequence[IngestJob], deferred: Deferred) -> Plan:
             status, error = _decide(batch, job.user_id, runs, streams, cursor, role_in)
             if status == 200 and isinstance(batch, Batch) and batch.last > cursor:
                 points = batch.columns
-                if batch.writer not in streams and not takes_writers(points.run):
+                if batch.writer not in streams and points.run in full:
                     job.results.append(Result(batch.writer, 422, 0, FULL))
                     continue
                 streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))

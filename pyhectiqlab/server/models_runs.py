@@ -24,7 +24,9 @@ class AttachBody(Body):
     world_size: Annotated[int, Field(ge=1, le=INT32_MAX)] = 1
     restart: Annotated[str, Field(max_length=64)] | None = None
     job: Annotated[str, Field(max_length=256)] = Field(
-        "", description="Of a batch system: its name, the job's id, how often it was started; with / between."
+        "",
+        description="Of a batch system: its name, the job's id, how often it was started; with / between. Of a "
+        "launcher alone: its name and the job's id, with : between. The ranks of a job have the same.",
     )
     host: Annotated[str, Field(max_length=256)] = ""
     pid: Annotated[int, Field(ge=0, le=INT64_MAX)] = 0

@@ -55,9 +55,9 @@ class Remembered:
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:
         return self._of(self._runs, ids, lambda view, missing: view.run_ids(missing))
 
-    def takes_writers(self, run_id: str) -> bool:
+    def full_of_writers(self, run_ids: Sequence[str]) -> set[str]:
         with self._meta.reading() as view:
-            return view.takes_writers(run_id)
+            return view.full_of_writers(run_ids)
 
     def role_in(self, project_id: str, user_id: str) -> str | None:
         with self._meta.reading() as view:

@@ -99,7 +99,8 @@ def serve(options: Options, data: Path | Addresses, ready: Callable[[Ready], Non
     set_up_logging(options.log_format, options.log_requests)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     host = options.host
-    root_path, public_url = checked(options.root_path), checked_url(options.public_url)
+    root_path = checked(options.root_path)
+    public_url = checked_url(options.public_url, root_path)
     loopback = is_loopback(host)
     trusted = Trusted.parsed(options.proxies) if options.proxies else None
     if options.tls:
@@ -251,14 +252,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def checked_url(public_url: str) -> str:
+def checked_url(public_url: str, root_path: str) -> str:
     """Return it without a slash at its end. Raises ConfigurationError."""
+    public_url = public_url.rstrip("/")
     parts = urlsplit(public_url)
     if public_url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
         raise ConfigurationError(
             f"--public-url {public_url!r} is not an address of a lab: give one such as https://lab.example.org."
         )
-    return public_url.rstrip("/")
+    if (
+        public_url and root_path and parts.path != root_path
+    ):  # links and single sign-on would lead to where the lab is not
+        raise ConfigurationError(
+            f"--public-url {public_url!r} and --root-path {root_path!r} name different paths: give "
+            f"--public-url {parts._replace(path=root_path).geturl()}"
+            + (f", or --root-path {parts.path}." if parts.path else ".")
+        )
+    return public_url
 
 
 def bracketed(host: str) -> str:

@@ -295,7 +295,8 @@ class EmbeddedStorage:
             with _reading(self.place / name) as connection:
                 if connection is None:
                     continue
-                if space.surplus(connection) or (name == POINTS and purge.is_left(connection)):
+                surplus = space.surplus(connection, whole=self.is_saving())
+                if surplus or (name == POINTS and purge.is_left(connection)):
                     return True
                 if space.is_to_be_cut(connection, self.place / name):
                     return True

@@ -192,8 +192,8 @@ class MetaView(
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]: ...
     def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]: ...
     def writer_count(self, run_id: str) -> int: ...
-    def takes_writers(self, run_id: str) -> bool:
-        """Return whether the run has fewer than limits.WRITERS_MAX writers."""
+    def full_of_writers(self, run_ids: Sequence[str]) -> set[str]:
+        """Return those of the runs that have limits.WRITERS_MAX writers, and take no more."""
 
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
         """Yield (sequence number, kind, how many numbers it accounts for) of each event of a writer, in order."""

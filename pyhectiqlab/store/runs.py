@@ -82,7 +82,7 @@ class Session:
     attempt: int
     user_id: str
     restart: str | None
-    job: str  # of a batch system, "system/id/how often it was started"; "" outside one
+    job: str  # of a batch system, "system/id/how often it was started", or a launcher, "launcher:id"; "" outside both
     world_size: int
     host: str
     pid: int

@@ -50,8 +50,8 @@ def test_archived_runs_are_left_out_of_lists_until_they_are_asked_for(lab: RealL
     done = hectiqlab("archive", "run-a")
     assert done.returncode == 0 and f"Archived vision/run-a ({run})." in done.stdout, done.stderr
     assert [its.name for its in search_runs("vision")] == ["run-b"]
-    (found,) = search_runs("vision", "archived=true")
-    assert found.id == run and found.archived and read.run("run-a").archived == found.archived
+    (view,) = search_runs("vision", "archived=true")
+    assert view.id == run and view.archived and read.run("run-a").archived == view.archived
     assert "run-a" not in hectiqlab("runs", "--project", "vision").stdout
     again = hectiqlab("archive", "run-a")
     assert (again.returncode, again.stdout) == (0, "") and "1 run had it already" in again.stderr

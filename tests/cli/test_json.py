@@ -126,25 +126,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         user = client.get("/me")["user"]["username"]
         words = {"data": str(folder / "data"), "backups": str(folder / "backups"), "user": user}
 
-        def told(*arguments: str, input: str = "") -> str:
+        def hectiqlab(*arguments: str, input: str = "") -> str:
             done = run_command(*arguments, env=lab.env, input=input)
             assert done.returncode == 0, done
             return done.stdout
 
         send(client, attach(client, "digits", "vision"), 0, "train/loss", [0, 1], [0.5, float("nan")])
         send(client, attach(client, "other", "vision"), 0, "valid/loss", [0], [0.5])
-        told("tag", "best", "digits")
-        told("views", "save", "vision", "mine", input="{}")
-        told("projects", "objective", "vision", "train/loss", "min")
+        hectiqlab("tag", "best", "digits")
+        hectiqlab("views", "save", "vision", "mine", input="{}")
+        hectiqlab("projects", "objective", "vision", "train/loss", "min")
         (folder / "file.txt").write_text("text")
-        told("post-artifact", "vision", str(folder / "file.txt"))
-        told("admin", "notify", "add", "https://127.0.0.1:9/hook", "--data", words["data"])
+        hectiqlab("post-artifact", "vision", str(folder / "file.txt"))
+        hectiqlab("admin", "notify", "add", "https://127.0.0.1:9/hook", "--data", words["data"])
         attach(client, "deleted", "vision")
-        told("delete", "--yes", "deleted")
+        hectiqlab("delete", "--yes", "deleted")
         for mode in ("online", "offline"):  # so that `verify` and `status` have something to show
             script = [sys.executable, "-c", SCRIPT, str(folder / "file.txt")]
             subprocess.run(script, env={**lab.env, "HECTIQLAB_MODE": mode}, check=True, timeout=100)
-        words["snapshot"] = told("admin", "backup", words["backups"], "--data", words["data"]).splitlines()[0]
+        words["snapshot"] = hectiqlab("admin", "backup", words["backups"], "--data", words["data"]).splitlines()[0]
         yield Place(lab, words)
 
 

@@ -32,15 +32,15 @@ def old(tmp_path: Path) -> Path:
 
 def shape(path: Path) -> dict[str, object]:
     """Return every table with its columns and indices."""
-    found = inspect(create_engine(f"sqlite:///{path}"))
+    inspector = inspect(create_engine(f"sqlite:///{path}"))
     return {
         table: (
-            [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)],
-            sorted((str(i["name"]), tuple(i["column_names"]), i["unique"]) for i in found.get_indexes(table)),
-            found.get_pk_constraint(table)["constrained_columns"],
-            sorted((tuple(k["constrained_columns"]), k["referred_table"]) for k in found.get_foreign_keys(table)),
+            [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)],
+            sorted((str(i["name"]), tuple(i["column_names"]), i["unique"]) for i in inspector.get_indexes(table)),
+            inspector.get_pk_constraint(table)["constrained_columns"],
+            sorted((tuple(k["constrained_columns"]), k["referred_table"]) for k in inspector.get_foreign_keys(table)),
         )
-        for table in found.get_table_names()
+        for table in inspector.get_table_names()
         if table != "sqlite_sequence"
     }
 
@@ -83,14 +83,14 @@ def test_backups_of_an_older_lab_are_of_the_same_lab(old: Path, tmp_path: Path) 
 
 def test_what_each_attempt_told_is_found_among_the_events_of_an_older_lab(old: Path) -> None:
     conn = sqlite3.connect(old)
-    told = [
+    facts = [
         (1, "config", {"values": {"lr": 0.1, "a": {"x": 1}}}),
         (2, "config", {"values": {"lr": 0.2, "a": {"y": 2}}}),
         (1, "meta", {"key": "data", "value": "v1"}),
         (2, "meta", {"key": "data", "value": "v2"}),
     ]
     conn.execute("DELETE FROM events")
-    for seq, (attempt, kind, fields) in enumerate(told, start=10):
+    for seq, (attempt, kind, fields) in enumerate(facts, start=10):
         values = (RUN, "ab" * 16, seq, kind, 0.0, 0, attempt, msgpack.packb(fields))
         conn.execute(
             "INSERT INTO events (run_id, writer, seq, kind, time, rank, attempt, fields) VALUES (?,?,?,?,?,?,?,?)",

@@ -84,7 +84,7 @@ def _keep_time(database: Path) -> None:
 
 def steps(trace: Path, folder: Path) -> list[Step]:
     """Return what was done to the files of a folder. The trace is of strace -f -y -xx -s 100000000."""
-    found = []
+    done = []
     for line in trace.read_text().splitlines():
         if not (match := _CALL.match(line)) or match[3].startswith("-"):
             continue
@@ -100,8 +100,8 @@ def steps(trace: Path, folder: Path) -> list[Step]:
         else:
             continue
         if f"{step.path}/".startswith(f"{folder}/"):
-            found.append(step)
-    return found
+            done.append(step)
+    return done
 
 
 def _bytes(escaped: str) -> bytes:

@@ -170,12 +170,12 @@ def test_an_insert_that_lands_after_it_was_given_up_never_counts(place: ClickHou
         database=place.facts,
     )
     assert [r.status for r in store.append(batches(3))] == ["duplicate"] * 2 + ["ok"] * 4
-    late = np.zeros(10, ARRIVED)
+    late = {name: np.zeros(10, kind) for name, kind in ARRIVED.items()}
     ((writer,),) = ask("SELECT id FROM points_writers WHERE name = 'a'", database=place.facts)
     one = f"SELECT series, key FROM arrived WHERE writer = {writer} LIMIT 1"
     series, key = map(int, place.ask(one).split())
     for name, value in (("window", window), ("block", block), ("series", series), ("key", key), ("writer", writer)):
-        late[name] = value
+        late[name][:] = value
     late["seq"] = np.arange(11, 21)
     with closing(ClickHouse(place.url)) as door:
         door.insert("arrived", late)
@@ -391,8 +391,8 @@ def test_people_may_ask_with_their_own_sql(place: ClickHousePlace, store: PointS
     store.append([b for b in batches(3) if b.first > 20])
     store._tidier._publish()  # type: ignore[attr-defined]
     query = "SELECT run_id, key, rank, attempt, count(), max(step), max(value), toUnixTimestamp64Micro(min(time))"
-    found = place.ask(f"{query} FROM points GROUP BY ALL ORDER BY run_id").splitlines()
-    assert found == [f"other\tloss\t1\t1\t30\t29\t29\t{T0}", f"run\tloss\t0\t1\t30\t29\t29\t{T0}"]
+    rows = place.ask(f"{query} FROM points GROUP BY ALL ORDER BY run_id").splitlines()
+    assert rows == [f"other\tloss\t1\t1\t30\t29\t29\t{T0}", f"run\tloss\t0\t1\t30\t29\t29\t{T0}"]
 
 
 def test_statements_for_a_cluster_are_understood(place: ClickHousePlace) -> None:

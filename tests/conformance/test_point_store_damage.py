@@ -68,21 +68,21 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answers(store: PointStore) -> list[Any]:
     """Return what anybody may read, as texts and bytes, in which a NaN equals itself."""
-    found: list[Any] = [repr(store.keys(run)) for run in ("run", "gone")]
-    found += [repr(store.last(["run", "gone"])), repr(store.origins("run"))]
+    readings: list[Any] = [repr(store.keys(run)) for run in ("run", "gone")]
+    readings += [repr(store.last(["run", "gone"])), repr(store.origins("run"))]
     for key in KEYS:
-        found.append(repr(store.series("run", key)))
+        readings.append(repr(store.series("run", key)))
         for page in iter_points(store, "run", key, limit=1000):
-            found += [a.tobytes() for a in (page.step, page.value, page.time, page.seq)]
+            readings += [a.tobytes() for a in (page.step, page.value, page.time, page.seq)]
         for axis in AXES:
             for n in (5, 100, 5000):
                 (b,) = store.buckets([Selector("run", key)], axis=axis, n=n)
-                found += [a.tobytes() for a in (b.start, b.count, b.min, b.max, b.mean, b.last, b.last_x, b.nan)]
+                readings += [a.tobytes() for a in (b.start, b.count, b.min, b.max, b.mean, b.last, b.last_x, b.nan)]
         (part,) = store.buckets([Selector("run", key)], "step", 100, 1100, n=20)
-        found += [part.count.tobytes(), part.min.tobytes(), part.last.tobytes()]
+        readings += [part.count.tobytes(), part.min.tobytes(), part.last.tobytes()]
     for column in store.of_writer("run", "writer of run", 0, 1):
-        found += [column.key, column.seq.tobytes(), column.value.tobytes()]
-    return found
+        readings += [column.key, column.seq.tobytes(), column.value.tobytes()]
+    return readings
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +90,9 @@ def sound(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     folder = tmp_path_factory.mktemp("sound")
     shutil.copy(lab / "points.db", folder)
     store = SqlitePointStore(folder / "points.db", SIZES)
-    found = answers(store)
+    readings = answers(store)
     store.close()
-    return found
+    return readings
 
 
 def copy_of(lab: Path, tmp_path: Path) -> Path:
@@ -106,7 +106,7 @@ def test_a_bit_flipped_anywhere_changes_no_answer_or_is_told(
     seed: int, lab: Path, sound: list[Any], tmp_path: Path
 ) -> None:
     random, size = Random(seed), (lab / "points.db").stat().st_size
-    told = 0
+    noticed = 0
     for _ in range(FLIPS // 4):
         folder = copy_of(lab, tmp_path)
         at, bit = random.randrange(size), random.randrange(8)
@@ -116,20 +116,20 @@ def test_a_bit_flipped_anywhere_changes_no_answer_or_is_told(
             file.seek(at)
             file.write(bytes([byte ^ 1 << bit]))
         if backup.check(folder):
-            told += 1
+            noticed += 1
             continue
         try:
             store = SqlitePointStore(folder / "points.db", SIZES)
         except StoreError:
-            told += 1
+            noticed += 1
             continue
         try:
             assert answers(store) == sound, f"bit {bit} of byte {at}"
         except StoreError:
-            told += 1
+            noticed += 1
         finally:
             store.close()
-    assert told > FLIPS // 8
+    assert noticed > FLIPS // 8
 
 
 @pytest.mark.parametrize("table", ["chunk_data", "node_data"])
@@ -147,13 +147,13 @@ def test_who_reads_damaged_points_is_told_which_and_what_to_do(table: str, lab: 
             db.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (bytes(damaged), row_id))
     db.close()
     store = SqlitePointStore(folder / "points.db", SIZES)
-    told = r"Points of 'loss' in run run are damaged .*hectiqlab admin check.*backup"
-    with pytest.raises(StoreError, match=told):
+    message = r"Points of 'loss' in run run are damaged .*hectiqlab admin check.*backup"
+    with pytest.raises(StoreError, match=message):
         store.buckets([Selector("run", "loss")], n=5000 if table == "chunk_data" else 5)
     if table == "chunk_data":
-        with pytest.raises(StoreError, match=told):
+        with pytest.raises(StoreError, match=message):
             store.points("run", "loss")
-        with pytest.raises(StoreError, match=told):
+        with pytest.raises(StoreError, match=message):
             list(store.of_writer("run", "writer of run", 0, 1))
     assert store.buckets([Selector("run", "shuffled")])[0].total == 3000
     store.close()

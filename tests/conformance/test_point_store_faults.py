@@ -144,11 +144,11 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     with sqlite_connection(path) as other:
         other.execute("BEGIN IMMEDIATE")  # hold the only right to write, as a long transaction would
         other.execute("DELETE FROM head")
-        found: list[int] = []
-        reader = threading.Thread(target=lambda: found.append(store.buckets([Selector("run", "loss")])[0].total))
+        totals: list[int] = []
+        reader = threading.Thread(target=lambda: totals.append(store.buckets([Selector("run", "loss")])[0].total))
         reader.start()
         reader.join(2.0)
-        assert found == [10]
+        assert totals == [10]
         other.execute("ROLLBACK")
     store.close()
 

@@ -87,13 +87,13 @@ class Stores(RuleBasedStateMachine):
         first = self.last.get(writer, 0) + 1 + shift
         made = []
         for parts in batches:
-            at, found = first, []
+            at, batch_columns = first, []
             for key, step, value, time in parts:
-                found.append(Column(key, np.arange(at, at + len(step)), step, value, time))
+                batch_columns.append(Column(key, np.arange(at, at + len(step)), step, value, time))
                 at += len(step)
             last = max(at - 1, first)
             if first > 0:
-                made.append(PointBatch(run, rank, attempt, writer, first, last, found))
+                made.append(PointBatch(run, rank, attempt, writer, first, last, batch_columns))
             first = last + 1
         results = self.store.append(made)
         assert results == self.model.append(made)

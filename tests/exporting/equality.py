@@ -72,9 +72,8 @@ def whole_run(lab: LabClient, run_id: str, names: dict[str, str]) -> dict[str, A
     page["all events"] = [repr(without_own(event)) for events, _ in lab.events_behind(at, None) for event in events]
     page["keys"] = list(lab.pages(f"{at}/keys", {"limit": 1000}))
     rows = [
-        (info["key"], *point)
-        for info in page["keys"]
-        for points in lab.points(run_id, info["key"])
+        (key, *point)
+        for key, points, _ in lab.points_of_keys(run_id, [(info["key"], None) for info in page["keys"]])
         for point in zip(points.rank, points.attempt, points.step, points.value, points.time_us, strict=True)
     ]
     # Compare each series (a key of a rank and attempt) in its order, by repr, because NaN does not equal NaN.

@@ -89,8 +89,8 @@ def test_what_came_since_is_added(source: Site, target: Site, tmp_path: Path) ->
     for start in ("0", "10"):
         assert source.run(script, start).returncode == 0
         exported(source, "goes-on", str(folder))
-        (told,) = imported(target, str(folder))["runs"]
-        assert (told["points"] - told["before"], told["was_there"]) == (20, False)
+        (report,) = imported(target, str(folder))["runs"]
+        assert (report["points"] - report["before"], report["was_there"]) == (20, False)
         assert whole(target, "goes-on") == whole(source, "goes-on")
 
 

@@ -51,8 +51,9 @@ def main() -> int:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=sorted({*kinds(), *fleet_kinds(), *FLAVOURS}),
-        help="play only these kinds of faults",
+        choices=(known := sorted({*kinds(), *fleet_kinds(), *FLAVOURS})),
+        metavar="KIND",
+        help=f"play only these kinds of faults: {', '.join(known)}",
     )
     parser.add_argument("--lanes", type=int, default=3, help="episodes at once (default 3: two cores are then busy)")
     parser.add_argument("--verbose", action="store_true", help="tell each fault as it strikes")

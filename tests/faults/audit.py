@@ -140,14 +140,14 @@ class Audit:
 
     def _holes(self) -> str:
         ledger = self.trainer.ledger
-        told = []
+        holes = []
         for slot in ledger.slots():
             pages = self.lab.points(self.run["id"], f"m{slot}")
             steps = {s for page in pages for s in page.step}
             gone = sorted(set(range(ledger.get(slot, POINTS))) - steps)
             if gone:
-                told.append(f"m{slot}: {len(gone)} of {ledger.get(slot, POINTS)}, first {gone[0]}, last {gone[-1]};")
-        return " ".join(told)
+                holes.append(f"m{slot}: {len(gone)} of {ledger.get(slot, POINTS)}, first {gone[0]}, last {gone[-1]};")
+        return " ".join(holes)
 
     def _state(self) -> None:
         trainer, state = self.trainer, self._final_state()

@@ -39,7 +39,7 @@ def _expect(world: World, run: str, members: Sequence[Trainer], *expected: objec
         world.refresh()
         return not any(m.alive for m in members)
 
-    def told() -> tuple[object, ...]:
+    def outcome() -> tuple[object, ...]:
         try:
             with world.client() as lab:
                 answer = lab.get("/runs/resolve", {"ref": run})
@@ -58,12 +58,12 @@ def _expect(world: World, run: str, members: Sequence[Trainer], *expected: objec
             world.sync(member)
     wanted = (*expected, "SIGKILL" if expected[1] == "killed" else "", 0)
     deadline = time.monotonic() + TOLD_S * patience()
-    while told() != wanted and time.monotonic() < deadline:
+    while outcome() != wanted and time.monotonic() < deadline:
         time.sleep(ASK_S)
-    if told() != wanted:
+    if outcome() != wanted:
         logs = "\n".join(m.output()[-500:] + m.logs()[-1000:] for m in members)
         world.problems.append(
-            f"job {run}: (attempt, state, rank, why, open) is {told()}, expected {wanted}; {facts}; {logs}"
+            f"job {run}: (attempt, state, rank, why, open) is {outcome()}, expected {wanted}; {facts}; {logs}"
         )
 
 

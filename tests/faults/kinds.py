@@ -298,10 +298,10 @@ def key_revoked(world: World, rng: random.Random) -> bool:
     def said() -> bool:
         return "add-profile" in trainer.logs()
 
-    told = bool(until(said, STRIKE_S))
+    struck = bool(until(said, STRIKE_S))
     world.new_key(trainer)
     world.wake()
-    return told
+    return struck
 
 
 # The machine ---------------------------------------------------------------------------------------------------------
@@ -374,26 +374,26 @@ def _lose_unsynced(session: SessionDir, synced: dict[int, int], rng: random.Rand
     for info in list(session.writers()):
         Path(info.queue).unlink(missing_ok=True)
     for path in [p for p in session.path.rglob("*") if p.is_file() and not p.is_symlink()]:
-        found = path.stat()
-        sure = synced.get(found.st_ino, 0)
-        if sure >= found.st_size:
+        stat = path.stat()
+        sure = synced.get(stat.st_ino, 0)
+        if sure >= stat.st_size:
             continue
-        kept = rng.randint(sure, found.st_size)
+        kept = rng.randint(sure, stat.st_size)
         data = path.read_bytes()[:kept]
         if rng.random() < 0.3:  # a block that was allocated and never written
             data = data[:sure] + bytes(len(data) - sure)
         path.write_bytes(data)
-        os.utime(path, (found.st_atime, found.st_mtime - BOOT_S))  # it takes a machine a while to come back
+        os.utime(path, (stat.st_atime, stat.st_mtime - BOOT_S))  # it takes a machine a while to come back
 
 
 def _journaled(session: SessionDir) -> dict[str, int]:
     """Return, by writer, the last event in its journal before which nothing is missing."""
-    found: dict[str, int] = {}
+    last: dict[str, int] = {}
     journal = Journal(session.path / "journal")
     for frame, _ in journal.recover():
         if isinstance(frame, Data):
-            found[frame.writer] = max(found.get(frame.writer, 0), frame.last)
-    return found
+            last[frame.writer] = max(last.get(frame.writer, 0), frame.last)
+    return last
 
 
 # The network ---------------------------------------------------------------------------------------------------------
@@ -435,7 +435,7 @@ def kinds() -> dict[str, Fault]:
         key_revoked, dns, clock_set, power_loss,
         jobs.helper_and_restart, jobs.rank_killed, jobs.children_by_name,
     ]  # fmt: skip
-    found = {fault.__name__: fault for fault in own}
-    found |= {"disk_full": _disk(1), "disk_over_quota": _disk(2), "disk_read_only": _disk(3)}
+    by_name = {fault.__name__: fault for fault in own}
+    by_name |= {"disk_full": _disk(1), "disk_over_quota": _disk(2), "disk_read_only": _disk(3)}
     network = [k for k in proxy.KINDS if shutil.which("openssl") or not k.startswith("tls_")]
-    return found | {kind: _network(kind) for kind in network}
+    return by_name | {kind: _network(kind) for kind in network}

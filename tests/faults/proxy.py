@@ -271,8 +271,8 @@ def _length(head: bytes) -> int:
 def _reset(writer: asyncio.StreamWriter) -> bool:
     """End the connection with RST instead of FIN."""
     with contextlib.suppress(OSError, AttributeError):
-        found = writer.get_extra_info("socket")
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
     return False
 

@@ -149,7 +149,7 @@ RAISING = ("download_", "existing", "add_dataset_usage_from", "add_mlmodel_usage
 # The trainer -----------------------------------------------------------------------------------------------------
 
 
-def _timed(name: str, work: Callable[[], object], told: dict[str, Any]) -> None:
+def _timed(name: str, work: Callable[[], object], timings: dict[str, Any]) -> None:
     start = time.monotonic()
     error = ""
     try:
@@ -158,7 +158,7 @@ def _timed(name: str, work: Callable[[], object], told: dict[str, Any]) -> None:
         known = isinstance(e, LabError | OSError | ImportError) and name.startswith(RAISING)
         known |= isinstance(e, ValueError) and name == "add_package_repo_state"  # a checkout without its .git
         error = "" if known else f"{type(e).__name__}: {e}"
-    told[name] = [time.monotonic() - start, error]
+    timings[name] = [time.monotonic() - start, error]
 
 
 def _exhaust_descriptors() -> None:
@@ -174,7 +174,7 @@ def train(name: str, fault: str, folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
     files.PATIENCE_S, artifacts.ANSWER_TIMEOUT_S = PATIENCE_S, ANSWER_S
     sys.modules["plotly.basedatatypes"] = _Plotly  # type: ignore[assignment]
-    told: dict[str, Any] = {}
+    timings: dict[str, Any] = {}
     runs: list[Run] = []
     (folder / "folder").mkdir()
     for file in ("a.txt", "b.txt", "c.txt", "d.txt", "data", "model", "folder/file"):
@@ -191,15 +191,15 @@ def train(name: str, fault: str, folder: Path) -> None:
     if before:
         meet()
     for which in ("first", "second"):
-        _timed(f"Run {which}", lambda which=which: runs.append(Run(f"{name}-{which}")), told)
+        _timed(f"Run {which}", lambda which=which: runs.append(Run(f"{name}-{which}")), timings)
     if not before:
         runs[0].add_metrics("loss", 1.0, 0)
         runs[0].flush(10)
         meet()
     for call, (work, _) in CALLS.items():
-        _timed(call, lambda work=work: work(runs[0], folder), told)
+        _timed(call, lambda work=work: work(runs[0], folder), timings)
     threads = [
-        threading.Thread(target=_timed, args=(call, lambda work=work: work(runs[0], folder), told))
+        threading.Thread(target=_timed, args=(call, lambda work=work: work(runs[0], folder), timings))
         for call, (work, _) in WAITING.items()
     ]
     for thread in threads:
@@ -207,10 +207,10 @@ def train(name: str, fault: str, folder: Path) -> None:
     for thread in threads:
         thread.join()
     for call, (work, _) in CLOSING.items():
-        _timed(call, lambda work=work: work(runs[0], folder), told)
+        _timed(call, lambda work=work: work(runs[0], folder), timings)
     runs[1].add_metrics("loss", 1.0, 1)
-    told["ended"] = time.monotonic()
-    print(json.dumps(told), flush=True)
+    timings["ended"] = time.monotonic()
+    print(json.dumps(timings), flush=True)
 
 
 if __name__ == "__main__":
@@ -407,7 +407,7 @@ def test_every_call_returns_within_its_bound_and_raises_nothing(site: Site, tmp_
         _nothing_stays(site)
     opening = SHORT["ATTACH_TIMEOUT_S"] + MIN_ATTACH_S + QUICK_S
     bounds = {"Run first": opening, "Run second": opening, **{name: bound() for name, (_, bound) in ALL.items()}}
-    if fault.startswith("slow_"):  # every request of a transfer gets through, nearly as late as it may
+    if fault.startswith("slow"):  # every request of a transfer may get through, nearly as late as it may
         slow_s = TRANSFER_REQUESTS * (SHORT["REQUEST_CONNECT_TIMEOUT_S"] + SHORT["REQUEST_READ_TIMEOUT_S"])
         bounds |= {name: bounds[name] + slow_s for name, (_, bound) in WAITING.items() if bound is transfers}
     late = {

@@ -38,9 +38,9 @@ OF_LAB = [p for p in POINTS if p.startswith("lab.") and p not in OF_CROWD]
 
 @pytest.fixture(scope="module")
 def nurseries() -> Iterator[tuple[Nursery, Nursery]]:
-    found = start_nurseries()
-    yield found
-    for nursery in found:
+    pair = start_nurseries()
+    yield pair
+    for nursery in pair:
         nursery.close()
 
 
@@ -56,7 +56,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, nurseries: tuple[Nursery, Nu
 @pytest.fixture(scope="module")
 def crashed(world: World) -> dict[str, tuple[Trainer, Path]]:
     """Run trainers to each crash point. Return them after their end, with the mark that the death left."""
-    found: dict[str, tuple[Trainer, Path]] = {}
+    trainers: dict[str, tuple[Trainer, Path]] = {}
     for point in OF_UPLOADER:
         marker = world.folder / f"{point}.crashed"
         name = f"at-{point.replace('.', '-')}"
@@ -66,22 +66,22 @@ def crashed(world: World) -> dict[str, tuple[Trainer, Path]]:
             world.lab.kill()
         # More than the budget holds: acked segments make room.
         flavour = "budget" if point == "journal.released" else "plain"
-        trainer = world.start(name, flavour, len(found), crash=f"{point}:1:{marker}")
+        trainer = world.start(name, flavour, len(trainers), crash=f"{point}:1:{marker}")
         if away:
             until(lambda trainer=trainer: trainer.opened, 20)
             world.start_lab()
-        found[point] = trainer, marker
-    full, _ = found["drain.direct"]  # no room for the journal: batches go straight from the queue
+        trainers[point] = trainer, marker
+    full, _ = trainers["drain.direct"]  # no room for the journal: batches go straight from the queue
     full.met.add("disk")
     until(lambda: full.opened, 20)
     full.ledger.words[DISK] = 1
-    until(lambda: all(t.ledger.get(0, FILES) for t, _ in found.values() if t is not full), 30)
-    until(lambda: all(found[point][1].exists() for point in ("drain.direct", "journal.released")), 30)
+    until(lambda: all(t.ledger.get(0, FILES) for t, _ in trainers.values() if t is not full), 30)
+    until(lambda: all(trainers[point][1].exists() for point in ("drain.direct", "journal.released")), 30)
     full.ledger.words[DISK] = 0
-    for trainer, _ in found.values():
+    for trainer, _ in trainers.values():
         world.tell_to_end(trainer, ENDINGS.index("exit"))
     until(lambda: not world.alive(), 60)
-    return found
+    return trainers
 
 
 def deliver(world: World, trainer: Trainer, *, crash: bool = False) -> None:

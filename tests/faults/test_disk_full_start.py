@@ -62,11 +62,11 @@ def test_a_full_disk_is_told_everywhere_and_its_end_too(disk: Path, tmp_path: Pa
         assert health(lab, "readyz") == (200, {"status": "ok"})
         fill(disk / "filler")
         refuse(api, run)
-        status, told = health(lab, "readyz")
-        assert status == 503 and list(told["failing"]) == ["writes"]
+        status, answer = health(lab, "readyz")
+        assert status == 503 and list(answer["failing"]) == ["writes"]
         assert health(lab, "livez") == (200, {"status": "ok"})
-        status, told = health(lab, "healthz")
-        assert status == 200 and "writes" in told["failing"], "whoever restarts the lab by this must not"
+        status, answer = health(lab, "healthz")
+        assert status == 200 and "writes" in answer["failing"], "whoever restarts the lab by this must not"
         assert " ERROR " in lab.log() and "refused: " in lab.log() and "disk is full" in lab.log()
         counted = scraped(api)
         assert counted["hectiqlab_writes_refused_total"] >= 1

@@ -69,7 +69,9 @@ def test_an_administrator_makes_room_on_a_full_disk(disk: Path, tmp_path: Path, 
         assert api.statuses(batch(kept, new_id(), 1, 10)) == [503]
         if not runs:
             lab.stop()
-        assert "came back" in admin("purge", "large", "--yes")
+        said = admin("purge", "large", "--yes")
+        # Of a running lab the logs of the databases count, too, which have grown meanwhile.
+        assert "came back" in said and (runs or " 0 B came back" not in said), said
         assert taken(disk / "data") < before - (2 << 20)
         if not runs:
             lab.start()

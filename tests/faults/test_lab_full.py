@@ -51,11 +51,11 @@ class Logger:
     def log(self) -> None:
         batches = [batch(self.run, w, c + 1, c + POINTS, key=w) for w, c in self.cursors.items()]
         answer = self.api.ingest(*batches)
-        for told in answer:
-            if told["status"] == 200:
-                self.cursors[told["writer"]] = told["cursor"]
+        for result in answer:
+            if result["status"] == 200:
+                self.cursors[result["writer"]] = result["cursor"]
             else:
-                assert told["status"] == 503
+                assert result["status"] == 503
                 self.refused += 1
 
     def check(self) -> None:

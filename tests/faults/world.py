@@ -187,7 +187,7 @@ class World:
         return trainer
 
     def _variables(self, trainer: Trainer) -> dict[str, str]:
-        found = {
+        variables = {
             "HECTIQLAB_HOME": str(trainer.home),
             "HECTIQLAB_CREDENTIALS": str(trainer.folder / "credentials"),
             "HECTIQLAB_SYSTEM_METRICS": "0",
@@ -197,8 +197,8 @@ class World:
             "REQUESTS_CA_BUNDLE": str(self.certificate or ""),
         }
         if trainer.flavour == "budget":
-            found["HECTIQLAB_SPOOL_MAX_BYTES"] = str(BUDGET_BYTES)
-        return found
+            variables["HECTIQLAB_SPOOL_MAX_BYTES"] = str(BUDGET_BYTES)
+        return variables
 
     def _surround(self, trainer: Trainer) -> None:
         """Mount what the trainer needs, and set owners, before it runs."""
@@ -252,8 +252,8 @@ class World:
     def refresh(self) -> None:
         """Note which trainers have ended."""
         for trainer in (*self.trainers, *self.members):
-            if trainer.pid and trainer.status is None and (found := self._trainers.ended(trainer.pid)):
-                trainer.status, trainer.ended_at = found
+            if trainer.pid and trainer.status is None and (ended := self._trainers.ended(trainer.pid)):
+                trainer.status, trainer.ended_at = ended
 
     def alive(self) -> list[Trainer]:
         self.refresh()
@@ -350,11 +350,11 @@ def certificates_in(folder: Path) -> tuple[Path, Path] | None:
     if shutil.which("openssl") is None:
         return None
     with _MAKING:
-        found = folder / "right.pem", folder / "wrong.pem"
-        if not found[1].exists():
+        certificates = folder / "right.pem", folder / "wrong.pem"
+        if not certificates[1].exists():
             make_certificate(folder, "right", "DNS:localhost")
             make_certificate(folder, "wrong", "DNS:elsewhere.example")
-    return found
+    return certificates
 
 
 _MAKING = threading.Lock()

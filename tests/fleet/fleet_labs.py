@@ -12,9 +12,10 @@ import requests
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
+from ..ports import free_port
 from ..postgres import needs_postgres
 from ..server.api import Api, wait_until
-from ..server.nginx import NGINX, free_port
+from ..server.nginx import NGINX
 from ..stores import PostgresPlace
 
 _NGINX = """

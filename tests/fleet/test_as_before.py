@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ..server.test_accounts import (
     test_a_changed_password_ends_the_other_web_sessions,
-    test_keys_are_made_with_basic_listed_and_revoked,
+    test_keys_are_made_with_basic_and_listed,
     test_login_and_logout,
     test_with_the_cookie_a_change_needs_the_csrf_token,
     test_wrong_passwords_are_told_alike_and_then_slowed_down,

@@ -46,8 +46,8 @@ def test_each_lab_reads_what_the_other_wrote_and_what_came_to_both_is_there_once
 def test_prometheus_hears_what_each_engine_was_asked_and_what_failed(two: Fleet) -> None:
     def counted(what: str) -> dict[str, float]:
         lines = two.api(0).raw("GET", "/metrics").text.splitlines()
-        found = (re.fullmatch(rf'hectiqlab_engine_{what}_total{{engine="(\w+)"}} (\S+)', line) for line in lines)
-        return {match[1]: float(match[2]) for match in found if match}
+        matches = (re.fullmatch(rf'hectiqlab_engine_{what}_total{{engine="(\w+)"}} (\S+)', line) for line in lines)
+        return {match[1]: float(match[2]) for match in matches if match}
 
     run = two.api(0).attach()["run"]["id"]
     assert two.api(0).statuses(batch(run, new_id(), 1, 5)) == [200]

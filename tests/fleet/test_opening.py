@@ -179,9 +179,9 @@ def test_addresses_come_from_the_environment_a_file_and_files_with_secrets(tmp_p
     secret, config = tmp_path / "secret", tmp_path / "lab.ini"
     secret.write_text("postgresql://lab:pw@db/lab\n")
     config.write_text(f"[lab]\ndatabase = @{secret}\npoints = log:x\nfiles = folder:/a\nport = 81\n")
-    found = from_environment({"HECTIQLAB_CONFIG": str(config), "HECTIQLAB_FILES": "folder:/b"})
-    assert found == Addresses("postgresql://lab:pw@db/lab", "log:x", "folder:/b")
-    assert "pw" not in str(found) and "db/lab" in str(found)
+    parsed = from_environment({"HECTIQLAB_CONFIG": str(config), "HECTIQLAB_FILES": "folder:/b"})
+    assert parsed == Addresses("postgresql://lab:pw@db/lab", "log:x", "folder:/b")
+    assert "pw" not in str(parsed) and "db/lab" in str(parsed)
     assert from_environment({}) is None
     with pytest.raises(ConfigurationError, match="--points and --files missing"):
         from_environment({"HECTIQLAB_DATABASE": "postgresql://db/lab"})

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -109,6 +110,11 @@ def test_backups_of_each_engine_taken_while_a_training_writes_are_a_lab_again(sh
             server().ask(f"RESTORE DATABASE {name} AS {name}_again FROM {backup}")
         adopted = CliRunner().invoke(main, ["admin", "adopt"], env=after.env)
         assert adopted.exit_code == 0, adopted.output
+        noted = "SELECT value FROM lab WHERE key = 'generation'"
+        with psycopg.connect(after.addresses["database"]) as database:
+            generations = [value for (value,) in database.execute(noted).fetchall()]
+        for name in after.points:  # a lab once did not start here, as ClickHouse had another generation
+            assert server().ask(noted, name).split() == generations
         lab.arguments = after.options
         lab.start()
         log(process, 100)

@@ -15,10 +15,11 @@ from pyhectiqlab.testing.lab import RealLab
 
 from ..clickhouse import needs_clickhouse, server
 from ..labs import ForkedLab
+from ..ports import free_port
 from ..postgres import cluster, needs_postgres
 from ..process.conftest import Site, _nothing_stays
 from ..process.test_restored_lab import SCRIPT, log, steps
-from ..server.nginx import NGINX, free_port
+from ..server.nginx import NGINX
 from .fleet_labs import balancer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -48,6 +48,13 @@ def test_a_file_that_does_not_name_a_lab(config: Path, tmp_path: Path, text: str
         assert says in refused("admin", "user", "list", config=config)
 
 
+def test_names_of_groups_in_a_file_may_have_blanks(config: Path) -> None:
+    config.write_text(
+        "[lab]\noidc-issuer = https://a.example\noidc-client-id = x\noidc-role = Lab Admins=admin; Staff=chief\n"
+    )
+    assert "--oidc-role 'Staff=chief' is not understood" in refused("server", "--config", str(config))
+
+
 def test_a_file_that_cannot_be_read(config: Path, tmp_path: Path) -> None:
     for words in (("server",), ("admin", "status"), ("login-link",)):
         assert "lab.conf cannot be read (No such file or directory): name another" in refused(*words, config=config)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ..clickhouse import needs_clickhouse
+from ..ports import free_port
 from ..postgres import needs_postgres
 from ..seaweedfs import needs_s3
-from ..server.nginx import NGINX, free_port
+from ..server.nginx import NGINX
 from ..test_quickstart import environment
 
 ROOT = Path(__file__).parents[2]

@@ -36,12 +36,12 @@ def test_a_csv_becomes_a_run_named_after_the_file(site: Site, tmp_path: Path) ->
     name, project = unique("metrics"), unique("old")
     path = tmp_path / f"{name}.csv"
     path.write_text("step,time,loss,acc\n0,1600000000.5,2.0,\n10,1600000001,1.0,0.5\n")
-    (told,) = imported(site, "csv", str(path), "--project", project)
-    assert (told["name"], told["project"], told["points"], told["problems"]) == (name, project, 3, [])
+    (report,) = imported(site, "csv", str(path), "--project", project)
+    assert (report["name"], report["project"], report["points"], report["problems"]) == (name, project, 3, [])
     assert points(site, name, "loss") == [(0, 2.0, 1600000000.5), (10, 1.0, 1600000001.0)]
     assert points(site, name, "acc") == [(10, 0.5, 1600000001.0)]
     (again,) = imported(site, "csv", str(path))
-    assert again == {**told, "was_there": True}
+    assert again == {**report, "was_there": True}
     # Other content under the same name is another attempt of that run.
     path.write_text("step,loss\n0,3.0\n")
     imported(site, "csv", str(path), "--project", project)
@@ -50,13 +50,13 @@ def test_a_csv_becomes_a_run_named_after_the_file(site: Site, tmp_path: Path) ->
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found_out(path: Path, delimiter: str) -> None:
-    found, problems = read(path, "step,train/loss,b\r\n1,0.5,inf\r\n\r\n2,-1e-3,\r\n".replace(",", delimiter))
+    items, problems = read(path, "step,train/loss,b\r\n1,0.5,inf\r\n\r\n2,-1e-3,\r\n".replace(",", delimiter))
     want = [
         Point("train/loss", 1, 0.5, MODIFIED),
         Point("b", 1, math.inf, MODIFIED),
         Point("train/loss", 2, -1e-3, MODIFIED),
     ]
-    assert (found, problems) == (want, [])
+    assert (items, problems) == (want, [])
 
 
 def test_what_is_exported_comes_back_under_the_same_keys(path: Path) -> None:
@@ -72,8 +72,8 @@ def test_what_is_exported_comes_back_under_the_same_keys(path: Path) -> None:
 
 
 def test_a_cell_may_be_longer_than_python_allows_by_itself(path: Path) -> None:
-    found, problems = read(path, f"step,loss,sample\n0,0.5,{'x' * 200_000}\n1,0.25,\n")
-    assert [(p.key, p.step, p.value) for p in found] == [("loss", 0, 0.5), ("loss", 1, 0.25)]
+    items, problems = read(path, f"step,loss,sample\n0,0.5,{'x' * 200_000}\n1,0.25,\n")
+    assert [(p.key, p.step, p.value) for p in items] == [("loss", 0, 0.5), ("loss", 1, 0.25)]
     assert len(problems) == 1 and "'sample' is not a number" in problems[0]
 
 
@@ -92,8 +92,8 @@ def test_a_row_for_each_point(path: Path) -> None:
 
 
 def test_bad_cells_are_left_out_and_said_with_their_line(site: Site, path: Path) -> None:
-    found, problems = read(path, "step,split,loss\n0,train,1\nx,,1\n2,train,none\n3,,0.5\n")
-    assert [(p.key, p.step) for p in found] == [("loss", 0), ("loss", 3)]
+    items, problems = read(path, "step,split,loss\n0,train,1\nx,,1\n2,train,none\n3,,0.5\n")
+    assert [(p.key, p.step) for p in items] == [("loss", 0), ("loss", 3)]
     assert problems == [
         f"{path}, line 2: 'train' in the column 'split' is not a number (and 1 more like it)",
         f"{path}, line 3: 'x' in the column 'step' is not a step: the row is left out",
@@ -104,7 +104,7 @@ def test_bad_cells_are_left_out_and_said_with_their_line(site: Site, path: Path)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "has no column of a metric"),
         ("step,time\n1,2\n", "has no column of a metric"),
@@ -113,9 +113,9 @@ def test_bad_cells_are_left_out_and_said_with_their_line(site: Site, path: Path)
         ("step,a,\n1,2,3\n", "is empty"),  # an index column only where there is no step
     ],
 )
-def test_what_is_no_table_of_metrics_is_said(path: Path, text: str, told: str) -> None:
+def test_what_is_no_table_of_metrics_is_said(path: Path, text: str, message: str) -> None:
     path.write_text(text)
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         source(path)
 
 

@@ -35,9 +35,10 @@ def several_requests(kind: str, source: Path) -> None:
 
 def brought(site: Site, project: str) -> dict[str, Any]:
     """Return everything that a lab says of runs from files, except the times when it got them."""
-    told = whole(site, project)
+    everything = whole(site, project)
     return {
-        part: {name: without(value) for name, value in its.items() if name not in OWN} for part, its in told.items()
+        part: {name: without(value) for name, value in its.items() if name not in OWN}
+        for part, its in everything.items()
     }
 
 

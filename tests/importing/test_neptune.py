@@ -79,7 +79,7 @@ def test_a_run_of_an_export_is_what_it_was(site: Site, tmp_path: Path) -> None:
         ],
     )  # fmt: skip
     project = unique("neptune")
-    (told,) = imported(site, "neptune", str(tmp_path), "-p", project)
+    (report,) = imported(site, "neptune", str(tmp_path), "-p", project)
     name = f"{project}/my run"
     run = site.find(name)
     assert [p[:2] for p in points(site, name, "train/loss")][:4] == [(0, 1.0), (1, 0.5), (2, 1 / 3), (2, 1 / 3)]
@@ -97,7 +97,7 @@ def test_a_run_of_an_export_is_what_it_was(site: Site, tmp_path: Path) -> None:
         assert names == {"model%2Fweights.bin": None, "images.png": 7}
         assert [log["text"] for log in lab.pages(f"/runs/{run['id']}/logs")] == ["hello\n"]
     (again,) = imported(site, "neptune", str(tmp_path), "-p", project)
-    assert again["was_there"] and again["run"] == told["run"]
+    assert again["was_there"] and again["run"] == report["run"]
 
 
 def test_a_damaged_part_is_told_and_the_rest_comes(site: Site, tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ def test_each_folder_becomes_a_run_with_its_steps_values_and_wall_times(site: Si
     write(root)
     write(root / "a" / "train", 3)
     write(root / "b", 2, "accuracy")
-    report = imported(site, "tensorboard", str(root), "--project", project)
-    assert [(t["name"], t["points"], t["problems"]) for t in report] == [
+    reports = imported(site, "tensorboard", str(root), "--project", project)
+    assert [(t["name"], t["points"], t["problems"]) for t in reports] == [
         (root.name, 5, []),
         ("a/train", 3, []),
         ("b", 2, []),
@@ -88,8 +88,8 @@ def test_the_same_content_is_imported_once(site: Site, tmp_path: Path) -> None:
     write(tmp_path / "run")
     name = unique("once")
     for was_there in (False, True):
-        (told,) = imported(site, "tensorboard", str(tmp_path / "run"), "--name", name)
-        assert (told["was_there"], told["points"]) == (was_there, 5)
+        (report,) = imported(site, "tensorboard", str(tmp_path / "run"), "--name", name)
+        assert (report["was_there"], report["points"]) == (was_there, 5)
     assert len(points(site, name, "loss")) == 5 and site.find(name)["attempt"] == 1
 
 
@@ -131,8 +131,8 @@ def test_files_that_have_grown_add_what_is_new_to_the_same_attempt(site: Site, t
     records = [scalar_event("loss", step) for step in range(15)]
     for turn in range(3):
         first.write_bytes(b"".join(records[: 5 * turn + 5]) + records[-1][: 7 * (turn < 2)])  # and a part of the next
-        (told,) = imported(site, "tensorboard", str(folder), "--name", name)
-        assert (told["points"], told["before"], told["was_there"]) == (5 * turn + 5, 5 * turn, False)
+        (report,) = imported(site, "tensorboard", str(folder), "--name", name)
+        assert (report["points"], report["before"], report["was_there"]) == (5 * turn + 5, 5 * turn, False)
     write(folder / "more").rename(folder / "z.tfevents.2")  # another file of the same run, while the first one grows
     (folder / "more").rmdir()
     with first.open("ab") as file:
@@ -196,8 +196,8 @@ def test_layouts_are_passed_over_without_a_word(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
         writer.add_custom_scalars({"layout": {"losses": ["Multiline", ["loss"]]}})
         writer.add_scalar("loss", float("nan"), 2**40)
-    found, problems = read(tmp_path)
-    assert [(p.key, p.step) for p in found] == [("loss", 2**40)] and np.isnan(found[0].value)
+    items, problems = read(tmp_path)
+    assert [(p.key, p.step) for p in items] == [("loss", 2**40)] and np.isnan(items[0].value)
     assert problems == []
 
 
@@ -236,9 +236,9 @@ def test_a_file_cut_off_anywhere_ends_there(tmp_path: Path) -> None:
     before = 0
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        found, problems = read(tmp_path)
-        assert problems == [] and before <= len(found) <= before + 1
-        before = len(found)
+        items, problems = read(tmp_path)
+        assert problems == [] and before <= len(items) <= before + 1
+        before = len(items)
     assert before == 5
 
 
@@ -248,9 +248,9 @@ def test_a_damaged_record_is_left_out_and_said_with_the_name_of_its_file(site: S
     data[-10] ^= 1  # in the last record's data
     path.write_bytes(data)
     name = unique("damaged")
-    (told,) = imported(site, "tensorboard", str(path), "--name", name, code=1)
-    assert told["points"] == 4 and len(points(site, name, "loss")) == 4
-    (problem,) = told["problems"]
+    (report,) = imported(site, "tensorboard", str(path), "--name", name, code=1)
+    assert report["points"] == 4 and len(points(site, name, "loss")) == 4
+    (problem,) = report["problems"]
     assert problem.startswith(str(path)) and "is damaged and left out" in problem
 
 
@@ -260,8 +260,8 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
     right, _ = read(tmp_path)
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
-        found, problems = read(tmp_path)
-        assert set(found) <= set(right) and problems, at
+        items, problems = read(tmp_path)
+        assert set(items) <= set(right) and problems, at
 
 
 def test_what_is_read_ends_where_the_file_ended_at_the_start(tmp_path: Path) -> None:

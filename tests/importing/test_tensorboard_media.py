@@ -67,7 +67,7 @@ def shown(plugin: str, row: list[Any]) -> tuple[Any, ...]:
 
 def media_of(lab: Any, run: str) -> dict[str, list[tuple[Any, ...]]]:
     """Return, by tag, the time, step and value of each histogram, text, image and sound."""
-    found: dict[str, list[tuple[Any, ...]]] = {}
+    media: dict[str, list[tuple[Any, ...]]] = {}
     grouped: dict[tuple[str, float, int], list[Any]] = {}
     for events, _ in lab.events_behind(f"/runs/{run}", None):
         for event in events:
@@ -75,12 +75,12 @@ def media_of(lab: Any, run: str) -> dict[str, list[tuple[Any, ...]]]:
             if event["kind"] == "text":
                 add(grouped, fields["name"], event["time"], fields["step"], fields["text"])
             elif event["kind"] == "histogram":
-                found.setdefault(fields["name"], []).append((micros(event["time"]), fields["step"], bins(fields)))
+                media.setdefault(fields["name"], []).append((micros(event["time"]), fields["step"], bins(fields)))
     for row in sorted(lab.pages(f"/runs/{run}/artifacts"), key=lambda row: row["name"]):
         add(grouped, row["meta"]["name"], row["created"], row["step"], row["digest"])
     for (name, time, step), values in grouped.items():
-        found.setdefault(name, []).append((micros(time), step, values))
-    return found
+        media.setdefault(name, []).append((micros(time), step, values))
+    return media
 
 
 def add(grouped: dict[tuple[str, float, int], list[Any]], name: str, time: float, step: int, value: Any) -> None:
@@ -135,8 +135,8 @@ def test_a_shape_that_cannot_be_is_no_event(tmp_path: Path) -> None:
     for size in (-1, 1 << 40):
         shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size)])
         path.write_bytes(tensor_event("x", "histograms", dtype=1, tensor_shape=shape, float_val=[1.0]))
-        found, problems = read(path)
-        assert found == [] and "is not an event" in problems[0]
+        items, problems = read(path)
+        assert items == [] and "is not an event" in problems[0]
 
 
 def test_what_an_older_version_brought_is_completed(site: Site, tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_what_an_older_version_brought_is_completed(site: Site, tmp_path: Path) 
         patched.setattr(sending, "_tell", lambda *given: tell(*given[:5], None, given[6]))
         assert sending.send(lab, old, None).points == 3
     for was_there in (False, True):
-        (told,) = imported(site, "tensorboard", str(tmp_path), "--name", name)
-        assert (told["points"], told["was_there"]) == (3, was_there)
+        (report,) = imported(site, "tensorboard", str(tmp_path), "--name", name)
+        assert (report["points"], report["was_there"]) == (3, was_there)
     assert [step for step, _, _ in points(site, name, "loss")] == [0, 1, 2]
     with site.client() as lab:
         media = media_of(lab, site.find(name)["id"])

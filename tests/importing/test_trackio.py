@@ -41,7 +41,7 @@ def test_a_run_is_what_its_script_logged(site: Site, folder: Path, tmp_path: Pat
         shutil.copytree(folder, tmp_path / "only", ignore=shutil.ignore_patterns("*.db*"))
         source = tmp_path / "only"
     project = unique("trackio")
-    (told,) = imported(site, "trackio", str(source), "-p", project)
+    (report,) = imported(site, "trackio", str(source), "-p", project)
     name = f"{project}/my run"
     run = site.find(name)
     loss = points(site, name, "loss")
@@ -64,21 +64,21 @@ def test_a_run_is_what_its_script_logged(site: Site, folder: Path, tmp_path: Pat
             (log,) = lab.pages(f"{at}/logs")
             assert (log["level"], log["text"]) == ("WARNING", "title: text\n")
     again = imported(site, "trackio", str(source), "-p", project)[0]
-    assert told["files"] == 2 and again == {**told, "was_there": True, "points": again["points"], "files": 0}
+    assert report["files"] == 2 and again == {**report, "was_there": True, "points": again["points"], "files": 0}
     assert site.find(name)["points"] == run["points"]
 
 
 def test_an_older_database_has_names_in_the_place_of_ids(site: Site, tmp_path: Path) -> None:
     shutil.copytree(OLD, tmp_path / "old")
     project = unique("trackio")
-    (told,) = imported(site, "trackio", str(tmp_path / "old" / "proj.db"), "-p", project)
+    (report,) = imported(site, "trackio", str(tmp_path / "old" / "proj.db"), "-p", project)
     got = [(step, value) for step, value, _ in points(site, f"{project}/my run", "loss")]
     assert got == [(i, 1 / (i + 1)) for i in range(5)] + [(5, 0.5), (6, 0.5)]
     with sqlite3.connect(tmp_path / "old" / "proj.db") as db:
         row = ("2026-12-01T10:00:00", "my run", 7, json.dumps({"loss": 0.25}))
         db.execute("INSERT INTO metrics (timestamp, run_name, step, metrics) VALUES (?, ?, ?, ?)", row)
     (again,) = imported(site, "trackio", str(tmp_path / "old" / "proj.db"), "-p", project)
-    assert (again["run"], again["points"] - again["before"]) == (told["run"], 1)
+    assert (again["run"], again["points"] - again["before"]) == (report["run"], 1)
 
 
 def test_media_elsewhere_are_not_read(site: Site, tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_media_elsewhere_are_not_read(site: Site, tmp_path: Path) -> None:
         image = {"_type": "trackio.image", "file_path": "../../secret.png"}
         row = ("2026-12-01T10:00:00", "my run", 7, json.dumps({"img": image}))
         db.execute("INSERT INTO metrics (timestamp, run_name, step, metrics) VALUES (?, ?, ?, ?)", row)
-    (told,) = imported(site, "trackio", str(tmp_path / "old"), "-p", unique("trackio"), code=1)
-    assert "is missing" in told["problems"][0]
+    (report,) = imported(site, "trackio", str(tmp_path / "old"), "-p", unique("trackio"), code=1)
+    assert "is missing" in report["problems"][0]
 
 
 def test_what_is_nothing_of_trackio_is_refused_with_a_line(site: Site, tmp_path: Path) -> None:

@@ -58,10 +58,10 @@ def wandb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
     project = unique("wandb")
     is_sample = wandb.parent == SAMPLES
-    (told,) = imported(site, "wandb", str(wandb), "-p", project, code=1 if is_sample else 0)
-    assert (told["name"], told["project"], told["was_there"]) == ("my run", project, False)
+    (report,) = imported(site, "wandb", str(wandb), "-p", project, code=1 if is_sample else 0)
+    assert (report["name"], report["project"], report["was_there"]) == ("my run", project, False)
     # The files of the sample's artifact are on the machine that made it.
-    assert [("weights" in line and "outside" in line) for line in told["problems"]] == [True] * is_sample
+    assert [("weights" in line and "outside" in line) for line in report["problems"]] == [True] * is_sample
     name = f"{project}/my run"
     run = site.find(name)
     steps = [step for step in range(12) if step not in (5, 11)]
@@ -99,7 +99,7 @@ def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
             (version,) = lab.pages(f"/projects/{run['project']['id']}/models")
             assert (version["name"], version["run"]["id"]) == ("weights", run["id"])
     again = imported(site, "wandb", str(wandb), "-p", project, code=1 if is_sample else 0)[0]
-    assert (again["run"] == told["run"] and again["points"] == again["before"]) or again["was_there"]
+    assert (again["run"] == report["run"] and again["points"] == again["before"]) or again["was_there"]
     assert site.find(name)["points"] == run["points"] and site.find(name)["events"] == run["events"]
 
 
@@ -156,13 +156,13 @@ def test_a_file_that_grows_is_imported_to_its_end_and_later_further(site: Site, 
     (file,) = folder.glob("*.wandb")
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])  # in the middle of a record
-    (told,) = imported(site, "wandb", str(folder), "-p", project)
+    (report,) = imported(site, "wandb", str(folder), "-p", project)
     first = site.find(f"{project}/my run")
     assert first["state"] == "lost" and "no end" in first["state_why"]
     file.write_bytes(whole)
     (again,) = imported(site, "wandb", str(folder), "-p", project, code=1)
     run = site.find(f"{project}/my run")
-    assert (again["run"], again["before"]) == (told["run"], told["points"]) and run["state"] == "completed"
+    assert (again["run"], again["before"]) == (report["run"], report["points"]) and run["state"] == "completed"
     # What is said about the run is new, too.
     assert run["meta"]["summary"]["best"] == 0.5 and "summary" not in first["meta"]
     assert len(points(site, f"{project}/my run", "loss")) == 11 and run["points"] == again["points"]
@@ -178,9 +178,9 @@ def test_what_is_damaged_is_left_out_and_told_with_its_place(tmp_path: Path) -> 
     at = data.index(b"0.16666666666666666")
     twice[at] ^= 1
     file.write_bytes(twice)
-    found, problems = losses(folder)
+    items, problems = losses(folder)
     place = problems[0]
-    assert len(found) == 2 * len(whole) - 1 and len(problems) == 1
+    assert len(items) == 2 * len(whole) - 1 and len(problems) == 1
     assert "a wrong checksum at byte" in place and str(file) in place
 
 
@@ -224,14 +224,14 @@ def test_forks_begin_with_the_curves_of_their_parents_and_rewinds_hide_what_came
     project = unique("forks")
     history(tmp_path / "young", "grandchild", 4_000, range(7, 9), 0.75, ("child", 6))
     history(tmp_path / "young", "child", 2_000, range(5, 8), 0.5, ("parent", 4))
-    report = imported(site, "wandb", str(tmp_path / "young"), "-p", project, code=1)
-    assert [one["name"] for one in report] == ["child", "grandchild"]
-    assert ["together with that one" in " ".join(one["problems"]) for one in report] == [True, False]
+    reports = imported(site, "wandb", str(tmp_path / "young"), "-p", project, code=1)
+    assert [one["name"] for one in reports] == ["child", "grandchild"]
+    assert ["together with that one" in " ".join(one["problems"]) for one in reports] == [True, False]
     history(tmp_path / "old", "parent", 1_000, range(8), 0.0, None)
     history(tmp_path / "old", "parent", 3_000, range(3, 6), 0.25, ("parent", 2))  # resume_from, after the fork
     history(tmp_path / "old", "late", 5_000, range(5, 6), 0.125, ("parent", 4))
-    report = imported(site, "wandb", str(tmp_path), "-p", project)
-    assert [one["name"] for one in report] == ["parent", "late", "child", "grandchild"]
+    reports = imported(site, "wandb", str(tmp_path), "-p", project)
+    assert [one["name"] for one in reports] == ["parent", "late", "child", "grandchild"]
     curves = {name: [(step, value - step) for step, value, _ in sorted(points(site, f"{project}/{name}", "loss"))]
               for name in ("child", "grandchild", "late")}  # fmt: skip
     assert curves["child"] == [*((step, 0.0) for step in range(5)), (5, 0.5), (6, 0.5), (7, 0.5)]

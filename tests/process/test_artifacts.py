@@ -76,8 +76,8 @@ def progress(site: Site) -> int:
 
 
 def losses(site: Site, name: str) -> dict[str, int]:
-    found: dict[str, int] = site.find(name)["losses"]
-    return found
+    counts: dict[str, int] = site.find(name)["losses"]
+    return counts
 
 
 def test_files_of_run_step_and_project_with_versions(site: Site, tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ for step in range(3):
 path.write_text("shared")
 run.add_shared_artifact(path)
 path.write_text("last")
-told = run.add_artifact(path, step=2, wait_response=True)
-print(told["uuid"], told["version"], told["name"])
+answer = run.add_artifact(path, step=2, wait_response=True)
+print(answer["uuid"], answer["version"], answer["name"])
 (folder / "empty").touch()
 run.add_artifact(folder / "empty")
 assert run.flush(30)
@@ -110,8 +110,8 @@ run.add_directory_as_zip_artifact(folder / "tree", step=1)
         str(tmp_path),
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    uuid, version, told_name, left, listed = done.stdout.split(maxsplit=4)
-    assert (version, told_name, left, listed.strip()) == ("2", "note.txt", "0", "['note.txt']")
+    uuid, version, stored_name, left, listed = done.stdout.split(maxsplit=4)
+    assert (version, stored_name, left, listed.strip()) == ("2", "note.txt", "0", "['note.txt']")
     every = artifacts(site, name, versions="all")
     texts = {(a["name"], a["step"], a["version"]): content(site, a) for a in every if a["name"] == "note.txt"}
     assert {k[1:]: v.decode() for k, v in texts.items()} == {
@@ -218,8 +218,8 @@ def test_a_file_that_the_lab_has_is_not_sent_again(site: Site, tmp_path: Path) -
     proxy.close()
     assert 0 < again < 1 * MB
     assert first.stdout.strip() and second.stdout.strip() and first.stdout != second.stdout
-    (found,) = artifacts(site, name)
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == found["digest"]
+    (artifact,) = artifacts(site, name)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == artifact["digest"]
 
 
 def test_a_file_that_another_process_sends_as_well_holds_up_no_other(site: Site, tmp_path: Path) -> None:
@@ -306,11 +306,11 @@ print(dict(run.status().losses))
         str(tmp_path),
     )
     versions.add(hashlib.sha256(path.read_bytes()).hexdigest())
-    found = artifacts(site, name, versions="all")
-    assert {a["digest"] for a in found} <= versions
-    if len(found) == 1:  # where the file system shares blocks, both arrive
+    stored = artifacts(site, name, versions="all")
+    assert {a["digest"] for a in stored} <= versions
+    if len(stored) == 1:  # where the file system shares blocks, both arrive
         assert done.stdout.splitlines() == ["True", "{'file_changed': 1}"]
-        assert found[0]["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert stored[0]["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
         eventually(lambda: losses(site, name).get("file_changed") == 1, what="loss on the run's page")
     assert done.returncode == 0
 
@@ -322,8 +322,8 @@ def test_what_was_accepted_arrives_though_the_script_is_killed(site: Site, tmp_p
     assert done.returncode == -signal.SIGKILL
     path.unlink()
     site.ended(name)
-    (found,) = artifacts(site, name)
-    assert found["bytes"] == 50 * MB
+    (artifact,) = artifacts(site, name)
+    assert artifact["bytes"] == 50 * MB
 
 
 SLOWLY = """
@@ -349,8 +349,8 @@ def test_an_uploader_killed_at_half_is_followed_by_one_that_goes_on(own_site: Si
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     site.ended(name)
-    (found,) = artifacts(site, name)
-    assert found["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    (artifact,) = artifacts(site, name)
+    assert artifact["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
     (blob,) = (p for p in held_by_lab(site) if p.stat().st_size == 200 * MB)
     assert blob.stat().st_ino in begun, "it went on where the first one was, and did not begin anew"
 
@@ -371,8 +371,8 @@ def test_a_lab_killed_at_half_gets_the_rest_when_it_is_back(own_site: Site, tmp_
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     site.ended(name)
-    (found,) = artifacts(site, name)
-    assert found["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    (artifact,) = artifacts(site, name)
+    assert artifact["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_offline_it_waits_for_a_sync(site: Site, tmp_path: Path) -> None:
@@ -435,8 +435,8 @@ print(took < 0.5, step, slowest, rss(os.getpid()) - own, rss(uploader, "VmHWM") 
     assert at_once == "True" and int(steps) > 0
     assert float(slowest) < 3, "a metric waited for the file"
     assert int(own) <= 4 and int(uploader) <= 16, (own, uploader)  # MiB
-    (found,) = artifacts(site, name)
-    assert found["bytes"] == 300 * MB
+    (artifact,) = artifacts(site, name)
+    assert artifact["bytes"] == 300 * MB
 
 
 def test_a_forked_child_uploads_to_the_same_run(site: Site, tmp_path: Path) -> None:
@@ -495,5 +495,5 @@ run.add_tf_model_as_artifact(Model(), "model.weights.h5", step=3)
         str(tmp_path),
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    (found,) = artifacts(site, name)
-    assert (found["name"], found["step"]) == ("model.weights.h5.zip" if several else "model.weights.h5", 3)
+    (artifact,) = artifacts(site, name)
+    assert (artifact["name"], artifact["step"]) == ("model.weights.h5.zip" if several else "model.weights.h5", 3)

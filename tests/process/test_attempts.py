@@ -303,7 +303,7 @@ def test_a_job_that_was_killed_with_its_uploaders_and_is_started_again_at_once_i
     name = unique("all-killed")
     ranks = [site.start(TRAIN, name, RANK=str(r), WORLD_SIZE="2") for r in range(2)]
     assert [line(p) for p in ranks] == ["1 True"] * 2
-    uploaders = eventually(lambda: len(found := site.uploaders()) == 2 and found)
+    uploaders = eventually(lambda: len(pids := site.uploaders()) == 2 and pids)
     for pid in (*uploaders, *(p.pid for p in ranks)):
         os.kill(pid, signal.SIGKILL)
     for process in ranks:

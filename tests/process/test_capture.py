@@ -26,11 +26,11 @@ def test_values_of_a_config_come_back_as_they_went_in(site: Site) -> None:
         run.add_config({"m": {"c": 2}, "i": 4})
         given.m.push_as_meta(run, "model")
         assert run.flush()
-        found = run_config(run.id)
-        assert type(found.i) is int and type(found.f) is float and found.t is True and found.nan != found.nan
-        found.pop("nan"), given.pop("nan")
+        stored = run_config(run.id)
+        assert type(stored.i) is int and type(stored.f) is float and stored.t is True and stored.nan != stored.nan
+        stored.pop("nan"), given.pop("nan")
         given.i, given.m.c = 4, 2
-        assert found == given, (found, given)
+        assert stored == given, (stored, given)
         """
     done = site.run(script, name)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
@@ -143,10 +143,10 @@ def test_versions_machine_and_repository_are_returned_and_stored(site: Site, tmp
 
     site.ended(name)
     run = site.find(name)
-    told = run["capture"]["packages"]
-    assert told["packages"] == versions["packages"] and told["git"]["hash"] == commit
-    assert told["command"] == versions["command"] and told["variables"] == versions["variables"]
-    assert "diff" not in told["git"] and told["git"]["diff_length"] > 0
+    captured = run["capture"]["packages"]
+    assert captured["packages"] == versions["packages"] and captured["git"]["hash"] == commit
+    assert captured["command"] == versions["command"] and captured["variables"] == versions["variables"]
+    assert "diff" not in captured["git"] and captured["git"]["diff_length"] > 0
     assert run["capture"]["repos"]["voxnet"]["commit"] == commit
     with site.client() as client:
         whole = client.get(f"/runs/{run['id']}/capture")

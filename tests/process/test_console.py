@@ -140,6 +140,22 @@ def test_an_end_that_cannot_wait_for_the_lab_says_that_something_printed_is_left
     assert "late\n" in texts(site, name)
 
 
+def test_lines_of_an_unbuffered_python_are_recorded_whole_beside_those_of_its_children(site: Site) -> None:
+    name = unique("unbuffered")
+    script = """
+child = subprocess.Popen("for i in $(seq 300); do echo child $i; done", shell=True)
+for i in range(300): print("python", i)
+child.wait()
+"""
+    done = site.run(CAPTURED + script, name, PYTHONUNBUFFERED="1")
+    assert done.returncode == 0, done.stderr
+    want = [f"child {i}" for i in range(1, 301)] + [f"python {i}" for i in range(300)]
+    site.ended(name)
+    assert sorted("".join(texts(site, name)).splitlines()) == sorted(want)
+    # `print` writes "python", a space, the number and the end of the line apart: a child's line may come between them.
+    assert sorted(done.stdout) == sorted("\n".join([*want, ""]))
+
+
 def test_a_reader_that_stops_reading_stops_neither_the_script_nor_the_recording(site: Site) -> None:
     name = unique("slow reader")
     script = (

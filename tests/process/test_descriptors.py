@@ -60,13 +60,13 @@ def run_script(site: Site, tmp_path: Path, how: str, capture: bool, later: list[
     shell = ["sh", "-c", f'exec "$@" {how}', "sh", *arguments]
     done = subprocess.run(shell, env={**site.env, **env}, capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = {"name": name, **json.loads(note.read_text())}
-    assert told["mode"] == "online" and told["closed"] is True, done.stderr.decode()
+    report: dict[str, Any] = {"name": name, **json.loads(note.read_text())}
+    assert report["mode"] == "online" and report["closed"] is True, done.stderr.decode()
     assert [step for step, _, _ in site.points(name, "x")] == list(range(60_000))
     eventually(lambda: site.points(name, "child"))
     with site.client() as client:
         assert len(list(client.pages(f"/runs/{site.find(name)['id']}/artifacts"))) == 1
-    return told
+    return report
 
 
 @pytest.mark.parametrize("capture", [False, True], ids=["metrics", "console"])
@@ -85,6 +85,34 @@ def test_descriptors_that_are_closed_later_are_not_taken_for_files_of_ours(
 ) -> None:
     printed = run_script(site, tmp_path, "", False, [0, 1, 2], HECTIQLAB_START_METHOD=method)
     assert printed["low"] == []
+
+
+SPEAKS = """
+import sys
+from pyhectiqlab import Run
+from pyhectiqlab.client.saying import say
+
+run = Run(sys.argv[1])
+logger = run.start_recording_logs()
+sys.stdin.readline()
+logger.warning("echoed")
+run.close(30)
+say("something")
+"""
+
+
+@pytest.mark.parametrize("how", ["2>&-", "2>/dev/full", "a pipe without a reader"])
+def test_what_we_say_where_nobody_can_read_it_leaves_the_exit_status(site: Site, how: str) -> None:
+    """Python ends with 120 where it cannot write what lies in the buffer of stderr."""
+    redirect = how if how.startswith("2>") else ""
+    command = ["sh", "-c", f'exec "$@" {redirect}', "sh", sys.executable, "-c", SPEAKS, unique("speaks")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=site.env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as script:
+        assert script.stdin is not None and script.stderr is not None
+        script.stderr.close()
+        script.stdin.write("\n")
+        script.stdin.close()
+        assert script.wait(timeout=60) == 0
 
 
 def test_a_close_claims_nothing_of_a_queue_that_somebody_wrote_into(site: Site) -> None:

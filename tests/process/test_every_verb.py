@@ -80,14 +80,14 @@ folder, returned = Path(sys.argv[2]), {}
 sys.path.insert(0, str(folder.parent))
 """
 SCRIPT += "".join(f"returned[{name!r}] = run.{name}({arguments})\n" for name, arguments in CALLS.items())
-SCRIPT += "told = {name: type(value).__name__ for name, value in returned.items()}\n"
-SCRIPT += "print(json.dumps([run.mode, told, [str(run), repr(run), run._repr_html_()]]))\n"
+SCRIPT += "types = {name: type(value).__name__ for name, value in returned.items()}\n"
+SCRIPT += "print(json.dumps([run.mode, types, [str(run), repr(run), run._repr_html_()]]))\n"
 
 
 def public_methods() -> list[str]:
     """Return the public methods of a run, not those of the class alone, such as `Run.existing`."""
-    found = (name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_"))
-    return [name for name in found if inspect.isfunction(inspect.getattr_static(Run, name))]
+    names = (name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_"))
+    return [name for name in names if inspect.isfunction(inspect.getattr_static(Run, name))]
 
 
 def test_every_public_method_is_called_here() -> None:
@@ -115,17 +115,17 @@ def called(site: Site, name: str, folder: Path, mode: str, **env: str) -> tuple[
     """Call every verb of a run in that mode. Return (type of what each returned, what was said)."""
     done = site.run(SCRIPT, name, str(folder), mode, **env)
     assert done.returncode == 0, done.stderr
-    found, told, _ = json.loads(done.stdout.splitlines()[-1])
-    assert found == mode
-    return told, [line for line in done.stderr.splitlines() if line.startswith("hectiqlab:")]
+    its_mode, types, _ = json.loads(done.stdout.splitlines()[-1])
+    assert its_mode == mode
+    return types, [line for line in done.stderr.splitlines() if line.startswith("hectiqlab:")]
 
 
 @pytest.fixture(scope="module")
 def online(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return what each method returns if everything is as it should be."""
     folder = tree(tmp_path_factory.mktemp("online"))
-    told, _ = called(Site(lab, tmp_path_factory.mktemp("home")), unique("online"), folder, "online")
-    return told
+    types, _ = called(Site(lab, tmp_path_factory.mktemp("home")), unique("online"), folder, "online")
+    return types
 
 
 NOBODY = {"HECTIQLAB_URL": "http://127.0.0.1:1", "HECTIQLAB_API_KEY": "key"}
@@ -145,8 +145,8 @@ NOBODY = {"HECTIQLAB_URL": "http://127.0.0.1:1", "HECTIQLAB_API_KEY": "key"}
 def test_every_verb_returns_the_same_kind_and_says_a_line_once(
     site: Site, online: dict[str, str], folder: Path, mode: str, env: dict[str, str]
 ) -> None:
-    told, said = called(site, unique("run"), folder, mode, **env)
-    assert told == online
+    types, said = called(site, unique("run"), folder, mode, **env)
+    assert types == online
     assert len(said) == len(set(said)), said
 
 
@@ -161,8 +161,8 @@ def test_every_verb_of_somebody_elses_run_returns_the_same_kind(
     with LabClient(site.lab.url, auth=(bob, "correct horse 7")) as client:
         key = client.post("/keys", {"name": "test"})["key"]
     env = {"HECTIQLAB_URL": site.lab.url, "HECTIQLAB_API_KEY": key}
-    told, said = called(site, name, folder, "read-only", **env)
-    assert told == online
+    types, said = called(site, name, folder, "read-only", **env)
+    assert types == online
     assert len(said) == len(set(said)), said
 
 

@@ -172,14 +172,14 @@ def test_a_living_uploader_takes_no_requests_from_an_open_folder(site: Site, tmp
 def test_what_took_the_place_of_a_snapshot_is_not_read(tmp_path: Path, secret: Path, held: str, put: str) -> None:
     data = tmp_path / "kept.data"
     data.write_bytes(b"x" * len(SECRET))
-    found = data.stat()
-    identity = (found.st_ino, found.st_size, found.st_mtime_ns)
-    with reopened(data, found.st_size, identity, held) as fd:
+    file_stat = data.stat()
+    identity = (file_stat.st_ino, file_stat.st_size, file_stat.st_mtime_ns)
+    with reopened(data, file_stat.st_size, identity, held) as fd:
         assert os.read(fd, 1) == b"x"
     data.unlink()
     data.symlink_to(secret) if put == "link" else os.link(secret, data)
     for known in (identity, None):  # None: a request of an earlier version
-        with pytest.raises(ChangedError), reopened(data, found.st_size, known, held):
+        with pytest.raises(ChangedError), reopened(data, file_stat.st_size, known, held):
             pass
 
 

@@ -18,6 +18,7 @@ import pytest
 from pyhectiqlab.profile import save_profile
 from pyhectiqlab.transport.http import LabClient
 
+from ..ports import free_port
 from .conftest import Site, eventually
 from .test_ends import unique
 
@@ -57,11 +58,6 @@ def silent_server() -> Iterator[str]:
     thread.join(5)
     for connection in accepted:
         connection.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return int(s.getsockname()[1])
 
 
 def lines_of_ours(err: str) -> list[str]:

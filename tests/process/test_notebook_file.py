@@ -35,10 +35,10 @@ def in_kernel(site: Site, monkeypatch: pytest.MonkeyPatch, *cells: str) -> list[
 
 def stored(site: Site, name: str) -> dict[str, tuple[dict[str, Any], Any]]:
     """Return artifact and notebook by the artifact's name."""
-    found = {}
+    notebooks = {}
     for artifact in artifacts(site, name, versions="all"):
-        found[artifact["name"]] = (artifact, read_notebook(content(site, artifact)))
-    return found
+        notebooks[artifact["name"]] = (artifact, read_notebook(content(site, artifact)))
+    return notebooks
 
 
 def test_where_no_file_is_known_it_is_built_from_the_cells_that_ran(
@@ -104,8 +104,8 @@ def test_vs_code_tells_the_file(site: Site, monkeypatch: pytest.MonkeyPatch, tmp
 class Jupyter:
     """A real server, with one kernel for one notebook."""
 
-    def __init__(self, told: dict[str, Any], runtime: Path, notebook: str) -> None:
-        self._told = told
+    def __init__(self, about: dict[str, Any], runtime: Path, notebook: str) -> None:
+        self._about = about
         self.session = self.ask("POST", "", path=notebook, name=notebook, type="notebook", kernel={"name": "python3"})
         from jupyter_client import BlockingKernelClient
 
@@ -124,9 +124,9 @@ class Jupyter:
 
     def ask(self, method: str, where: str, **body: Any) -> Any:
         request = urllib.request.Request(
-            f"{self._told['url']}api/sessions{where}",
+            f"{self._about['url']}api/sessions{where}",
             json.dumps(body).encode() if body else None,
-            {"Authorization": f"token {self._told['token']}", "Content-Type": "application/json"},
+            {"Authorization": f"token {self._about['token']}", "Content-Type": "application/json"},
             method=method,
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
@@ -167,15 +167,15 @@ def jupyter(site: Site, folder: Path, notebook: str) -> Iterator[Jupyter]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    told = runtime / f"jpserver-{server.pid}.json"
+    file = runtime / f"jpserver-{server.pid}.json"
     try:
-        eventually(lambda: told.exists() and told.read_bytes().endswith(b"}"), what="Jupyter's server", timeout=60)
-        about = json.loads(told.read_bytes())
+        eventually(lambda: file.exists() and file.read_bytes().endswith(b"}"), what="Jupyter's server", timeout=60)
+        about = json.loads(file.read_bytes())
         eventually(lambda: listens(about["port"]), what="Jupyter's server to listen: it writes its file before that")
-        found = Jupyter(about, runtime, notebook)
-        yield found
-        found.client.stop_channels()
-        found.ask("DELETE", f"/{found.session['id']}")
+        opened = Jupyter(about, runtime, notebook)
+        yield opened
+        opened.client.stop_channels()
+        opened.ask("DELETE", f"/{opened.session['id']}")
     finally:
         server.terminate()
         server.wait(20)

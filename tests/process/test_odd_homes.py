@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -278,13 +279,37 @@ def test_narrow_limits_lose_nothing(site: Site, tmp_path: Path, limit: str, meth
     assert len(site.points(name, "x")) == 100_000
 
 
-def test_what_finds_no_room_is_said_at_the_end(site: Site, tmp_path: Path) -> None:
-    """Files of 64 KiB hold no ring, and little of what would lie beside it."""
-    name = unique("tiny")
-    done = plain(site, LIMITED, name, "RLIMIT_FSIZE", str(1 << 16), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    closed, lost, _ = done.stdout.split()
-    assert closed == "True" and int(lost) > 0 and "are lost" in done.stderr and "ulimit -f" in done.stderr
+LIMITED_AND_ALONE = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+print("begun", flush=True)
+sys.stdin.readline()
+for step in range(100_000):
+    run.add_metrics("x", step, step)
+print("logged", flush=True)
+sys.stdin.readline()
+print(run.close(60), sum(run.status().losses.values()))
+"""
+
+
+def test_what_finds_no_room_is_said_at_the_end(site: Site) -> None:
+    """Files of 64 KiB hold no ring, and little of what would lie beside it. The uploader stands still while the script
+    logs: it could take all of it otherwise.
+    """
+    script = site.start(LIMITED_AND_ALONE, unique("tiny"))
+    assert script.stdin is not None and script.stdout is not None and script.stdout.readline() == "begun\n"
+    (uploader,) = eventually(site.uploaders, what="an uploader")
+    os.kill(uploader, signal.SIGSTOP)
+    script.stdin.write("\n")
+    script.stdin.flush()
+    assert script.stdout.readline() == "logged\n"
+    os.kill(uploader, signal.SIGCONT)
+    output, errors = script.communicate("\n", timeout=90)
+    assert script.returncode == 0, errors
+    closed, lost = output.split()
+    assert closed == "True" and int(lost) > 0 and "are lost" in errors and "ulimit -f" in errors
 
 
 @needs_mounts

@@ -96,8 +96,8 @@ def test_what_a_living_machine_journals_is_sent_beside_it_and_the_rest_when_it_h
     assert steps(site, name) == list(range(1000))
     assert site.state(name) == "running"
     # The uploader there finds out what the lab has.
-    told = session_of(site).path / "status.json"
-    eventually(lambda: [w["acked"] for w in (read_json(told) or {})["writers"].values()] == [1000])
+    status_file = session_of(site).path / "status.json"
+    eventually(lambda: [w["acked"] for w in (read_json(status_file) or {})["writers"].values()] == [1000])
     node.log(500)
     eventually(lambda: reports(site)[0]["journaled"] == 1500)
     (report,) = reports(site)

@@ -52,7 +52,7 @@ def test_what_was_logged_for_a_run_that_was_deleted_is_put_aside_and_counted(sit
     assert "100 events" in site.cli("status").stdout and "hectiqlab quarantine" in site.cli("status").stdout
     (folder,) = (site.home / "quarantine").iterdir()
     kept = [msgpack.unpackb(path.read_bytes()) for path in folder.glob("*.msgpack")]
-    assert {found["reason"] for found in kept} == {"deleted"} and all(found["records"] for found in kept)
+    assert {content["reason"] for content in kept} == {"deleted"} and all(content["records"] for content in kept)
     assert site.cli("sync").stdout == "Sent 0 events; 0 left.\n"
     assert name in (shown := site.cli("quarantine").stdout) and "deleted=100" in shown
     assert json.loads(site.cli("quarantine", "--json").stdout)[0]["runs"] == [name]

@@ -46,10 +46,10 @@ def test_a_file_beyond_the_quota_is_refused_counted_and_said_and_all_else_goes_o
         admin(site.lab, "quota", "1MB", "--project", "small")
         done = site.run(SCRIPT, str(tmp_path))
         assert done.returncode == 0, done.stderr
-        told, said = done.stdout, done.stderr
+        out, said = done.stdout, done.stderr
         assert "'small' holds" in said and "1 MB" in said and "hectiqlab admin quota" in said, "at the call"
-        assert "flush: False {'quota_exceeded': 1} True" in told, "by the flush behind it, at once, and in run.status()"
-        assert "close: False" in told
+        assert "flush: False {'quota_exceeded': 1} True" in out, "by the flush behind it, at once, and in run.status()"
+        assert "close: False" in out
         assert "1 file not stored, quota_exceeded ('large.bin')" in said, "at the exit"
         with site.client() as client:
             run = client.get("/runs/resolve", {"ref": "bounded"})["id"]

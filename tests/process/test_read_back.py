@@ -102,9 +102,9 @@ def test_a_run_is_found_by_name_id_link_and_in_its_project(run: read.RunView, re
 
 
 def test_files_and_models_come_back(run: read.RunView, tmp_path: Path) -> None:
-    found = run.artifacts()
-    assert [(a.name, a.step, a.version) for a in found] == [("weights.bin", None, 1), ("weights.bin", 3, 1)]
-    assert found[0].download(tmp_path).read_bytes() == b"w" * 1000
+    artifacts = run.artifacts()
+    assert [(a.name, a.step, a.version) for a in artifacts] == [("weights.bin", None, 1), ("weights.bin", 3, 1)]
+    assert artifacts[0].download(tmp_path).read_bytes() == b"w" * 1000
     (made,), (used,) = run.models.made, run.models.used
     assert (made.name, made.version, used.uuid) == ("net", "1.0.0", made.uuid) and run.datasets.made == []
     assert (made.download(tmp_path) / "weights.bin").read_bytes() == b"w" * 1000
@@ -191,10 +191,10 @@ def test_ranks_and_attempts_stand_before_the_step_or_the_newest_hides(reader: Si
 
 def test_runs_are_searched_and_told_as_a_table(run: read.RunView, reader: Site) -> None:
     pytest.importorskip("pandas")
-    found = search_runs("read-back", "metric.valid/loss.min<=0.125 created>-1h", tag="baseline", config={"lr": 0.5})
-    assert [r.name for r in found] == [r.name for r in found] == ["told"]
+    runs = search_runs("read-back", "metric.valid/loss.min<=0.125 created>-1h", tag="baseline", config={"lr": 0.5})
+    assert [r.name for r in runs] == [r.name for r in runs] == ["told"]
     assert search_runs("read-back", state="failed").first() is None
-    table = found.to_pandas()
+    table = runs.to_pandas()
     row = table.loc[run.id]
     assert (row["name"], row["config.lr"], row["config.model.name"]) == ("told", 0.5, "vit")
     assert row["config.best"] == math.inf and row["metric.valid/loss"] == 0.125 and row["created"].tzinfo is not None
@@ -210,7 +210,7 @@ def test_runs_are_searched_and_told_as_a_table(run: read.RunView, reader: Site) 
     assert line is not None and row["metric.valid/loss.smoothed(mean,1000)"] == line[-1]
     for name in ("note_cut", "size"):
         with pytest.raises(ValueError, match=name):
-            found.rows([name])
+            runs.rows([name])
     for wrong in ({"filter": "stat=x"}, {"sort": "size"}, {"limit": 0}):
         with pytest.raises(ValueError):
             search_runs(**wrong)  # type: ignore[arg-type]

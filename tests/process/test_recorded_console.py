@@ -33,9 +33,9 @@ def test_the_traceback_that_ends_a_run_is_recorded_once(site: Site, console: boo
     [
         ("", True),
         ("sys.excepthook = lambda kind, error, at: print('It went wrong:', error, file=sys.stderr)", True),
-        ("class Hook:\n  def __call__(self, *told): sys.stderr.write('It went wrong: a reason\\n')\n"
+        ("class Hook:\n  def __call__(self, *details): sys.stderr.write('It went wrong: a reason\\n')\n"
          "sys.excepthook = Hook()", True),
-        ("sys.excepthook = lambda *told: None", False),
+        ("sys.excepthook = lambda *details: None", False),
     ],
 )  # fmt: skip
 def test_whatever_shows_the_exception_that_ends_a_run_it_is_critical_and_what_exit_hooks_print_is_not(
@@ -135,7 +135,6 @@ run.stop_recording_logs()
 out.write(b" of it\\n")
 assert before == (out.write, out.raw.write, sys.stderr.buffer.flush)
 """,
-        PYTHONUNBUFFERED="",
     )
     texts_there = texts(site, name)
     lines = ["text", "bytes", "more text", "lines", "of bytes", "é", "raw", "x" * 20_000, "y" * 20_000]

@@ -55,18 +55,18 @@ def ok(done: Any) -> str:
 def test_a_directory_goes_up_and_comes_back(site: Site, tree: Path, tmp_path: Path) -> None:
     name, run = unique("net"), unique("run")
     out = ok(site.run(START + """
-told = run.add_mlmodel(folder, name=name, version="1.0.0", short_description="A net")
+made = run.add_mlmodel(folder, name=name, version="1.0.0", short_description="A net")
 again = run.add_mlmodel(str(folder), name=name, version="1.0.0")      # the same files: the same version
 file = run.add_mlmodel(folder / "weights.bin", name)
-print(json.dumps([told, again, file]))
+print(json.dumps([made, again, file]))
 print(run.download_mlmodel(name=name, version="1.0.0", save_path=folder.parent / "a" / "b"))
 print(run.download_mlmodel(name, save_path=folder.parent / "a"))
 """, run, name, str(tree)))  # fmt: skip
-    told, again, file = json.loads(out.splitlines()[0])
-    assert (told["version"], told["files"], told["short_description"], told["description"]) == (
+    made, again, file = json.loads(out.splitlines()[0])
+    assert (made["version"], made["files"], made["short_description"], made["description"]) == (
         "1.0.0", 5, "A net", "# A net\n",
     )  # fmt: skip
-    assert again["uuid"] == told["uuid"] and (file["version"], file["files"]) == ("1.1.0", 1)
+    assert again["uuid"] == made["uuid"] and (file["version"], file["files"]) == ("1.1.0", 1)
     first, latest = map(Path, out.splitlines()[1:])
     assert (first, latest) == (tmp_path / "a" / "b" / f"{name}-1.0.0", tmp_path / "a" / f"{name}-1.1.0")
     assert content(first) == content(tree)
@@ -206,8 +206,8 @@ print(run.download_mlmodel(name, "1.0.0", folder.parent))
 run.add_mlmodel_usage_from_dirpath(folder.parent / f"{name}-1.0.0")
 print(run.download_mlmodel(name, "2.0.0", folder.parent))
 """, "later", "net", str(tree))  # fmt: skip
-    told, where, other = ok(done).splitlines()
-    assert json.loads(told)["uuid"] is None and json.loads(told)["error"]
+    answer, where, other = ok(done).splitlines()
+    assert json.loads(answer)["uuid"] is None and json.loads(answer)["error"]
     assert where == str(tmp_path / "net-1.0.0")
     # A line says so, because the calls of a dry run return.
     assert other == str(tmp_path / "net-2.0.0") and not Path(other).exists()
@@ -219,8 +219,8 @@ def test_other_modes_download_and_push_nothing(site: Site, tree: Path, mode: str
     name = unique("net")
     ok(site.run(START + "run.add_mlmodel(folder, name)", unique("run"), name, str(tree)))
     out = ok(site.run(START + """
-told = run.add_dataset(folder, name)
-print(told["uuid"], told["name"])
+answer = run.add_dataset(folder, name)
+print(answer["uuid"], answer["name"])
 print(run.download_mlmodel(name, save_path=folder.parent))
 run.add_mlmodel_usage(name)
 """, unique("run"), name, str(tree), HECTIQLAB_MODE=mode))  # fmt: skip

@@ -58,9 +58,9 @@ def steps(site: Site, name: str) -> list[int]:
 
 
 def verified(site: Site, name: str) -> dict[str, Any]:
-    (told,) = json.loads(site.cli("verify", name, "--json").stdout)
-    found: dict[str, Any] = told
-    return found
+    report: dict[str, Any]
+    (report,) = json.loads(site.cli("verify", name, "--json").stdout)
+    return report
 
 
 def test_a_delivered_run_is_refilled_by_a_sync_and_verify_tells_before_and_after(own_site: Site) -> None:

@@ -165,7 +165,7 @@ def jobs(tmp_path: Path) -> Iterator[dict[str, Job]]:
     """Run jobs on a lab that gives up soon: all at once, because they wait for the same clock."""
     lab = ForkedLab(tmp_path / "lab", tmp_path / "labhome", "--lost-after", str(LOST_AFTER_S))
     lab.start()
-    sites = {who: Site(lab, tmp_path / who) for who in ("asleep", "dark", "told", "orphaned")}
+    sites = {who: Site(lab, tmp_path / who) for who in ("asleep", "dark", "stopped", "orphaned")}
     try:
         by_name = {who: Job(site, who, site.start(LIVE, who)) for who, site in sites.items()}
         for job in by_name.values():
@@ -179,21 +179,21 @@ def jobs(tmp_path: Path) -> Iterator[dict[str, Job]]:
 
 @pytest.mark.timeout(120)
 def test_silence_is_told_as_it_is(jobs: dict[str, Job]) -> None:
-    asleep, dark, told, orphaned = (jobs[who] for who in ("asleep", "dark", "told", "orphaned"))
+    asleep, dark, stopped, orphaned = (jobs[who] for who in ("asleep", "dark", "stopped", "orphaned"))
     suspended = [asleep.uploader, asleep.process.pid]
     for pid in suspended:  # as Slurm does when it suspends a whole job
         os.kill(pid, signal.SIGSTOP)
     for pid in (dark.uploader, dark.process.pid):  # the power fails
         os.kill(pid, signal.SIGKILL)
-    os.kill(told.uploader, signal.SIGKILL)
-    told.process.terminate()  # only its own faulthandler sees it
-    for job in (dark, told):
+    os.kill(stopped.uploader, signal.SIGKILL)
+    stopped.process.terminate()  # only its own faulthandler sees it
+    for job in (dark, stopped):
         job.process.communicate()  # reaped: the kernel no longer says anything about it
     first = orphaned.uploader
     os.kill(first, signal.SIGKILL)
 
     silent_since = time.time()
-    for job in (asleep, dark, told):
+    for job in (asleep, dark, stopped):
         eventually(lambda job=job: job.state == "lost", 3 * LOST_AFTER_S, f"{job.name} is not lost")
     assert time.time() - silent_since > LOST_AFTER_S - 6  # the last heartbeat before was up to 5 s old
 
@@ -204,7 +204,7 @@ def test_silence_is_told_as_it_is(jobs: dict[str, Job]) -> None:
     assert back["why"].startswith("came back after ") and back["at"] > silent_since
     assert asleep.history == ["running", "lost", "running"]
 
-    for job, state, why in ((dark, "ended", "ended, cause unknown"), (told, "stopped", "SIGTERM")):
+    for job, state, why in ((dark, "ended", "ended, cause unknown"), (stopped, "stopped", "SIGTERM")):
         done = job.site.cli("sync")
         assert done.returncode == 0, done.stderr
         run = job.site.find(job.name)

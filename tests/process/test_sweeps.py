@@ -44,11 +44,11 @@ try:
     last.add_metrics("x", 1.0, 1)
 except ValueError as e:
     refused = type(e).__name__
-told = {"before": before, "after": after, "refused": refused, "close": last.close()}
-print(json.dumps(told), file=sys.stderr, flush=True)
+report = {"before": before, "after": after, "refused": refused, "close": last.close()}
+print(json.dumps(report), file=sys.stderr, flush=True)
 sys.stdin.readline()
-told = {"flush": last.flush(20), "status": [last.status().produced, last.status().acked, last.status().backlog]}
-print(json.dumps(told), file=sys.stderr, flush=True)
+report = {"flush": last.flush(20), "status": [last.status().produced, last.status().acked, last.status().backlog]}
+print(json.dumps(report), file=sys.stderr, flush=True)
 sys.stdin.readline()
 """
 

@@ -155,19 +155,25 @@ def test_torchrun_ranks_share_a_run_and_a_restart_is_a_new_attempt(site: Site, t
     script = tmp_path / "train.py"
     script.write_text(
         textwrap.dedent("""
-        import os, sys
+        import os, sys, time
         from pyhectiqlab import Run
+        first, rank = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0", int(os.environ["RANK"])
+        while rank == 1 and not first and not os.path.exists(sys.argv[2]):
+            time.sleep(0.01)  # rank 1 is late: rank 0 has ended before it
         run = Run(sys.argv[1])
-        first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
         for step in range(50 if first else 40, 60):
             run.add_metrics("loss", float(run.rank), step)
         assert run.flush(30)
-        if first and run.rank == 1:
+        if first and rank == 1:
             sys.exit(1)
+        if not first and rank == 0:
+            run.close()
+            assert run.flush(30)
+            open(sys.argv[2], "w").close()
         """)
     )
     arguments = ["--standalone", "--nproc-per-node=2", "--max-restarts=1", "--monitor-interval=0.1"]
-    command = [sys.executable, "-m", "torch.distributed.run", *arguments, str(script), name]
+    command = [sys.executable, "-m", "torch.distributed.run", *arguments, str(script), name, str(tmp_path / "ended")]
     done = subprocess.run(command, env=site.env, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     run = site.ended(name)

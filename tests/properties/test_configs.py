@@ -41,7 +41,7 @@ configs = st.recursive(
     lambda inner: st.dictionaries(keys, singles | lists | inner, max_size=4),
     max_leaves=8,
 )
-told = st.lists(st.lists(st.tuples(st.integers(1, 3), configs), min_size=1, max_size=3), min_size=1, max_size=5)
+histories = st.lists(st.lists(st.tuples(st.integers(1, 3), configs), min_size=1, max_size=3), min_size=1, max_size=5)
 
 
 # The model
@@ -108,7 +108,7 @@ class Model:
 
 def found_by(config: Config, prefix: str = "") -> dict[str, str]:
     """Return path → text, as `searchable` has them."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
 
     def look(config: Config, prefix: str) -> bool:
         for key, value in config.items():
@@ -116,15 +116,15 @@ def found_by(config: Config, prefix: str = "") -> dict[str, str]:
             if isinstance(value, dict) and value:
                 if not look(value, path + "."):
                     return False
-            elif path in found or len(found) < FOUND_MAX:
+            elif path in texts or len(texts) < FOUND_MAX:
                 plain = value if isinstance(value, str) else repr(value) if isinstance(value, float) else None
-                found[path] = json.dumps(value, default=str, ensure_ascii=False) if plain is None else plain
+                texts[path] = json.dumps(value, default=str, ensure_ascii=False) if plain is None else plain
             else:
                 return False
         return True
 
     look(config, prefix)
-    return found
+    return texts
 
 
 # The store
@@ -203,7 +203,7 @@ def exact(value: Any) -> str:
     return repr(value)
 
 
-@given(transactions=told)
+@given(transactions=histories)
 @example(transactions=[[(1, {"a": 1})], [(2, {"a": 1})], [(2, {"b": 2})], [(1, {"c": 1})], [(3, {"a": 0})]])
 @example(transactions=[[(1, {"a": {"b": 1}})], [(1, {"a": 1}), (1, {"a": {"c": 1}})], [(2, {}), (1, {"a": 2})]])
 @settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

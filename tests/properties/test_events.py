@@ -91,8 +91,8 @@ def test_fields_are_taken_or_refused_as_a_whole(bounds: None, fields: dict[str, 
 @settings(deadline=None, max_examples=examples(80))
 def test_values_are_counted_as_far_as_is_asked_for(value: Any, most: int) -> None:
     assert rules.count_values(value) == size(value)
-    found = rules.count_values(value, most)
-    assert found == size(value) if size(value) <= most else most < found <= size(value)
+    counted = rules.count_values(value, most)
+    assert counted == size(value) if size(value) <= most else most < counted <= size(value)
 
 
 broken = texts | st.sampled_from(["\udcff", "a\udce9", "\udcf0é"])  # bytes that are no UTF-8, as they are decoded
@@ -117,8 +117,8 @@ def plain(value: Any) -> Any:
 def test_an_event_is_decoded_as_it_is_stored(values: dict[str, Any], more: dict[str, Any]) -> None:
     fields = {**more, "values": values}
     batch = {"writer": "w", "run": "r", "rank": 0, "attempt": 1, "first": 1, "last": 1, "series": []}
-    told = {"v": 1, "session": "s", "clock": 0.0, "batches": [{**batch, "events": [[0, "config", 0, fields]]}]}
-    (decoded,) = ingest.decode(msgpack.packb(told, unicode_errors="surrogateescape")).batches
+    request = {"v": 1, "session": "s", "clock": 0.0, "batches": [{**batch, "events": [[0, "config", 0, fields]]}]}
+    (decoded,) = ingest.decode(msgpack.packb(request, unicode_errors="surrogateescape")).batches
     assert isinstance(decoded, ingest.Batch)
     (event,) = decoded.events
     assert repr(event.fields) == repr(plain(fields)) and event.packed == msgpack.packb(plain(fields))

@@ -137,10 +137,10 @@ def test_a_line_is_what_each_run_says_once(
         assert line.start.tolist() == sorted(buckets)
         for row, start in enumerate(line.start.tolist()):
             assert line.runs[row] == len(buckets[start])
-            found = (line.middle[row], line.low[row], line.high[row])
+            middle_low_high = (line.middle[row], line.low[row], line.high[row])
             wanted = expected(buckets[start], middle, band)
             size = max(map(abs, buckets[start]))
-            np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9 * min(size, 1e290))
+            np.testing.assert_allclose(middle_low_high, wanted, rtol=1e-9, atol=1e-9 * min(size, 1e290))
     if n >= 500:
         assert width == 1, "as fine as steps are"
 

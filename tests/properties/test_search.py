@@ -77,12 +77,12 @@ class World:
                 tx.attach(
                     replace(request, session=f"{n:x}-1", rank=1, host=fact.hosts[1]), self.user, fact.created, 60.0
                 )
-            told: list[tuple[str, dict[str, Any]]] = [
+            contents: list[tuple[str, dict[str, Any]]] = [
                 ("config", {"values": fact.config}),
                 ("note", {"text": fact.note}),
             ]
-            told += [("tag", {"name": tag}) for tag in fact.tags]
-            events = [Event(i + 1, kind, 1.0, f, msgpack.packb(f)) for i, (kind, f) in enumerate(told)]
+            contents += [("tag", {"name": tag}) for tag in fact.tags]
+            events = [Event(i + 1, kind, 1.0, f, msgpack.packb(f)) for i, (kind, f) in enumerate(contents)]
             fact.points = sum(map(len, fact.metrics.values()))
             batch = MetaBatch(f"{n:032x}", fact.id, 0, 1, f"{n:x}", 1, len(events), fact.points, 0.0, events)
             tx.apply([batch], fact.created)
@@ -103,7 +103,7 @@ class World:
         self.points.append(self.batches)
         self.batches.clear()
 
-    def found(self, terms: tuple[Term, ...], sort: Sort, limit: int, between: Any = None) -> list[str]:
+    def search(self, terms: tuple[Term, ...], sort: Sort, limit: int, between: Any = None) -> list[str]:
         """Return the names on all pages. `between` is called after each page."""
         after, names = None, []
         while True:
@@ -334,7 +334,7 @@ def populate(world: World, runs: int, later: bool = False) -> None:
 @given(search=st.lists(terms, max_size=3).map(" ".join), sort=sorts, limit=st.sampled_from([7, 20, 100]))
 def test_a_search_finds_what_the_model_finds(world: World, search: str, sort: str, limit: int) -> None:
     wanted, order = parse(search), parse_sort(sort)
-    assert world.found(wanted, order, limit) == expected(world.facts, wanted, order)
+    assert world.search(wanted, order, limit) == expected(world.facts, wanted, order)
 
 
 @pytest.fixture(params=["few runs", "many runs"])
@@ -355,7 +355,7 @@ def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 @given(search=st.lists(terms, max_size=2).map(" ".join), sort=sorts, limit=st.sampled_from([20, 100]))
 def test_a_search_of_a_fleet_finds_what_the_model_finds(fleet: World, search: str, sort: str, limit: int) -> None:
     wanted, order = parse(search), parse_sort(sort)
-    assert fleet.found(wanted, order, limit) == expected(fleet.facts, wanted, order)
+    assert fleet.search(wanted, order, limit) == expected(fleet.facts, wanted, order)
 
 
 @pytest.mark.usefixtures("size")
@@ -386,7 +386,7 @@ def test_runs_added_between_pages_push_none_out_and_repeat_none(
     wanted, order = parse(search), parse_sort(sort)
     before = expected(world.facts, wanted, order)
     waiting = list(more)
-    row = world.found(wanted, order, 3, between=lambda: waiting and world.add(waiting.pop()))
+    row = world.search(wanted, order, 3, between=lambda: waiting and world.add(waiting.pop()))
     world.close()
     assert len(row) == len(set(row))
     known = set(before)

@@ -154,18 +154,18 @@ def test_groups_are_those_of_the_model(some: list[Fact], by: list[str], tmp_path
     for group in groups:
         its = wanted[tuple(group.values)]
         assert list(group.runs) == sorted(fact.id for fact in its)
-        for field, told in zip(numbers, group.columns, strict=True):
+        for field, spread in zip(numbers, group.columns, strict=True):
             of_other_rank = field.kind == "metric" and "rank" in by and group.values[by.index("rank")] != 0
             its_facts = [] if of_other_rank else its  # all points are those of rank 0
             values = [v for fact in its_facts if (v := value(fact, field)) is not None and not isinstance(v, str)]
             finite = np.array([v for v in values if math.isfinite(v)])
-            assert (told.n, told.nan) == (len(finite), len(values) - len(finite))
+            assert (spread.n, spread.nan) == (len(finite), len(values) - len(finite))
             if len(finite):
                 std = finite.std(ddof=1) if len(finite) > 1 else 0.0
                 model = (finite.mean(), std, finite.min(), finite.max())
-                assert (told.mean, told.std, told.min, told.max) == pytest.approx(model)
+                assert (spread.mean, spread.std, spread.min, spread.max) == pytest.approx(model)
             else:
-                assert math.isnan(told.mean + told.std + told.min + told.max)
+                assert math.isnan(spread.mean + spread.std + spread.min + spread.max)
     world.close()
 
 
@@ -183,15 +183,16 @@ def test_columns_that_tell_runs_apart_come_first(tmp_path: Path) -> None:
         world.add(Fact("r", [], config, {"loss": [1.0], **({"valid": [1.0]} if n else {}), "system/cpu": [1.0]}, ""))
     texts = ConfigTexts()
     with world.meta.reading() as view:
-        told = columns(view, world.points, texts, RunQuery(world.project), "", NOW)
+        every = columns(view, world.points, texts, RunQuery(world.project), "", NOW)
         named = columns(view, world.points, texts, RunQuery(world.project), "NAME", NOW)
         lossy = columns(view, world.points, texts, RunQuery(world.project), "LOSS", NOW)
-    assert [c.path for c in told.config] == ["lr", "width", "seed", "folder", "epochs", "model.name"]
-    assert [(c.key, c.runs) for c in told.metrics] == [("loss", 8), ("valid", 7), ("system/cpu", 8)]
-    assert [c.differs for c in told.config] == [True] * 4 + [False] * 2
-    assert (told.config[0].kind, told.config[3].kind, told.config[0].values) == ("number", "text", 2)
+    assert [c.path for c in every.config] == ["lr", "width", "seed", "folder", "epochs", "model.name"]
+    assert [(c.key, c.runs) for c in every.metrics] == [("loss", 8), ("valid", 7), ("system/cpu", 8)]
+    assert [c.differs for c in every.config] == [True] * 4 + [False] * 2
+    assert (every.config[0].kind, every.config[3].kind, every.config[0].values) == ("number", "text", 2)
     assert (
         [c.path for c in named.config] == ["model.name"] and named.config[0].examples == ["Vit"] and not named.metrics
     )
-    assert [c.key for c in lossy.metrics] == ["loss"] and (told.runs, told.config_runs, told.metric_runs) == (8, 8, 8)
+    assert (every.runs, every.config_runs, every.metric_runs) == (8, 8, 8)
+    assert [c.key for c in lossy.metrics] == ["loss"]
     world.close()

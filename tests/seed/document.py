@@ -16,13 +16,13 @@ class Block(NamedTuple):
 
 
 def _blocks(text: str) -> list[Block]:
-    found, heading = [], ""
+    blocks, heading = [], ""
     for match in re.finditer(r"^#+ ([^\n]+)$|^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         if match[1] is not None:
             heading = match[1].strip()
         else:
-            found.append(Block(heading, match[2], match[3]))
-    return found
+            blocks.append(Block(heading, match[2], match[3]))
+    return blocks
 
 
 BLOCKS = _blocks(PAGE.read_text())

@@ -50,8 +50,8 @@ def check(heading: str) -> Callable[[Checker], Checker]:
 
 def artifacts(user: User, run: dict[str, Any]) -> dict[tuple[str, int | None], bytes]:
     """Return the content of artifacts by name and step."""
-    found = user.pages(f"/runs/{run['id']}/artifacts")
-    return {(a["name"], a["step"]): user.content(a) for a in found}
+    rows = user.pages(f"/runs/{run['id']}/artifacts")
+    return {(a["name"], a["step"]): user.content(a) for a in rows}
 
 
 @check("Quickstart")
@@ -142,17 +142,17 @@ def _(user: User, run: dict[str, Any]) -> None:
 
 @check("Package versions")
 def _(user: User, run: dict[str, Any]) -> None:
-    told = run["capture"]["packages"]
-    assert told["packages"].keys() >= {"torch", "numpy", "pyhectiqlab"}
-    assert told["python"] and told["system"]["memory_bytes"] > 0 and "git" in told
+    captured = run["capture"]["packages"]
+    assert captured["packages"].keys() >= {"torch", "numpy", "pyhectiqlab"}
+    assert captured["python"] and captured["system"]["memory_bytes"] > 0 and "git" in captured
 
 
 @check("External git repos")
 def _(user: User, run: dict[str, Any]) -> None:
     head = (user.place / "voxnet/.git/refs/heads/main").read_text().strip()
-    told = run["capture"]["repos"]["voxnet"]
-    assert (told["commit"], told["branch"]) == (head, "main")
-    assert told["remote"] == "https://example.org/team/voxnet.git"
+    repository = run["capture"]["repos"]["voxnet"]
+    assert (repository["commit"], repository["branch"]) == (head, "main")
+    assert repository["remote"] == "https://example.org/team/voxnet.git"
 
 
 @check("States")
@@ -206,9 +206,9 @@ def test_a_block_of_python_does_what_the_document_says(user: User, voxnet: str, 
     before = [] if heading == "Quickstart" else [BEGIN]
     done = user.python(NAMES, *before, *blocks(heading))
     assert done.returncode == 0, done.stderr
-    told = IN_A_SCRIPT.get(heading)
+    expected = IN_A_SCRIPT.get(heading)
     said = [line for line in lines_of_ours(done.stderr) if SLOW not in line]
-    assert len(said) == 1 and told in said[0] if told else not said
+    assert len(said) == 1 and expected in said[0] if expected else not said
     CHECKS[heading](user, user.run())
 
 
@@ -233,8 +233,8 @@ def test_the_whole_document_runs_in_a_notebook_cell_by_cell(
     for heading in ("Metrics", "Special artifacts", "Shared artifacts", "Download", "Logs", "Others", "Tags"):
         CHECKS[heading](user, run)
     (stored,) = [a for a in user.pages(f"/runs/{run['id']}/artifacts") if a["kind"] == "notebook"]
-    found = read_notebook(user.content(stored))
-    assert found.cells[1].source.strip() == PYTHON["Quickstart"].strip()
+    stored_notebook = read_notebook(user.content(stored))
+    assert stored_notebook.cells[1].source.strip() == PYTHON["Quickstart"].strip()
 
 
 @pytest.mark.parametrize("why", ["the lab is down", "dry", "offline", "somebody else's run"])
@@ -323,5 +323,5 @@ def test_the_variables_name_the_credentials_file_and_the_profile(user: User) -> 
 
 
 def block(heading: str) -> str:
-    (found,) = [b.code for b in SHELL if b.heading == heading]
-    return found
+    (code,) = [b.code for b in SHELL if b.heading == heading]
+    return code

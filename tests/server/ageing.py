@@ -48,8 +48,8 @@ class World:
             event = Event(1, "tag", at, fields, b"\x80")
             self.write(lambda tx: tx.apply([MetaBatch(new_id(), run, 0, 1, f"s-{name}", 1, 1, 0, 0.0, [event])], at))
         if end:
-            told = EndReport(f"s-{name}", run, 0, 1, "completed", "", 0, None, "", at, 0.0, True)
-            self.write(lambda tx: tx.end(told, self.user.id, at))
+            report = EndReport(f"s-{name}", run, 0, 1, "completed", "", 0, None, "", at, 0.0, True)
+            self.write(lambda tx: tx.end(report, self.user.id, at))
         return str(run)
 
     def hear(self, run: str, name: str, at: float) -> None:
@@ -89,7 +89,7 @@ class World:
             query = ArtifactQuery(run, self.project.id, name, step, all_versions=True, limit=1000)
             return [artifact.version for artifact in view.artifacts(query)]
 
-    def told(self) -> list[Change]:
+    def changes(self) -> list[Change]:
         """Return what retention noted in the audit log, the oldest first."""
         with self.meta.reading() as view:
             return [change for change in reversed(view.changes_told(100_000)) if change.who == "retention"]

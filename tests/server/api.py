@@ -148,9 +148,9 @@ class Api:
 
 def error_of(answer: requests.Response) -> dict[str, Any]:
     """Return the error of an answer, after a check of its only shape."""
-    told = answer.json()
-    assert set(told) == {"error"}, told
-    error: dict[str, Any] = told["error"]
+    body = answer.json()
+    assert set(body) == {"error"}, body
+    error: dict[str, Any] = body["error"]
     assert error["status"] == answer.status_code
     assert isinstance(error["code"], str) and error["code"]
     assert isinstance(error["message"], str) and error["message"] and "\n" not in error["message"]

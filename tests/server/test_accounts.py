@@ -138,7 +138,7 @@ def test_guesses_do_not_push_out_what_else_the_audit_log_tells() -> None:
     assert years < AUDIT_ROWS_MAX / 2
 
 
-def test_keys_are_made_with_basic_listed_and_revoked(lab: RealLab, user: str) -> None:
+def test_keys_are_made_with_basic_and_listed(lab: RealLab, user: str) -> None:
     made = requests.post(f"{lab.url}/api/v1/keys", auth=(user, PASSWORD), json={"name": "laptop"}, timeout=30)
     assert made.status_code == 201
     key = made.json()
@@ -146,6 +146,12 @@ def test_keys_are_made_with_basic_listed_and_revoked(lab: RealLab, user: str) ->
     assert api.get("/me")["user"]["username"] == user
     assert [k["id"] for k in api.get("/keys")["items"]] == [key["id"]]
     assert "key" not in api.get("/keys")["items"][0]
+
+
+def test_a_revoked_key_is_refused_from_the_next_request_on(lab: RealLab, user: str) -> None:
+    """Of one lab. How soon several know of it: tests/fleet/test_fleet.py."""
+    key = requests.post(f"{lab.url}/api/v1/keys", auth=(user, PASSWORD), json={"name": "laptop"}, timeout=30).json()
+    api = Api(lab.url, key["key"])
     api.call("DELETE", f"/keys/{key['id']}")
     answer = api.raw("GET", "/me")
     assert answer.status_code == 401 and error_of(answer)["code"] == "wrong_key"

@@ -37,14 +37,14 @@ def add(api: Api, where: str, name: str, data: bytes, status: int = 201, **more:
 
 def names(api: Api, where: str, **params: Any) -> list[tuple[str, Any, int]]:
     """Return (name, step, version) of all pages."""
-    found, after = [], None
+    versions, after = [], None
     while True:
         page = api.get(f"{where}/artifacts", **params, **({"after": after} if after else {}))
         fits(models_files.Artifacts, page)
-        found += [(a["name"], a["step"], a["version"]) for a in page["items"]]
+        versions += [(a["name"], a["step"], a["version"]) for a in page["items"]]
         after = page["next"]
         if after is None:
-            return found
+            return versions
 
 
 def test_an_artifact_is_told_and_read_back(api: Api, run: str) -> None:

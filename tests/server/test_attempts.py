@@ -79,12 +79,12 @@ def test_what_is_opened_again_by_the_process_that_closed_it_is_the_next_attempt(
     name, session = f"again-{new_id(4)}", new_id(8)
 
     def attach(opening: int, session: str = session) -> tuple[int, bool]:
-        told = api.attach(name, session=session, opening=opening, script=session, main=True)
-        return told["attempt"], told["sets_state"]
+        answer = api.attach(name, session=session, opening=opening, script=session, main=True)
+        return answer["attempt"], answer["sets_state"]
 
     def closed(attempt: int) -> None:
-        told = [("end", {"state": "completed", "cause": "closed", "exit_code": None, "signal": None, "detail": ""})]
-        api.ingest(events_batch(run, new_id(), 1, told, attempt=attempt), session=session)
+        events = [("end", {"state": "completed", "cause": "closed", "exit_code": None, "signal": None, "detail": ""})]
+        api.ingest(events_batch(run, new_id(), 1, events, attempt=attempt), session=session)
 
     assert attach(0) == attach(0) == (1, True)
     run = api.get("/runs/resolve", ref=name)["id"]
@@ -133,6 +133,27 @@ def test_another_rank_that_comes_late_joins_the_newest_attempt(api: Api) -> None
     api.end("e1", run, "killed")
     assert api.attach(name, session="e2", rank=0)["attempt"] == 2
     assert api.attach(name, session="e3", rank=1)["attempt"] == 2
+
+
+def test_a_rank_that_starts_after_another_one_ended_joins_the_attempt_of_its_job(api: Api) -> None:
+    name = f"ddp-{new_id(4)}"
+
+    def ranks(*attaches: tuple[int, str, str]) -> list[int]:
+        """Attach one rank after the other, each of which ends before the next one starts; return their attempts."""
+        attempts = []
+        for rank, restart, job in attaches:
+            session = new_id(8)
+            answer = api.attach(name, session=session, rank=rank, world_size=2, restart=restart, job=job)
+            api.end(session, answer["run"]["id"], "completed", rank=rank, attempt=answer["attempt"])
+            attempts.append(answer["attempt"])
+        return attempts
+
+    first, second = "torchrun:h:100:5", "torchrun:h:200:9"
+    assert ranks((0, "0", first), (1, "0", first)) == [1, 1]
+    assert ranks((1, "1", first), (0, "1", first)) == [2, 2], "the launcher started them again"
+    assert ranks((1, "0", second), (0, "0", second)) == [3, 3]
+    assert ranks((0, "0", ""), (1, "0", "")) == [4, 5], "nothing says that they belong together"
+    assert ranks((0, "0", first), (1, "0", second)) == [6, 7], "somebody ran it again"
 
 
 def job_of(api: Api, ranks: int) -> tuple[str, list[str]]:

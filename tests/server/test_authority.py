@@ -229,8 +229,8 @@ def test_an_author_who_may_no_longer_add_neither_revives_nor_ends_a_run(lab: Rea
     assert [s["last_seen"] for s in api.run(run)["sessions"]] == seen
     who.api.end(session, run, "completed", status=refused)
     assert who.api.statuses(batch(run, writer, 4, 4), session=session) == [403]
-    told = who.api.raw("POST", "/runs/attach", json={"name": name, "session": session, "project": who.project})
-    assert told.status_code == 404 if how == "removed" else told.json()["mode"] == "read-only"
+    answer = who.api.raw("POST", "/runs/attach", json={"name": name, "session": session, "project": who.project})
+    assert answer.status_code == 404 if how == "removed" else answer.json()["mode"] == "read-only"
     for method, path in (("PATCH", f"/runs/{run}"), ("DELETE", f"/runs/{run}"), ("POST", f"/runs/{run}/artifacts")):
         body = {"name": "x", "digest": "0" * 64, "bytes": 1}
         assert who.api.raw(method, path, json=body).status_code == refused, path

@@ -131,8 +131,8 @@ def test_a_second_snapshot_copies_only_the_files_that_are_new(lab_of: Any, tmp_p
 
     def add(name: str) -> None:
         content = os.urandom(2_000_000)
-        told = {"id": new_id(), "name": name, "digest": keep(api, content), "bytes": len(content)}
-        api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+        artifact = {"id": new_id(), "name": name, "digest": keep(api, content), "bytes": len(content)}
+        api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
 
     add("one")
     first = backups.backup(tmp_path / "data", tmp_path / "backups")
@@ -161,8 +161,8 @@ def test_a_backup_killed_half_way_leaves_nothing_that_looks_whole(lab_of: Any, t
     api = Api.of(lab_of("data"))
     run = api.attach()["run"]["id"]
     content = os.urandom(40_000_000)
-    told = {"id": new_id(), "name": "large", "digest": keep(api, content), "bytes": len(content)}
-    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    artifact = {"id": new_id(), "name": "large", "digest": keep(api, content), "bytes": len(content)}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
     target = tmp_path / "backups"
     command = [sys.executable, "-m", "pyhectiqlab", "admin", "backup", str(target), "--data", str(tmp_path / "data")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -179,8 +179,8 @@ def test_a_check_finds_what_is_wrong(lab_of: Any, tmp_path: Path) -> None:
     api = Api.of(lab_of("data"))
     run = api.attach()["run"]["id"]
     digest = keep(api, b"x" * 100_000)
-    told = {"id": new_id(), "name": "file", "digest": digest, "bytes": 100_000}
-    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    artifact = {"id": new_id(), "name": "file", "digest": digest, "bytes": 100_000}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
     snapshot = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
     (blob,) = snapshot.glob("blobs/*/*/*")
     blob.chmod(0o600)
@@ -213,8 +213,8 @@ def test_a_flipped_bit_anywhere_in_a_snapshot_is_told_and_not_restored(lab_of: A
     api = Api.of(lab_of("data"))
     run = api.attach()["run"]["id"]
     api.ingest(batch(run, new_id(), 1, 5000))
-    told = {"id": new_id(), "name": "file", "digest": keep(api, os.urandom(100_000)), "bytes": 100_000}
-    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    artifact = {"id": new_id(), "name": "file", "digest": keep(api, os.urandom(100_000)), "bytes": 100_000}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
     snapshot = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
     assert backups.check(snapshot) == []
     random = Random(name)
@@ -240,8 +240,8 @@ def test_a_damaged_file_of_a_snapshot_is_not_taken_into_the_next(lab_of: Any, tm
     api = Api.of(lab_of("data"))
     run = api.attach()["run"]["id"]
     content = os.urandom(100_000)
-    told = {"id": new_id(), "name": "file", "digest": keep(api, content), "bytes": len(content)}
-    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    artifact = {"id": new_id(), "name": "file", "digest": keep(api, content), "bytes": len(content)}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
     first = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
     (blob,) = first.glob("blobs/*/*/*")
     blob.chmod(0o600)
@@ -256,8 +256,8 @@ def test_a_damaged_file_of_the_lab_is_told_and_a_good_copy_of_it_kept(lab_of: An
     api = Api.of(lab_of("data"))
     run = api.attach()["run"]["id"]
     digest = keep(api, os.urandom(100_000))
-    told = {"id": new_id(), "name": "file", "digest": digest, "bytes": 100_000}
-    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    artifact = {"id": new_id(), "name": "file", "digest": digest, "bytes": 100_000}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
     (blob,) = (tmp_path / "data").glob("blobs/*/*/*")
     whole = blob.read_bytes()
     blob.chmod(0o600)

@@ -28,7 +28,7 @@ from .api import Api, batch, column, events_batch, new_id, packed, wait_until
 MIB = 1 << 20
 
 
-def told(api: Api, run: str, events: list[tuple[str, dict[str, Any]]], writer: str | None = None) -> None:
+def send_events(api: Api, run: str, events: list[tuple[str, dict[str, Any]]], writer: str | None = None) -> None:
     assert api.statuses(events_batch(run, writer or new_id(), 1, events)) == [200]
 
 
@@ -41,8 +41,8 @@ def run(api: Api) -> str:
 
 
 def test_tags_beyond_the_bound_are_counted_and_others_can_still_change(api: Api, run: str) -> None:
-    told(api, run, [("tag", {"name": f"t{i:05}", "description": "d"}) for i in range(5000)])
-    told(api, run, [("tag", {"name": "t00001", "color": "#2e7d32"}), ("tag", {"name": "one more"})])
+    send_events(api, run, [("tag", {"name": f"t{i:05}", "description": "d"}) for i in range(5000)])
+    send_events(api, run, [("tag", {"name": "t00001", "color": "#2e7d32"}), ("tag", {"name": "one more"})])
     answer = api.run(run)
     assert len(answer["tags"]) == limits.TAGS_MAX and not answer["tags_cut"]
     assert {"name": "t00001", "color": "#2e7d32", "description": None} in answer["tags"]
@@ -52,19 +52,19 @@ def test_tags_beyond_the_bound_are_counted_and_others_can_still_change(api: Api,
 
 
 def test_meta_beyond_the_bounds_is_counted(api: Api, run: str) -> None:
-    told(api, run, [("meta", {"key": f"k{i}", "value": i}) for i in range(limits.META_MAX + 50)])
+    send_events(api, run, [("meta", {"key": f"k{i}", "value": i}) for i in range(limits.META_MAX + 50)])
     assert api.run(run)["losses"] == {"meta_full": 50}
-    told(api, run, [("meta", {"key": "k0", "value": "another"}), ("meta", {"key": "new", "value": 1})])
+    send_events(api, run, [("meta", {"key": "k0", "value": "another"}), ("meta", {"key": "new", "value": 1})])
     answer = api.run(run)
     assert len(answer["meta"]) == limits.META_MAX and answer["meta"]["k0"] == "another"
     other = str(api.attach()["run"]["id"])
-    told(api, other, [("meta", {"key": f"k{i}", "value": "x" * MIB}) for i in range(6)])
+    send_events(api, other, [("meta", {"key": f"k{i}", "value": "x" * MIB}) for i in range(6)])
     answer = api.run(other)
     assert list(answer["meta"]) == ["k0", "k1", "k2"] and answer["losses"] == {"meta_full": 3}
 
 
 def test_a_long_note_is_cut_and_that_is_counted(api: Api, run: str) -> None:
-    told(api, run, [("note", {"text": "é" * (limits.NOTE_CHARS_MAX + 5)})])
+    send_events(api, run, [("note", {"text": "é" * (limits.NOTE_CHARS_MAX + 5)})])
     answer = api.run(run)
     assert answer["note"] == "é" * limits.NOTE_CHARS_MAX and not answer["note_cut"]
     assert answer["losses"] == {"note_cut": 1}
@@ -74,8 +74,8 @@ def test_a_long_note_is_cut_and_that_is_counted(api: Api, run: str) -> None:
 
 def test_of_a_config_with_too_many_values_the_first_are_kept(api: Api, run: str) -> None:
     values = {f"part{p}": {f"{i:x}": i for i in range(20_000)} for p in range(10)}
-    told(api, run, [("config", {"values": values})])
-    told(api, run, [("config", {"values": {"part0": {"0": "another"}}}), ("config", {"values": {"new": 1}})])
+    send_events(api, run, [("config", {"values": values})])
+    send_events(api, run, [("config", {"values": {"part0": {"0": "another"}}}), ("config", {"values": {"new": 1}})])
     answer = api.run(run)
     kept = sum(map(len, answer["config"].values())) + len(answer["config"])
     assert limits.CONFIG_VALUES_MAX - 10 <= kept <= limits.CONFIG_VALUES_MAX
@@ -84,7 +84,7 @@ def test_of_a_config_with_too_many_values_the_first_are_kept(api: Api, run: str)
 
 
 def test_a_config_has_room_for_lists_as_for_maps(api: Api, run: str) -> None:
-    told(api, run, [("config", {"values": {"a": [1] * 40_000}}), ("config", {"values": {"b": [1] * 40_000}})])
+    send_events(api, run, [("config", {"values": {"a": [1] * 40_000}}), ("config", {"values": {"b": [1] * 40_000}})])
     answer = api.run(run)
     assert list(answer["config"]) == ["a"] and answer["losses"] == {"config_full": 40_001}
 
@@ -102,7 +102,7 @@ def test_of_many_states_at_once_the_last_ones_count(api: Api) -> None:
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, None, 7])
 def test_odd_words_of_a_run_wedge_nobody(api: Api, run: str, value: Any) -> None:
     kinds = ("state", "end", "tag", "note", "meta", "paper", "config")
-    told(api, run, [(kind, {"state": value, "name": value, "text": value, "key": value}) for kind in kinds])
+    send_events(api, run, [(kind, {"state": value, "name": value, "text": value, "key": value}) for kind in kinds])
     assert api.run(run)["state"] == "running"
 
 
@@ -284,7 +284,7 @@ def test_large_answers_take_little_memory(own_lab: ForkedLab) -> None:
         run = ""
         for i in range(100):
             run = str(api.attach(f"run-{i}")["run"]["id"])
-            told(api, run, [("note", {"text": "n" * limits.NOTE_CHARS_MAX})])
+            send_events(api, run, [("note", {"text": "n" * limits.NOTE_CHARS_MAX})])
         writer = new_id()
         for i in range(60):
             text = {"text": "x" * (2 * MIB), "level": "INFO"}
@@ -348,10 +348,10 @@ def test_of_many_events_that_a_kill_interrupts_the_cursor_tells_which_are_there(
         cursor = api.get(f"/runs/{run}/writers")["items"][0]["cursor"]
         assert 0 < cursor < 15_000
         longer = events_batch(run, writer, cursor, [*events[cursor - 1 :], ("log", {"text": "15000", "level": "INFO"})])
-        [told] = api.ingest_raw(packed([longer])).json()["results"]
-        assert (told["status"], told["cursor"]) == (409, cursor), "cut in another way, it is told how far the lab is"
-        told = api.ingest_raw(body).json()["results"]
-        assert [(r["status"], r["cursor"]) for r in told] == [(200, 15_000), (200, 1)]
-        found = Pages(api, f"/runs/{run}/events", limit=1000, kind="log").items
-        assert [event["fields"]["text"] for event in found] == [f"{i}" for i in range(15_000)]
+        [result] = api.ingest_raw(packed([longer])).json()["results"]
+        assert (result["status"], result["cursor"]) == (409, cursor), "cut in another way: the lab says how far it is"
+        results = api.ingest_raw(body).json()["results"]
+        assert [(r["status"], r["cursor"]) for r in results] == [(200, 15_000), (200, 1)]
+        log_events = Pages(api, f"/runs/{run}/events", limit=1000, kind="log").items
+        assert [event["fields"]["text"] for event in log_events] == [f"{i}" for i in range(15_000)]
         assert [tag["name"] for tag in api.run(run)["tags"]] == ["t"]

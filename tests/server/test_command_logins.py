@@ -58,8 +58,8 @@ def test_a_command_gets_a_key_once_somebody_confirmed_its_code(
     begun, page = begin(stranger), Page(lab, user)
     assert begun["url"] == f"{lab.url}/command?code={begun['code']}" and begun["secret"] not in begun["url"]
     assert poll(stranger, begun["secret"]) == {"state": "waiting", "username": None, "key": None}
-    told = page.call("GET", begun["code"].lower().replace("-", " "))
-    assert (told["code"], told["name"], told["address"]) == (begun["code"], "ada@gpu7", "127.0.0.1")
+    login = page.call("GET", begun["code"].lower().replace("-", " "))
+    assert (login["code"], login["name"], login["address"]) == (begun["code"], "ada@gpu7", "127.0.0.1")
     page.call("PUT", begun["code"], allow=True)
     page.call("PUT", begun["code"], 404, allow=True)
     granted = poll(stranger, begun["secret"])

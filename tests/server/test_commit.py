@@ -107,12 +107,12 @@ class Work:
         self.projects |= {name: write(add_project(name, user)) for name in self.made[2:]}
 
     def _batch(self, writer: str) -> dict[str, Any]:
-        told = events_batch(
+        event_batch = events_batch(
             self.stores.run, writer, 1, [("config", {"values": {writer: 1}}), ("note", {"text": "x" * 9_000})]
         )
         points = batch(self.stores.run, writer, 1, 5)["series"]
         points[0]["seq"] = (5 * b"%c\0\0\0") % (2, 3, 4, 5, 6)
-        return {**told, "last": 7, "series": points}
+        return {**event_batch, "last": 7, "series": points}
 
     def check(self) -> int:
         """Return how many were refused. Assert that the others are there, and that these are not, or come when they are

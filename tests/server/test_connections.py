@@ -56,11 +56,11 @@ def sockets() -> Iterator[Callable[..., socket.socket]]:
 def closed(s: socket.socket, timeout_s: float = 10) -> bytes:
     """Return what came until the lab closed the connection."""
     s.settimeout(timeout_s)
-    told = b""
+    received = b""
     with contextlib.suppress(ConnectionError):
         while data := s.recv(1 << 16):
-            told += data
-    return told
+            received += data
+    return received
 
 
 def is_open(s: socket.socket) -> bool:

@@ -44,12 +44,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(3):
         run = api.attach(f"run-{i}")["run"]["id"]
         api.ingest(batch(run, new_id(), 1, 300))
-        told: list[tuple[str, dict[str, Any]]] = [
+        events: list[tuple[str, dict[str, Any]]] = [
             ("config", {"values": {"lr": 0.1 * i, "name": "a model of many words"}}),
             ("note", {"text": "what it is about " * 20}),
             ("log", {"level": "INFO", "message": "a line of its log", "logger": "root"}),
         ]
-        assert [result["status"] for result in api.ingest(events_batch(run, new_id(), 1, told))] == [200]
+        assert [result["status"] for result in api.ingest(events_batch(run, new_id(), 1, events))] == [200]
         content = os.urandom(20_000)
         artifact = {"id": new_id(), "name": "weights.bin", "digest": keep(api, content), "bytes": len(content)}
         api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
@@ -80,20 +80,20 @@ def points_of(first: int, n: int, rng: np.random.Generator) -> PointBatch:
 
 def everything(folder: Path) -> dict[str, Any]:
     """Return all that the folder holds, as whoever opens it reads it. A place that cannot be read has its error."""
-    found: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
     for name in DATABASES:
         with closing(sqlite3.connect(f"{(folder / name).as_uri()}?mode=ro", uri=True)) as db:
             try:
                 tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
                 for table in tables:
-                    found[f"{name}/{table}"] = db.execute(f'SELECT * FROM "{table}"').fetchall()
-                found[name] = sorted(map(str, db.execute("SELECT * FROM sqlite_schema").fetchall()))
-                found[f"{name}/version"] = db.execute("PRAGMA user_version").fetchall()
+                    contents[f"{name}/{table}"] = db.execute(f'SELECT * FROM "{table}"').fetchall()
+                contents[name] = sorted(map(str, db.execute("SELECT * FROM sqlite_schema").fetchall()))
+                contents[f"{name}/version"] = db.execute("PRAGMA user_version").fetchall()
             except (sqlite3.Error, UnicodeDecodeError) as e:
-                found[name] = e
+                contents[name] = e
     for path in sorted(folder.glob("blobs/??/??/*")):
-        found[path.name] = path.read_bytes()
-    return found
+        contents[path.name] = path.read_bytes()
+    return contents
 
 
 def flip(path: Path, at: int, bit: int) -> None:
@@ -142,16 +142,16 @@ def test_a_bit_that_flips_anywhere_in_the_data_changes_nothing_or_is_told(
     data: Path, tmp_path: Path, rng_that_stays: Random
 ) -> None:
     assert backup.check(data) == []
-    sound, told = everything(data), 0
+    sound, detections = everything(data), 0
     for name, at, bit in flips(data, rng_that_stays, FLIPS):
         folder = shutil.copytree(data, tmp_path / "data")
         flip(folder / name, at, bit)
         wrong = backup.check(folder)
-        told += bool(wrong)
+        detections += bool(wrong)
         if not wrong:
             assert everything(folder) == sound, f"bit {bit} of byte {at} of {name}"
         shutil.rmtree(folder)
-    assert told > FLIPS // 3
+    assert detections > FLIPS // 3
 
 
 def test_each_page_of_both_databases_is_checked(data: Path, tmp_path: Path, rng_that_stays: Random) -> None:
@@ -225,23 +225,23 @@ def test_a_bit_that_flips_anywhere_in_a_snapshot_changes_nothing_or_is_told(
     snapshot = Path(backup.backup(data, tmp_path / "backups").path)
     assert backup.check(snapshot) == []
     sound, its = restored(snapshot, tmp_path), backup.described_by(snapshot)
-    told = 0
+    detections = 0
     for name, at, bit in flips(snapshot, rng_that_stays, FLIPS // 2):
         flip(snapshot / name, at, bit)
         if backup.check(snapshot):
-            told += 1
+            detections += 1
         else:
             where = f"bit {bit} of byte {at} of {name}"
             assert restored(snapshot, tmp_path) == sound and backup.described_by(snapshot) == its, where
         flip(snapshot / name, at, bit)
-    assert told > FLIPS // 3
+    assert detections > FLIPS // 3
 
 
 def restored(snapshot: Path, tmp_path: Path) -> dict[str, Any]:
     """Return all that it holds, but for what each restoration makes anew."""
     folder = tmp_path / "again"
     restore(snapshot, folder)
-    found = everything(folder)
+    contents = everything(folder)
     shutil.rmtree(folder)
-    del found["lab.db/lab"]
-    return found
+    del contents["lab.db/lab"]
+    return contents

@@ -31,8 +31,8 @@ def test_a_bit_that_flips_under_a_running_lab_is_told_once_by_its_thread(
         tx.set_lab_value("large", "a note " * 5000)
     lab.stop()  # now it is in the file, not in the log alone
     lab = Lab(open_storage(folder))
-    told: list[str] = []
-    monkeypatch.setattr(lab.damage, "_tell", told.append)
+    messages: list[str] = []
+    monkeypatch.setattr(lab.damage, "_tell", messages.append)
     lab.start()
     try:
         turns = [0]
@@ -44,7 +44,7 @@ def test_a_bit_that_flips_under_a_running_lab_is_told_once_by_its_thread(
 
         monkeypatch.setattr(lab.damage, "look", counted)
         wait_until(lambda: turns[0] >= 2)
-        assert (lab.damage.sentences, told) == ([], [])
+        assert (lab.damage.sentences, messages) == ([], [])
         flip(folder / "lab.db", (folder / "lab.db").read_bytes().index(b"a note a note"), 1)
         wait_until(lambda: lab.damage.sentences)
         lab.write(lambda tx: tx.set_lab_value("small", "1"))
@@ -52,7 +52,7 @@ def test_a_bit_that_flips_under_a_running_lab_is_told_once_by_its_thread(
         wait_until(lambda: turns[0] >= seen + 2)
         (what,) = lab.damage.sentences
         assert what.startswith("lab.db: page ") and what.endswith("holds other bytes than were written")
-        assert told == [f"The lab's data are damaged: {what}."] and told[0] in lab.alerts()
+        assert messages == [f"The lab's data are damaged: {what}."] and messages[0] in lab.alerts()
         assert [what in record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [True]
         assert what in status(lab.storage, lab, time.time())["damage"]
     finally:
@@ -68,14 +68,14 @@ def test_a_long_look_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.Monke
     began = [0]
     find = lab.storage.find_damage
 
-    def found(go_on: Callable[[], bool]) -> list[str]:
+    def find_counting(go_on: Callable[[], bool]) -> list[str]:
         def counted() -> bool:
             began[0] += 1
             return go_on()
 
         return find(counted)
 
-    monkeypatch.setattr(lab.storage, "find_damage", found)
+    monkeypatch.setattr(lab.storage, "find_damage", find_counting)
     lab.start()
     wait_until(lambda: began[0])
     lab.stop()

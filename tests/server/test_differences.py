@@ -64,10 +64,10 @@ def test_only_what_differs_is_shown(api: Api, project: str) -> None:
     one = add_run(api, project, config, losses, base)
     changed = {**same, "steps": 10.0, "model": {"layers": 4}, "seed": 2**60 + 1}
     two = add_run(api, project, changed, {**losses, "loss": 0.25, "new": 1.0}, other)
-    found = rows(api, [one, two])
-    commits = {name: values for name, (values, _) in found.items() if name.startswith("git")}
+    differences = rows(api, [one, two])
+    commits = {name: values for name, (values, _) in differences.items() if name.startswith("git")}
     assert list(commits) == ["git diff"] and all("2 lines" in value for value in commits["git diff"])
-    assert {name: values for name, (values, _) in found.items() if not name.startswith("git")} == {
+    assert {name: values for name, (values, _) in differences.items() if not name.startswith("git")} == {
         "config model.layers": [2, 4],
         "config model.note": ["null", None],
         "config seed": [str(2**60), str(2**60 + 1)],
@@ -80,11 +80,11 @@ def test_only_what_differs_is_shown(api: Api, project: str) -> None:
         "metrics loss": [0.5, 0.25],
         "metrics new": [None, 1.0],
     }
-    assert found["metrics loss"][1] == [0.0, -0.25] and found["metrics new"][1] == [None, None]
-    assert found["config model.layers"][1] is None
+    assert differences["metrics loss"][1] == [0.0, -0.25] and differences["metrics new"][1] == [None, None]
+    assert differences["config model.layers"][1] is None
     assert rows(api, [one, two], baseline=two)["metrics loss"][1] == [0.25, 0.0]
     alike = rows(api, [one, two], alike=True)
-    assert {name: alike[name] for name in found} == found
+    assert {name: alike[name] for name in differences} == differences
     assert alike["packages torch"] == (["2.5", "2.5"], None) and alike["config steps"][0] == [10, 10]
     assert alike["metrics acc"] == ([0.5, 0.5], [0.0, 0.0])
     assert rows(api, [one, add_run(api, project, config, losses, base)]) == {}

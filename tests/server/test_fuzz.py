@@ -37,9 +37,9 @@ def furnish(lab: RealLab) -> dict[str, str]:
     run = api.attach("fuzzed", project="p", create_project=True)["run"]["id"]
     api.ingest(batch(run, new_id(), 1, 100))
     content = b"some bytes"
-    told = {"id": new_id(), "name": "file", "digest": keep(api, content), "bytes": len(content)}
-    uuid = api.call("POST", f"/runs/{run}/artifacts", 201, json=told)["uuid"]
-    version = {"id": new_id(), "version": None, "files": [{"path": "a", "digest": told["digest"], "bytes": 10}]}
+    artifact = {"id": new_id(), "name": "file", "digest": keep(api, content), "bytes": len(content)}
+    uuid = api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)["uuid"]
+    version = {"id": new_id(), "version": None, "files": [{"path": "a", "digest": artifact["digest"], "bytes": 10}]}
     version |= {"short_description": "", "description": "", "run": run, "created": 1.0}
     api.call("POST", "/projects/p/models/m/versions", 201, json=version)
     return {"run_id": run, "ref": "p", "name": "m", "uuid": uuid, "version": "1.0.0"}
@@ -66,8 +66,8 @@ def fuzz(lab: RealLab, folder: Path, *options: str, phases: str = "coverage,fuzz
         text=True,
         timeout=3600,
     )
-    told = "\n".join(line[:300] for line in (printed.stdout + printed.stderr).splitlines())  # bodies of megabytes
-    assert printed.returncode == 0, told[-20_000:]
+    output = "\n".join(line[:300] for line in (printed.stdout + printed.stderr).splitlines())  # bodies of megabytes
+    assert printed.returncode == 0, output[-20_000:]
     sent = re.search(r"(\d+) generated", printed.stdout)
     print(f"{sent and sent[1]} requests to {operations} operations")
     assert sent is not None and int(sent[1]) >= max(REQUESTS / 2, operations)

@@ -89,9 +89,9 @@ def test_a_fork_that_is_imported_is_one_of_a_run_of_this_lab_and_nothing_is_copi
     api.ingest(batch(parent, new_id(), 1, 10))
     origin = new_id()
     run = begun(api, origin)["run"]
-    told = events_batch(run, new_id(), 1, [("fork", {"run": parent, "step": 5}), ("group", {"name": "said"})])
+    event_batch = events_batch(run, new_id(), 1, [("fork", {"run": parent, "step": 5}), ("group", {"name": "said"})])
     assert api.statuses(batch(run, new_id(), 1, 5, attempt=0), session=origin) == [200]
-    assert api.statuses(told, session=origin) == [200]
+    assert api.statuses(event_batch, session=origin) == [200]
     assert (api.run(run)["fork"], api.run(run)["group"]) == (None, "said")
     api.call("PUT", f"/runs/{run}/record", json=record(fork={"parent": parent, "step": 5}, group="given"))
     page = api.run(run)

@@ -233,3 +233,31 @@ def test_a_list_that_nobody_reads_to_its_end_shows_the_next_reader_nothing_old(l
     with lab.meta.reading() as view:
         assert view.lab_value("a") == "new"
     del kept  # which was there until then
+
+
+def test_who_added_lately_or_attached_passes_the_screen_until_the_writer_says_otherwise(lab: Lab, user: User) -> None:
+    run, writer = attach(lab, user).run.id, new_id()
+
+    def sent(last: int) -> IngestJob:
+        its_job = job(user, batch(run, writer, last - 9, last))
+        lab.writer.ingest(its_job, 1).result(10)
+        return its_job
+
+    first = sent(10)
+    assert not lab.screen.passes(first)
+    lab.screen.note_attached(user.id, run)
+    assert lab.screen.passes(first)
+    lab.permissions.set()
+    assert not lab.screen.passes(first), "permissions changed"
+    assert not lab.screen.refuses(first) and lab.screen.passes(first)
+    lab.permissions.set()
+    lab.screen.note_answered(sent(20))
+    assert lab.screen.passes(first)
+    lab.write(lambda tx: tx.delete_run(run, time.time()))
+    gone = sent(30)
+    assert [result.status for result in gone.results] == [410]
+    lab.screen.note_answered(gone)
+    assert not lab.screen.passes(first) and lab.screen.refuses(job(user, batch(run, writer, 31, 40)))
+    unanswered = job(user, batch(run, writer, 31, 40))
+    lab.screen.note_answered(unanswered)  # the queue was full
+    assert not lab.screen.passes(unanswered)

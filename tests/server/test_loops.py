@@ -89,9 +89,9 @@ def test_no_error_ends_a_thread_and_the_lab_says_which_fails(
         broken.setattr(where, name, fails)
         lab.start()
         wait_until(lambda: failures() >= len(ERRORS))
-        status, told = _health(app)
+        status, health = _health(app)
         assert status == (503 if part == "writer" else 200)
-        assert told["status"] == "failing" and list(told["failing"]) == [part]
+        assert health["status"] == "failing" and list(health["failing"]) == [part]
         assert f'hectiqlab_loop_failing{{loop="{part}"}} 1.0' in lab.metrics.text().decode()
         if part != "writer":
             _works(lab)

@@ -21,36 +21,36 @@ from .api import Api, events_batch, new_id
 from .test_artifacts import add
 from .test_openapi import fits
 
-Told = tuple[str, dict[str, Any]]
+Event = tuple[str, dict[str, Any]]
 
 
-def text(name: str, step: int | None, words: str = "words") -> Told:
+def text(name: str, step: int | None, words: str = "words") -> Event:
     return "text", {"name": name, "step": step, "text": words}
 
 
-def histogram(name: str, step: int | None, *counts: float) -> Told:
+def histogram(name: str, step: int | None, *counts: float) -> Event:
     edges = tuple(float(i) for i in range(len(counts) + 1)) if counts else ()
     return "histogram", {"name": name, "step": step, **Histogram(edges, counts, nan=2).fields()}
 
 
-def tell(api: Api, *told: Told, run: str | None = None, **where: Any) -> str:
+def tell(api: Api, *events: Event, run: str | None = None, **where: Any) -> str:
     run = run or str(api.attach()["run"]["id"])
-    assert api.statuses(events_batch(run, new_id(), 1, list(told), **where)) == [200]
+    assert api.statuses(events_batch(run, new_id(), 1, list(events), **where)) == [200]
     return run
 
 
 def items(api: Api, run: str, kind: str, name: str, **params: Any) -> list[dict[str, Any]]:
     """Return the items of all pages."""
-    found: list[dict[str, Any]] = []
+    media: list[dict[str, Any]] = []
     after: str | None = None
     while True:
         more = {"after": after} if after else {}
         page = api.get(f"/runs/{run}/media/items", kind=kind, name=name, **params, **more)
         fits(models_media.MediaItems, page)
-        found += page["items"]
+        media += page["items"]
         after = page["next"]
         if after is None:
-            return found
+            return media
 
 
 def steps(api: Api, run: str, kind: str = "text", name: str = "t", **params: Any) -> list[int | None]:
@@ -68,26 +68,26 @@ def test_a_run_tells_what_it_shows_under_which_names(api: Api) -> None:
     tell(api, histogram("w/a", 5, 1), run=run, rank=1)
     add(api, f"/runs/{run}", "plot.png", b"png", kind="image", step=7, meta={"name": "w/plot", "rank": 2})
     add(api, f"/runs/{run}", "model.pt", b"no medium")
-    told = [
+    expected = [
         ("text", "W%", 1, 4, 4, [0]),
         ("text", "notes", 1, None, None, [0]),
         ("histogram", "w/a", 3, 3, 9, [0, 1]),
         ("image", "w/plot", 1, 7, 7, [2]),
     ]
-    assert groups(api, run) == told
-    assert groups(api, run, kind="image") == told[3:]
-    assert groups(api, run, name="w/a") == told[2:3] and groups(api, run, name="w/") == []
-    assert groups(api, run, q="W/") == told[2:] and groups(api, run, q="%") == told[:1]
+    assert groups(api, run) == expected
+    assert groups(api, run, kind="image") == expected[3:]
+    assert groups(api, run, name="w/a") == expected[2:3] and groups(api, run, name="w/") == []
+    assert groups(api, run, q="W/") == expected[2:] and groups(api, run, q="%") == expected[:1]
     first = api.get(f"/runs/{run}/media", limit=3)
-    assert groups(api, run, limit=3, after=first["next"]) == told[3:]
+    assert groups(api, run, limit=3, after=first["next"]) == expected[3:]
 
 
 def test_items_are_read_by_step_and_rank_page_by_page_both_ways(api: Api) -> None:
     run = tell(api, *(text("t", step, f"at {step}") for step in (7, -3, None, 100)), text("other", 8))
     tell(api, text("t", 7, "of rank 1"), run=run, rank=1)
-    told = [(i["step"], i["rank"], i["text"]) for i in items(api, run, "text", "t", limit=2)]
+    rows = [(i["step"], i["rank"], i["text"]) for i in items(api, run, "text", "t", limit=2)]
     expected = [(None, 0, "at None"), (-3, 0, "at -3"), (7, 0, "at 7"), (7, 1, "of rank 1"), (100, 0, "at 100")]
-    assert told == expected
+    assert rows == expected
     assert [(i["step"], i["rank"]) for i in items(api, run, "text", "t", limit=2, newest=True)] == [
         (step, rank) for step, rank, _ in expected[::-1]
     ]
@@ -98,9 +98,9 @@ def test_items_are_read_by_step_and_rank_page_by_page_both_ways(api: Api) -> Non
 
 def test_a_histogram_comes_back_as_it_was_counted(api: Api) -> None:
     run = tell(api, histogram("h", 1, 3, 0.5, 2), histogram("h", 2))
-    told = [item["histogram"] for item in items(api, run, "histogram", "h")]
-    assert told[0] == {"edges": [0, 1, 2, 3], "counts": [3, 0.5, 2], "nan": 2, "pinf": 0, "ninf": 0}
-    assert told[1]["edges"] == [] and told[1]["nan"] == 2
+    histograms = [item["histogram"] for item in items(api, run, "histogram", "h")]
+    assert histograms[0] == {"edges": [0, 1, 2, 3], "counts": [3, 0.5, 2], "nan": 2, "pinf": 0, "ninf": 0}
+    assert histograms[1]["edges"] == [] and histograms[1]["nan"] == 2
 
 
 def test_the_same_step_again_replaces_and_an_older_attempt_does_not(api: Api) -> None:
@@ -137,7 +137,7 @@ def test_a_file_without_a_name_of_its_own_is_shown_under_that_of_the_artifact(ap
 
 
 @pytest.mark.parametrize(
-    "told",
+    "event",
     [
         ("text", {}),
         ("text", {"name": "t", "text": 3}),
@@ -151,10 +151,10 @@ def test_a_file_without_a_name_of_its_own_is_shown_under_that_of_the_artifact(ap
         ("histogram", {"name": "h", "edges": b"odd", "counts": b""}),
         ("histogram", {"name": "h", "edges": b"\0" * 16, "counts": b"\0" * 16}),
     ],
-    ids=lambda told: str(told)[:60],
+    ids=lambda event: str(event)[:60],
 )
-def test_what_is_none_is_kept_as_it_came_and_shown_nowhere(api: Api, told: Told) -> None:
-    run = tell(api, told)
+def test_what_is_none_is_kept_as_it_came_and_shown_nowhere(api: Api, event: Event) -> None:
+    run = tell(api, event)
     assert groups(api, run) == [] and api.run(run)["events"] == 1
 
 

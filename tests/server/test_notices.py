@@ -92,16 +92,16 @@ def test_a_failed_run_is_told_with_its_reason_signed(own_lab: RealLab, chat: Cha
         ended(api, "fine", "completed")
         run = ended(api, "resnet", "failed")
         wait_until(lambda: chat.got)
-        (told, signature, content), *more = chat.got
+        (notice, signature, content), *more = chat.got
         assert not more, "of completed runs it wants to hear nothing"
-        assert told["state"] == "failed" and told["run"] == {
+        assert notice["state"] == "failed" and notice["run"] == {
             "id": run,
             "name": "resnet",
             "project": "vision",
-            "author": told["run"]["author"],
+            "author": notice["run"]["author"],
         }
-        assert told["text"].startswith("resnet (vision) failed: ValueError: no")
-        assert told["url"] == f"{own_lab.url}/runs/{run}" and told["url"] in told["text"]
+        assert notice["text"].startswith("resnet (vision) failed: ValueError: no")
+        assert notice["url"] == f"{own_lab.url}/runs/{run}" and notice["url"] in notice["text"]
         assert signature == "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
         assert "secret-path" not in own_lab.log() + admin(own_lab, "notify", "list").stdout
 
@@ -151,7 +151,7 @@ def test_of_other_projects_it_hears_nothing(own_lab: RealLab, chat: Chat) -> Non
         ended(api, "other", "failed", "speech")
         run = ended(api, "mine", "failed", "vision")
         wait_until(lambda: chat.got)
-        assert [told["run"]["id"] for told, _, _ in chat.got] == [run]
+        assert [notice["run"]["id"] for notice, _, _ in chat.got] == [run]
 
 
 def test_a_lost_run_is_told(tmp_path: Path, chat: Chat) -> None:
@@ -243,6 +243,6 @@ def test_an_address_that_breaks_a_library_holds_up_no_other(own_lab: RealLab, ch
         api = Api.of(own_lab)
         for name in ("resnet", "vgg"):
             run = ended(api, name, "failed")
-            wait_until(lambda run=run: run in [told["run"]["id"] for told, _, _ in chat.got])  # type: ignore[misc]
+            wait_until(lambda run=run: run in [notice["run"]["id"] for notice, _, _ in chat.got])  # type: ignore[misc]
         wait_until(lambda: "a notice for https://hooks..example.com/… waits" in own_lab.log())
         assert api.http.get(f"{own_lab.url}/healthz").json() == {"status": "ok"}

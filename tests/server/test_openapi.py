@@ -36,23 +36,23 @@ def run(api: Api) -> str:
     attached = api.attach(session="0a")
     run, writer = attached["run"]["id"], new_id()
     api.ingest(batch(run, writer, 1, 50), session="0a")
-    told = [
+    events = [
         ("config", {"values": {"a": {"b": 1}}}),
         ("tag", {"name": "t", "color": None, "description": None}),
         ("meta", {"key": "k", "value": None}),
         ("loss", {"reason": "r", "count": 1}),
         ("log", {"text": "a line\n", "level": "INFO", "channel": "default"}),
     ]
-    api.ingest(events_batch(run, writer, 51, told), session="0a")
+    api.ingest(events_batch(run, writer, 51, events), session="0a")
     api.end("0a", run, "killed", signal=9)
     return str(run)
 
 
 def fits(model: type[BaseModel], value: Any) -> None:
     """Assert that a value has all fields of the model, of their types, and no other field."""
-    told = model.model_validate(value, strict=True).model_dump()
-    assert set(told) == set(value)
-    items, values = told.get("items") or [], value.get("items") or []
+    fields = model.model_validate(value, strict=True).model_dump()
+    assert set(fields) == set(value)
+    items, values = fields.get("items") or [], value.get("items") or []
     assert [set(item) for item in items] == [set(item) for item in values]
 
 

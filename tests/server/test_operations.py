@@ -92,15 +92,15 @@ def test_metrics_tell_of_backups_backlog_and_what_takes_the_disk(tmp_path: Path)
         taken = run_admin(lab, "backup", str(tmp_path / "backups"))
         assert taken.returncode == 0, taken.stderr
         wait_until(lambda: scraped(api).get('hectiqlab_project_files_bytes{"project": "vision"}') == 1000)
-        told = scraped(api)
-        assert abs(told["hectiqlab_last_backup_timestamp_seconds"] - time.time()) < 60
-        assert told["hectiqlab_notices_waiting"] == 0
-        assert told['hectiqlab_backlog{"what": "retention"}'] == 0
+        metrics = scraped(api)
+        assert abs(metrics["hectiqlab_last_backup_timestamp_seconds"] - time.time()) < 60
+        assert metrics["hectiqlab_notices_waiting"] == 0
+        assert metrics['hectiqlab_backlog{"what": "retention"}'] == 0
         assert {
             'hectiqlab_unused_bytes{"what": "lab.db"}',
             'hectiqlab_unused_bytes{"what": "points.db"}',
-        } <= told.keys()
-        assert told["hectiqlab_disk_bytes"] > told["hectiqlab_disk_free_bytes"] > 0
+        } <= metrics.keys()
+        assert metrics["hectiqlab_disk_bytes"] > metrics["hectiqlab_disk_free_bytes"] > 0
         api.call("DELETE", f"/runs/{run}")
         wait_until(lambda: scraped(api)['hectiqlab_backlog{"what": "deleted runs"}'] == 1)
 
@@ -240,8 +240,8 @@ def test_a_proxy_that_was_named_is_believed(tmp_path: Path) -> None:
         assert answer.status_code == 303 and "secure" in answer.headers["set-cookie"].lower()
         wait_until(lambda: "192.0.2.7" in lab.log())  # written once the answer has gone out
         headers = {"X-Forwarded-Proto": "https", "Host": "lab.example.org"}
-        told = Api.of(lab).call("POST", "/runs/attach", json={"name": "r", "session": new_id(8)}, headers=headers)
-        assert told["run"]["url"].startswith("https://lab.example.org/runs/")
+        attached = Api.of(lab).call("POST", "/runs/attach", json={"name": "r", "session": new_id(8)}, headers=headers)
+        assert attached["run"]["url"].startswith("https://lab.example.org/runs/")
 
 
 def test_a_proxy_that_nobody_named_is_not_believed(tmp_path: Path) -> None:

@@ -296,13 +296,13 @@ def waited_s(api: Api) -> float:
 
 
 def searched(api: Api, run: str, q: str) -> list[str]:
-    found: list[str] = []
+    lines: list[str] = []
     after: dict[str, Any] = {}
     while True:
         page = api.get(f"/runs/{run}/logs", q=q, limit=5000, **after)
-        found += [item["text"].partition(" x")[0] for item in page["items"]]
+        lines += [item["text"].partition(" x")[0] for item in page["items"]]
         if page["next"] is None:
-            return found
+            return lines
         after = {"after": page["next"]}
 
 
@@ -339,8 +339,8 @@ def test_large_events_come_whole(api: Api, reader: Api) -> None:
     nested = {"a": [{"b": [None, True, 1.5]}] * 3000}
     odd = [float("nan"), "é" * 1000, '"\\\n' * 100_000, [1] * 5000, nested, b"\0" * 999]
     assert api.statuses(events_batch(run, new_id(), 1, [("log", {"text": "t", "odd": odd})] * 3)) == [200]
-    told = ["NaN", *odd[1:-1], "A" * 1332]
-    assert [event["fields"]["odd"] for event in reader.get(f"/runs/{run}/events")["items"]] == [told] * 3
+    expected = ["NaN", *odd[1:-1], "A" * 1332]
+    assert [event["fields"]["odd"] for event in reader.get(f"/runs/{run}/events")["items"]] == [expected] * 3
 
 
 def test_a_lab_that_is_told_to_stop_does_not_wait_for_long_reads(tmp_path: Path) -> None:

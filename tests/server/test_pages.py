@@ -103,9 +103,9 @@ def test_who_takes_gzip(header: str, taken: bool) -> None:
     ids=lambda path: path[:20],
 )
 def test_what_is_no_file_of_the_app_is_not_there(built: Path, path: str) -> None:
-    with pytest.raises(ApiError) as told:
+    with pytest.raises(ApiError) as caught:
         asked(path)
-    assert told.value.status_code == 404
+    assert caught.value.status_code == 404
 
 
 @pytest.mark.parametrize("path", ["nothing", "../secret", "assets/index-old.js"])

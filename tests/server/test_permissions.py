@@ -172,10 +172,10 @@ def routes() -> dict[str, set[str]]:
     """Return every route of the API as it is served, with what its guards ask for; once for each kind of
     `{kind:registry}`.
     """
-    found = (r for module in application.MODULES for r in module.router.routes if isinstance(r, APIRoute))
+    api_routes = (r for module in application.MODULES for r in module.router.routes if isinstance(r, APIRoute))
     return {
         f"{method} {route.path.removeprefix(API).replace('{kind:registry}', kind)}": needs_of(route.dependant)
-        for route in found
+        for route in api_routes
         for method in route.methods or ()
         for kind in ("models", "datasets")
     }
@@ -251,20 +251,20 @@ def test_each_may_what_the_matrix_says(world: World, route: str, kind: str) -> N
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = list(pool.map(lambda who: world.ask(who, route, world.projects[kind]), asked))
     for who, answer in zip(asked, answers, strict=True):
-        found = refused(answer, route)
+        refusal = refused(answer, route)
         answer.close()
-        told = (route, kind, who, answer.status_code)
-        assert answer.status_code < 500, told
+        case = (route, kind, who, answer.status_code)
+        assert answer.status_code < 500, case
         if need == "open":
-            assert found in (None, 401) and (found is None or route == "POST /login"), told
+            assert refusal in (None, 401) and (refusal is None or route == "POST /login"), case
         elif who in NOBODY:
-            assert found == 401, told
+            assert refusal == 401, case
         elif kind == "private" and who == "stranger" and about(route) in IN_A_PROJECT:
-            assert found == 404, told
+            assert refusal == 404, case
         elif who in MAY[need]:
-            assert found is None, told
+            assert refusal is None, case
         else:
-            assert found == 403, told
+            assert refusal == 403, case
 
 
 @pytest.mark.parametrize("route", [r for r in listed() if about(r) in IN_A_PROJECT])
@@ -272,7 +272,7 @@ def test_what_is_private_is_answered_as_what_never_was(world: World, route: str)
     """Status, code and message, but for the id that the caller gave."""
     private = world.projects["private"]
 
-    def told(answer: requests.Response) -> tuple[int, str]:
+    def without_ids(answer: requests.Response) -> tuple[int, str]:
         text = answer.text
         for project in (private, NEVER):
             for value in (project.ref, project.run, project.artifact):
@@ -284,7 +284,7 @@ def test_what_is_private_is_answered_as_what_never_was(world: World, route: str)
             if route == "POST /ingest":
                 result = answer.json()["results"][0]
                 return result["status"], result["error"]
-            return told(answer)
+            return without_ids(answer)
 
     assert ask(private) == ask(NEVER)
 

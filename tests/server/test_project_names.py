@@ -34,10 +34,10 @@ def test_a_project_is_reached_by_its_name_in_any_path(lab: RealLab, api: Api, od
     assert api.call("GET", f"/projects/{quote(name, safe='')}", 200)["id"] == added["id"]
     assert [p["id"] for p in api.call("GET", "/projects", 200, params={"name": name})["items"]] == [added["id"]]
     with LabClient(lab.url, lab.api_key) as client:
-        found = project_path(client, name)
-        assert client.get(found)["id"] == added["id"]
-        assert "%2f" not in found.lower() or "/" not in name
-        assert list(client.pages(f"{found}/artifacts")) == []
+        path = project_path(client, name)
+        assert client.get(path)["id"] == added["id"]
+        assert "%2f" not in path.lower() or "/" not in name
+        assert list(client.pages(f"{path}/artifacts")) == []
         with pytest.raises(NotFoundError):
             client.get(project_path(client, name + "/nothing"))
 

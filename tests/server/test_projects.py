@@ -168,11 +168,11 @@ def test_what_was_deleted_a_week_ago_is_purged_with_its_files(own_lab: RealLab) 
     run = api.attach("r", project="old", session="5e551011")["run"]["id"]
     assert api.statuses(batch(run, new_id(), 1, 300)) == [200]
     of_project, of_run, of_model = (os.urandom(9) for _ in range(3))
-    told = [add(api, f"/projects/{made['id']}", "shared", of_project), add(api, f"/runs/{run}", "a", of_run)]
+    artifacts = [add(api, f"/projects/{made['id']}", "shared", of_project), add(api, f"/runs/{run}", "a", of_run)]
     body = {"files": [{"path": "w", "digest": keep(api, of_model), "bytes": 9}], "run": run}
     api.call("POST", f"/projects/{made['id']}/models/m/versions", 201, json=body)
     api.call("DELETE", f"/projects/{made['id']}")
-    assert {api.http.get(one["url"], timeout=30).status_code for one in told} <= {404, 410}
+    assert {api.http.get(one["url"], timeout=30).status_code for one in artifacts} <= {404, 410}
     own_lab.stop()
     lab = Lab(open_storage(own_lab.data_dir))
     lab.writer.start()

@@ -76,9 +76,9 @@ def test_a_training_and_its_large_file_reach_the_lab(behind: Behind, tmp_path: P
     command = [sys.executable, "-c", SCRIPT, str(file)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    digest, acked, told = done.stdout.split()
+    digest, acked, address = done.stdout.split()
     assert len(digest) == 64 and int(acked) >= 1000
-    assert told.startswith(f"{url}/runs/"), "the address of a run is the one that people know"
+    assert address.startswith(f"{url}/runs/"), "the address of a run is the one that people know"
 
 
 def test_a_live_page_hears_of_points_at_once(behind: Behind) -> None:
@@ -109,9 +109,9 @@ def test_what_the_lab_answers_leads_back_to_where_it_is(behind: Behind) -> None:
     url = behind[1]
     api = api_of(behind)
     digest = hashlib.sha256(b"hello").hexdigest()
-    told = base64.b64encode(digest.encode()).decode()
+    encoded = base64.b64encode(digest.encode()).decode()
     tus = {"Tus-Resumable": "1.0.0"}
-    made = api.raw("POST", "/uploads", headers={**tus, "Upload-Length": "5", "Upload-Metadata": f"digest {told}"})
+    made = api.raw("POST", "/uploads", headers={**tus, "Upload-Length": "5", "Upload-Metadata": f"digest {encoded}"})
     place = requests.compat.urljoin(f"{url}/", made.headers["location"])
     patch = {**tus, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
     sent = api.http.patch(place, b"hello", headers={**api.http.headers, **patch}, timeout=10)

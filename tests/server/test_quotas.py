@@ -28,9 +28,9 @@ def set_quota(lab: RealLab, *words: str) -> str:
     return done.output
 
 
-def announce(api: Api, size: int, **told: str) -> tuple[int, str]:
-    told = {"digest": digest_of(new_id().encode()), **told}
-    metadata = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in told.items())
+def announce(api: Api, size: int, **fields: str) -> tuple[int, str]:
+    fields = {"digest": digest_of(new_id().encode()), **fields}
+    metadata = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in fields.items())
     answer = api.raw("POST", "/uploads", headers={**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata})
     return answer.status_code, "" if answer.status_code == 201 else error_of(answer)["code"]
 
@@ -75,8 +75,8 @@ def test_the_quota_of_a_project_is_asked_where_it_is_named_and_where_a_file_is_r
     files = [{"path": "f", "digest": keep(api, b"a model"), "bytes": 7}]
     answer = api.raw("POST", f"/projects/{project}/models/net/versions", json={"files": files})
     assert answer.status_code == 413 and error_of(answer)["code"] == "quota_exceeded"
-    told = api.get(f"/projects/{project}")
-    assert (told["file_bytes"], told["quota"]) == (20, 20)
+    project_answer = api.get(f"/projects/{project}")
+    assert (project_answer["file_bytes"], project_answer["quota"]) == (20, 20)
 
 
 def test_what_is_no_size_is_said() -> None:

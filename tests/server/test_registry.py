@@ -159,21 +159,21 @@ def test_runs_that_made_and_used_a_version(api: Api, other: Api, project: str) -
     where = f"/projects/{project}/models/net/versions/latest"
     assert api.call("POST", f"{where}/usage", json={"run": user}) == made
     assert api.call("POST", f"{where}/usage", json={"run": user}) == made
-    found = api.get(where)
-    assert found["run"]["id"] == maker and [r["id"] for r in found["used_by"]] == [user]
+    version = api.get(where)
+    assert version["run"]["id"] == maker and [r["id"] for r in version["used_by"]] == [user]
     fits(models_registry.RunRegistryAnswer, api.get(f"/runs/{user}/registry"))
     assert api.get(f"/runs/{maker}/registry") == {"made": [made], "used": []}
     assert api.get(f"/runs/{user}/registry") == {"made": [], "used": [made]}
-    for path, told in (
+    for path, payload in (
         (f"{where}/usage", {"run": user}),
         (f"{where.rpartition('/')[0]}", body(other, {"a": b"a"}, run=maker)),
     ):
-        answer = other.raw("POST", path, json=told)
+        answer = other.raw("POST", path, json=payload)
         assert answer.status_code == 403 and error_of(answer)["code"] == "not_yours"
     for run in (maker, user):
         api.call("DELETE", f"/runs/{run}")
-    found = api.get(where)
-    assert (found["run"], found["used_by"]) == (None, [])
+    version = api.get(where)
+    assert (version["run"], version["used_by"]) == (None, [])
 
 
 def test_everybody_reads_and_adds_versions(api: Api, other: Api, project: str) -> None:

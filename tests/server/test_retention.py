@@ -31,7 +31,7 @@ def world(meta: MetaStore) -> World:
 def test_without_a_rule_nothing_goes(world: World) -> None:
     world.run("old", days=5000)
     world.turns()
-    assert world.runs() == {"old"} and world.told() == []
+    assert world.runs() == {"old"} and world.changes() == []
 
 
 def test_a_run_goes_its_days_after_its_last_sign_and_can_be_restored(world: World) -> None:
@@ -39,7 +39,7 @@ def test_a_run_goes_its_days_after_its_last_sign_and_can_be_restored(world: Worl
     world.set(runs_days=30)
     world.turns()
     assert world.runs() == {"young"}
-    (change,) = world.told()
+    (change,) = world.changes()
     assert (change.via, change.action, change.at) == ("lab", "deleted", NOW)
     assert change.subject == f"run p/old ({old})" and "30 days" in change.detail
     with world.meta.reading() as view:
@@ -140,8 +140,8 @@ def test_many_runs_go_in_bounded_steps_each_told_once(world: World, monkeypatch:
         left.append(len(world.runs()))
         assert left[-2] - left[-1] in (4, 1), left
     world.turns()
-    assert len(world.told()) == len({change.subject for change in world.told()}) == 21
-    assert "r20" in world.told()[0].subject, "the longest silent first"
+    assert len(world.changes()) == len({change.subject for change in world.changes()}) == 21
+    assert "r20" in world.changes()[0].subject, "the longest silent first"
 
 
 def test_what_came_to_life_meanwhile_stays(world: World) -> None:
@@ -180,10 +180,10 @@ def test_earlier_versions_go_by_count_or_age_and_never_the_current_one(world: Wo
     world.set(versions_days=1)
     world.turns()
     assert world.versions(None, "shared.csv") == [5] and world.versions(run, "lonely.txt") == [1]
-    items = [change for change in world.told() if "shared.csv" in change.subject]
+    items = [change for change in world.changes() if "shared.csv" in change.subject]
     assert [change.detail for change in items] == ["version 1, 2, 2 kB", "version 3, 1 kB", "version 4, 1 kB"]
     assert {change.action for change in items} == {"removed"}
-    assert f"artifact 'model.pt' of step 7 in p/r ({run})" in {change.subject for change in world.told()}
+    assert f"artifact 'model.pt' of step 7 in p/r ({run})" in {change.subject for change in world.changes()}
 
 
 def test_versions_of_what_is_never_touched_stay(world: World) -> None:

@@ -62,8 +62,8 @@ def test_the_command_sets_lists_and_previews(lab: RealLab, api: Api, project: st
     assert "old one/x, version 1" in previewed and "0 runs and 1 version of artifacts would go: 23 B" in previewed
     previewed = admin(lab.data_dir, "--project", project, "--runs-days", "99", "--versions-max", "1", "--dry-run")
     assert "old one" in previewed and "1 run and 0 versions of artifacts would go: 69 B of files" in previewed
-    (told,) = json.loads(admin(lab.data_dir, "--project", project, "--runs-days", "99", "--dry-run", "--json"))
-    assert [r["id"] for r in told["runs"]] == [run] and told["versions"] == [] and told["freed_bytes"] == 69
+    (preview,) = json.loads(admin(lab.data_dir, "--project", project, "--runs-days", "99", "--dry-run", "--json"))
+    assert [r["id"] for r in preview["runs"]] == [run] and preview["versions"] == [] and preview["freed_bytes"] == 69
     assert api.run(run)["kept_until"] is None, "nothing was set"
 
     admin(lab.data_dir, "--project", project, "--runs-days", "200", "--versions-max", "ever", "--keep-tag", "golden")
@@ -84,7 +84,7 @@ def test_the_command_sets_lists_and_previews(lab: RealLab, api: Api, project: st
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--runs-days", "soon"), "write 1 to 36500, ever or default"),
         (("--runs-days", "0"), "'0' is not a number of days"),
@@ -93,9 +93,9 @@ def test_the_command_sets_lists_and_previews(lab: RealLab, api: Api, project: st
         (("--keep-tag", ""), "is not a tag"),
     ],
 )
-def test_what_is_no_rule_is_said(lab: RealLab, words: tuple[str, ...], told: str) -> None:
+def test_what_is_no_rule_is_said(lab: RealLab, words: tuple[str, ...], message: str) -> None:
     output = admin(lab.data_dir, *words, code=2)
-    assert told in output.splitlines()[-1]
+    assert message in output.splitlines()[-1]
 
 
 def test_a_project_or_a_lab_that_is_not_there_is_said(lab: RealLab, tmp_path: Path) -> None:

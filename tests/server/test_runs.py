@@ -29,14 +29,14 @@ def runs(api: Api, project: Any) -> list[str]:
 
 
 def names(api: Api, **params: Any) -> list[str]:
-    found: list[str] = []
+    run_names: list[str] = []
     after = None
     while True:
         page = api.get("/runs", **params, **({"after": after} if after else {}))
-        found += [r["name"] for r in page["items"]]
+        run_names += [r["name"] for r in page["items"]]
         after = page["next"]
         if after is None:
-            return found
+            return run_names
 
 
 @pytest.mark.parametrize("sort", ["created", "name", "points", "started", "activity"])
@@ -48,8 +48,8 @@ def test_runs_are_sorted_and_paged_both_ways(api: Api, project: Any, runs: list[
 
 @pytest.mark.parametrize("sort", ["state", "duration", "ended", "author", "-state", "-duration"])
 def test_pages_of_equal_keys_miss_and_repeat_nothing(api: Api, project: Any, runs: list[str], sort: str) -> None:
-    found = names(api, project=project["id"], sort=sort, limit=5)
-    assert sorted(found) == [f"run-{i:02}" for i in range(12)]
+    listed = names(api, project=project["id"], sort=sort, limit=5)
+    assert sorted(listed) == [f"run-{i:02}" for i in range(12)]
 
 
 def test_runs_are_filtered_by_state_and_text(api: Api, project: Any, runs: list[str]) -> None:

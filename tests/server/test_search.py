@@ -31,16 +31,16 @@ def project(api: Api) -> str:
         run = api.attach(f"run-{n}", session, project=name, create_project=True)["run"]["id"]
         losses = [float("nan") if n == 5 else 5.0 - n, 1.0 - n / 10]
         api.ingest(batch(run, new_id(), 1, 2, series=[column("train/loss", [0, 1], losses)]), session=session)
-        told: list[tuple[str, dict[str, Any]]] = [
+        events: list[tuple[str, dict[str, Any]]] = [
             ("config", {"values": {"lr": n / 10, "model": {"name": f"m{n % 2}"}}})
         ]
         if n % 2:
-            told += [("tag", {"name": "odd"}), ("state", {"state": "failed"})]
-        api.ingest(events_batch(run, new_id(), 1, told), session=session)
+            events += [("tag", {"name": "odd"}), ("state", {"state": "failed"})]
+        api.ingest(events_batch(run, new_id(), 1, events), session=session)
     return name
 
 
-def found(api: Api, project: str, *filters: str, **more: Any) -> list[str]:
+def matches(api: Api, project: str, *filters: str, **more: Any) -> list[str]:
     return [
         r["name"][4:] for r in api.get("/runs", project=project, filter=list(filters), sort="name", **more)["items"]
     ]
@@ -73,7 +73,7 @@ def found(api: Api, project: str, *filters: str, **more: Any) -> list[str]:
 def test_runs_are_found_by_all_that_is_known_of_them(
     api: Api, project: str, filters: tuple[str, ...], expected: str
 ) -> None:
-    assert "".join(found(api, project, *filters)) == expected
+    assert "".join(matches(api, project, *filters)) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -267,18 +268,32 @@ def test_every_link_leads_to_the_public_address_whatever_host_was_asked(behind: 
     digest = hashlib.sha256(data).hexdigest()
     upload(api, data, digest)
     file = {"digest": digest, "bytes": len(data)}
-    told = [api.call("POST", f"/runs/{run['id']}/artifacts", 201, json={"name": "a", **file})]
+    answers = [api.call("POST", f"/runs/{run['id']}/artifacts", 201, json={"name": "a", **file})]
     of_project = f"/projects/{api.run(run['id'])['project']['id']}/models/m"
     api.call("POST", f"{of_project}/versions", 201, json={"files": [{"path": "w", **file}], "run": run["id"]})
-    told += [api.get(path) for path in ("/runs", f"/runs/{run['id']}", f"{of_project}/versions/latest")]
-    text = json.dumps(told)
+    answers += [api.get(path) for path in ("/runs", f"/runs/{run['id']}", f"{of_project}/versions/latest")]
+    text = json.dumps(answers)
     assert "evil" not in text and behind.url not in text and text.count(public) >= 4
 
 
 @pytest.mark.parametrize("wrong", ["lab.example.org", "ftp://lab", "https://", "https://lab/?x", "javascript:1"])
 def test_a_public_address_that_is_none_is_refused_at_the_start(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match="--public-url"):
-        checked_url(wrong)
+        checked_url(wrong, "")
+
+
+@pytest.mark.parametrize(
+    "public, root, advice",
+    [
+        ("https://lab.example.org", "/tools", "give --public-url https://lab.example.org/tools."),
+        ("https://lab.example.org/a/", "/b", "give --public-url https://lab.example.org/b, or --root-path /a."),
+    ],
+)
+def test_a_public_address_has_the_path_below_which_the_lab_is(public: str, root: str, advice: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(advice)):
+        checked_url(public, root)
+    assert checked_url("https://lab.example.org/tools/", "/tools") == "https://lab.example.org/tools"
+    assert checked_url("", "/tools") == ""
 
 
 # Paths, bodies, names

@@ -109,13 +109,13 @@ def test_bodies_that_are_announced_and_do_not_come_keep_nobody_out(lab: RealLab,
         for s in held:
             s.sendall(head.encode() + b"\x84")
         refused = 32 - settings.LAB_ANNOUNCED_OF_USER // (16 << 20)
-        told: dict[socket.socket, bytes] = {}
-        while len(told) < refused:
+        answers: dict[socket.socket, bytes] = {}
+        while len(answers) < refused:
             answered, _, _ = select.select(held, [], [], 20)
             assert answered, "no answer"
             for s in answered:
-                told[s] = told.get(s, b"") + s.recv(1 << 16).lower()
-        assert all(t.startswith(b"http/1.1 429") and b"retry-after: 1" in t for t in told.values()), told
+                answers[s] = answers.get(s, b"") + s.recv(1 << 16).lower()
+        assert all(t.startswith(b"http/1.1 429") and b"retry-after: 1" in t for t in answers.values()), answers
         assert own(lab, api) < 2000
         answer = viewer.ingest_raw(bytes(1000))
         assert answer.status_code in {400, 422}, "what is small still finds room, of the same user too"

@@ -135,8 +135,8 @@ def test_what_commits_of_a_moment_changed_is_told_once_and_together() -> None:
         elsewhere = Message("logs", "e", "elsewhere", {"run": "e"})
         return [Message("points", "r", "p", points), elsewhere, Message("state", "r", "p", {"state": state})]
 
-    (told,) = heard(commit(["a", "b"], "running"), commit(["b", "c"], "training"))
-    assert b"".join(told) == (
+    (chunks,) = heard(commit(["a", "b"], "running"), commit(["b", "c"], "training"))
+    assert b"".join(chunks) == (
         b'event: points\ndata: {"run":"r","keys":["a","b","c"],"points":20}\n\n'
         b'event: state\ndata: {"state":"training"}\n\n'
     )

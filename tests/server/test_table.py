@@ -172,11 +172,11 @@ def test_runs_are_grouped_found_and_given_by_the_hosts_that_they_were_on(api: Ap
     runs = {}
     for name, hosts in on.items():
         for rank, host in enumerate(hosts):
-            told = {"rank": rank, "world_size": len(hosts), "host": host, "create_project": True}
-            runs[name] = api.attach(name, new_id(8), project=project, **told)["run"]["id"]
-    told = api.get("/table/groups", project=project, by="host")
-    assert (told["runs"], told["total"]) == (4, 3)
-    groups = {group["values"][0]: group["runs"] for group in told["groups"]}
+            fields = {"rank": rank, "world_size": len(hosts), "host": host, "create_project": True}
+            runs[name] = api.attach(name, new_id(8), project=project, **fields)["run"]["id"]
+    grouped = api.get("/table/groups", project=project, by="host")
+    assert (grouped["runs"], grouped["total"]) == (4, 3)
+    groups = {group["values"][0]: group["runs"] for group in grouped["groups"]}
     assert groups == {
         "gpu-1": sorted([runs["one"], runs["both"]]),
         "gpu-2": sorted([runs["two"], runs["both"]]),
@@ -233,8 +233,8 @@ def test_runs_are_grouped_found_and_given_by_their_ranks_and_each_rank_has_a_lin
         ("rank!=1", ["one"]),
         ("rank>=0 rank<1", ["also", "one", "wide"]),
     ):
-        found = api.get("/table", project=project, filter=words, sort="name")["rows"]
-        assert [row["name"] for row in found] == wanted, words
+        rows = api.get("/table", project=project, filter=words, sort="name")["rows"]
+        assert [row["name"] for row in rows] == wanted, words
     assert suggested(api, "rank=", project=project) == ["0", "1", "2"]
     assert [row["rank"] for row in rows_of(api, project=project, column=["rank"], sort="name")] == [
         "0, 1, 2",

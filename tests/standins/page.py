@@ -11,14 +11,13 @@ PAGE = ROOT / "docs" / "compatibility.md"
 TRIED = Path(__file__).with_name("tried.json")
 HEAD = """# Compatibility
 
-What of other trackers is tested with stand-ins: each row is a test that runs these calls in a script of its own,
-unchanged, against a real lab, and compares what the lab has. Rows that begin with "beside" run the real tracker as well
-and compare both.
-Those of `test_sources.py` read the files of public repositories from a folder that HECTIQLAB_TEST_SOURCES names, and
-are skipped without it; those of `test_frameworks.py` need the frameworks.
+What the tests of the stand-ins for other trackers cover. Each row is a test: it runs these calls in a script of its own
+against a real lab, and compares what the lab has. Rows that begin with "beside" also run the real tracker, and compare
+both. The tests in `test_sources.py` need the files of public repositories: `HECTIQLAB_TEST_SOURCES` names their folder,
+and without it they are skipped. The tests in `test_frameworks.py` need the frameworks.
 [Other trackers](guide/trackers.md) says what becomes of each call.
 
-This page is written by `python -m tests.standins.page`.
+`python -m tests.standins.page` writes this page.
 """
 
 
@@ -32,8 +31,8 @@ def rows(path: Path) -> list[tuple[str, str]]:
 RELEASES = """
 ## Releases
 
-With which releases the tests of real frameworks and repositories were run last, beside those that each run of the tests
-has. `python -m tests.standins.tried` keeps it.
+These releases and commits of real frameworks and repositories were tested last. Most of them are not part of each run
+of the tests. `python -m tests.standins.tried` writes this table.
 
 | what | release, or commit | when | passed | failed | skipped | note |
 |---|---|---|---|---|---|---|

@@ -42,7 +42,7 @@ def same(site: Site, name: str, output: str) -> None:
 
 @needs("mlflow", "sklearn")
 def test_autolog_of_scikit_learn(site: Site, tmp_path: Path) -> None:
-    """beside: autolog of scikit-learn: params and metrics of a fit and of what follows it, each once."""
+    """beside: autolog of scikit-learn: params and metrics of a fit and of later calls, each once."""
     env = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/ml.db"}
     same(site, "auto-sklearn", beside(site, "mlflow", SKLEARN + KEPT, cwd=tmp_path, **env))
 

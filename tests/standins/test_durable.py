@@ -1,4 +1,4 @@
-"""What stand-ins were given survives: scripts that never finish a run, and processes that are killed."""
+"""Data that stand-ins received survives: scripts that never finish a run, and processes that are killed."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def version(site: Site, kind: str, name: str) -> dict[str, Any]:
 
 def check_versions(site: Site, name: str, size: int = 900_000) -> None:
     for kind in ("model", "dataset"):
-        found = version(site, f"{kind}s", f"{name}-{kind}")
-        assert (found["version"], found["aliases"], found["bytes"]) == ("1.0.0", ["epoch_3"], size)
-        assert [f["path"] for f in found["contents"]] == [f"below/{n}.bin" for n in range(3)]
+        registered = version(site, f"{kind}s", f"{name}-{kind}")
+        assert (registered["version"], registered["aliases"], registered["bytes"]) == ("1.0.0", ["epoch_3"], size)
+        assert [f["path"] for f in registered["contents"]] == [f"below/{n}.bin" for n in range(3)]
 
 
 def died(site: Site, ending: str, *arguments: str, **env: str) -> None:
@@ -77,7 +77,7 @@ def test_models_and_datasets_survive_a_script_that_never_finishes_its_run(site: 
 
 
 def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, tmp_path: Path) -> None:
-    """log_artifact of a model, then a kill: whatever dies behind the call, the model gets to the lab."""
+    """log_artifact of a model, then a kill of script and uploader: the model still gets to the lab."""
     died(site, "os.kill(os.getpid(), signal.SIGKILL)", "killed", "300000", str(tmp_path))
     check_versions(site, "killed")
     both = """
@@ -94,8 +94,8 @@ def test_models_and_datasets_survive_a_kill_of_script_and_uploader(site: Site, t
 
 
 def test_models_and_datasets_of_an_offline_run_come_by_sync(site: Site, tmp_path: Path) -> None:
-    """WANDB_MODE=offline: models and datasets of it are versions of the registry after `hectiqlab sync`, each once,
-    also if a sync was killed before.
+    """WANDB_MODE=offline: `hectiqlab sync` makes its models and datasets versions of the registry, each once,
+    also after a sync that was killed.
     """
     instead(site, "wandb", LOGGED + "run.finish()", "offline", "300000", str(tmp_path), WANDB_MODE="offline")
     env = {**site.env, "HECTIQLAB_CRASH_AT": f"files.registered:1:{tmp_path / 'crashed'}"}
@@ -120,7 +120,7 @@ def test_a_model_for_which_the_spool_has_no_room_is_sent_by_the_call(site: Site,
     os.stat("/dev/shm").st_dev == os.stat(tempfile.gettempdir()).st_dev, reason="needs two file systems"
 )
 def test_large_temporary_files_are_kept_on_another_file_system(site: Site) -> None:
-    """Artifacts, files in run.dir, saved or left there, MLflow's log_text and log_model: also where /tmp is
+    """Artifacts, files that were saved or left in run.dir, MLflow's log_text and log_model: also if /tmp is on
     another disk.
     """
     script = """

@@ -74,8 +74,8 @@ run.finish()
 
 def kept(site: Site, name: str) -> dict[str, Any]:
     """Return everything that the lab has of a run, except times and what must differ."""
-    found = site.ended(name)
-    ident, project = found["id"], found["project"]["id"]
+    ended = site.ended(name)
+    ident, project = ended["id"], ended["project"]["id"]
     with site.client() as client:
         run = client.get(f"/runs/{ident}")
         keys = [item["key"] for item in client.pages(f"/runs/{ident}/keys", {})]
@@ -110,7 +110,9 @@ def kept(site: Site, name: str) -> dict[str, Any]:
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed: pip install wandb")
 def test_the_mirror_keeps_what_the_stand_in_keeps(site: Site, tmp_path: Path) -> None:
-    """beside: media, boxes, masks, tables, charts, config, summary, artifacts, a new name: as instead of W&B."""
+    """beside: media, boxes, masks, tables, charts, config, summary, artifacts, a new name: as in the run instead of
+    W&B.
+    """
     for package in ("numpy", "PIL", "plotly"):
         pytest.importorskip(package)
     for folder in ("instead", "beside"):
@@ -155,7 +157,7 @@ run.finish()
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed: pip install wandb")
 def test_what_is_linked_beside_the_real_one_is_linked_in_the_lab(site: Site, tmp_path: Path) -> None:
-    """beside: link_model and link_artifact, the answers of W&B's service made up: versions under both names."""
+    """beside: link_model and link_artifact, with made-up answers of W&B's service: versions under both names."""
     said = beside(site, "wandb", LINKED, str(tmp_path), WANDB_MODE="offline")
     assert "is not mirrored" not in said, said
     project = site.ended("linked")["project"]["id"]

@@ -36,7 +36,7 @@ with mlflow.start_run(run_name=sys.argv[3], tags={"team": "a"}) as run:
 
 
 def test_mlflow_fluent_calls(site: Site, tmp_path: Path) -> None:
-    """start_run, nested too; log_param(s), log_metric(s), log_artifact, log_text, log_dict, set_tag, search_runs."""
+    """start_run, also nested; log_param(s), log_metric(s), log_artifact, log_text, log_dict, set_tag, search_runs."""
     script = MLFLOW + (
         "with mlflow.start_run(run_name='parent'):\n"
         "    with mlflow.start_run(run_name='child', nested=True):\n"
@@ -124,8 +124,32 @@ def test_mlflow_beside_the_real_one(site: Site, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
+def test_mlflow_beside_opens_a_run_whose_files_cannot_be_read(site: Site, tmp_path: Path) -> None:
+    """beside: another thread has created the file of a metric and not yet written it. Its value of then is mirrored."""
+    script = """
+    import mlflow
+    from pathlib import Path
+    from threading import Timer
+    mlflow.set_tracking_uri(Path("mlruns").absolute().as_uri())
+    client = mlflow.MlflowClient()
+    for name, filled_s in (("written-soon", 0.2), ("never-written", None)):
+        run = client.create_run("0", run_name=name)
+        empty = next(Path("mlruns").rglob(run.info.run_id)) / "metrics" / "other"
+        empty.touch()
+        if filled_s is not None:
+            Timer(filled_s, empty.write_text, ("1700000000000 2.0 0\\n",)).start()
+        client.log_metric(run.info.run_id, "x", 1.0)
+        client.set_terminated(run.info.run_id)
+    print("called", run.info.run_id)
+    """
+    printed = beside(site, "mlflow", script, cwd=tmp_path, MLFLOW_ALLOW_FILE_STORE="true")
+    assert last_points(site, "written-soon")["x"] == {0: 1.0}
+    assert last_points(site, printed.split("called ")[1].split()[0])["x"] == {0: 1.0}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
 def test_mlflow_beside_keeps_a_metric_once_when_a_model_is_logged(site: Site, tmp_path: Path) -> None:
-    """beside: log_model, at which MLflow logs the metrics of a step again, for the model: each is kept once."""
+    """beside: log_model, for which MLflow logs the metrics of a step a second time: each is kept once."""
     script = """
     import mlflow
     from mlflow.pyfunc import PythonModel
@@ -263,7 +287,9 @@ def test_swanlab(site: Site) -> None:
 
 
 def test_what_is_not_here_is_said_and_stops_no_script(site: Site) -> None:
-    """MLflow's registry, models, data, traces; Neptune's models; SwanLab's Api: said once, no error."""
+    """MLflow's registry, models, data, traces; Neptune's models; SwanLab's Api: no error, and a line says once that
+    they do nothing.
+    """
     script = """
     import mlflow, mlflow.models, neptune, swanlab
     from mlflow.models import infer_signature

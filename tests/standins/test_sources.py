@@ -164,7 +164,7 @@ def test_cleanrl(site: Site, tmp_path: Path) -> None:
 
 @needs("torch", "gymnasium", "tyro", "tensorboard", "tensorboardX", "wandb")
 def test_cleanrl_beside_the_real_ones(site: Site, tmp_path: Path) -> None:
-    """beside: cleanrl's ppo.py with --track, the real W&B and TensorBoard: event files and lab have the same."""
+    """beside: cleanrl's ppo.py with --track, the real W&B and TensorBoard: event files and lab have the same values."""
     script = source("cleanrl/cleanrl/ppo.py")
     arguments = PPO.format("ppo-beside").split()
     beside(
@@ -179,7 +179,7 @@ def test_cleanrl_beside_the_real_ones(site: Site, tmp_path: Path) -> None:
 
 @needs("lightning", "torch", "wandb", "tensorboardX")
 def test_lightnings_own_tests_of_its_loggers(site: Site, tmp_path: Path) -> None:
-    """beside: Lightning's own tests of TensorBoardLogger and WandbLogger pass as without us."""
+    """beside: Lightning's own tests of TensorBoardLogger and WandbLogger pass, as they do without us."""
     tests = source("pytorch-lightning/tests/tests_pytorch")
     files = [str(tests / "loggers" / f"test_{name}.py") for name in ("tensorboard", "wandb")]
     # These need jsonargparse. TensorFlow and OpenCV set variables if they are installed, and each test refuses new

@@ -95,7 +95,7 @@ def test_what_is_no_scalar_is_kept_by_the_kind_that_fits(site: Site, tmp_path: P
 
 
 def test_a_run_of_wandb_that_follows_tensorboard_gets_its_scalars(site: Site, tmp_path: Path) -> None:
-    """wandb.init(sync_tensorboard=True) with a SummaryWriter, as cleanrl has it: one run."""
+    """wandb.init(sync_tensorboard=True) with a SummaryWriter, as in cleanrl: one run."""
     script = """
     import wandb
     wandb.init(project="standins", name="synced", sync_tensorboard=True, config={"seed": 1})

@@ -221,7 +221,7 @@ wandb.finish()
 
 def test_models_and_datasets_are_linked_to_collections(site: Site, tmp_path: Path) -> None:
     """link_model, link_artifact, Artifact.link, use_model: versions under the names of collections, also those that
-    differ from the artifact's in case alone.
+    differ from the artifact's only in case.
     """
     said = instead(site, "wandb", LINKED, str(tmp_path), cwd=tmp_path)
     assert "weights" in said and said.count("does nothing here") == 1 and "link_artifact() of the type" in said, said
@@ -299,7 +299,7 @@ def test_config_refuses_changes_as_wandb_does(site: Site) -> None:
 
 
 def test_frameworks_find_it_by_its_metadata_and_modules(site: Site) -> None:
-    """Transformers, accelerate, Lightning, ultralytics and TRL ask for this before they log."""
+    """Its metadata and modules: Transformers, accelerate, Lightning, ultralytics and TRL look for them first."""
     script = """
     import importlib.metadata, importlib.util
     assert importlib.util.find_spec("wandb") is not None
@@ -338,8 +338,8 @@ for iter_num in range(0, 2001, 1000):
 
 
 def test_a_training_script_that_logs_its_own_counter(site: Site, tmp_path: Path) -> None:
-    """It calls W&B as nanoGPT's train.py does with wandb_log=True: init and log alone, and no finish. It is started
-    twice.
+    """A script like nanoGPT's train.py with wandb_log=True, started twice: it calls only init and log, and no
+    finish.
     """
     for _ in range(2):
         instead(site, "wandb", NANO, str(tmp_path))
@@ -399,8 +399,8 @@ tracking.logger["tensorboard"].close()
 
 
 def test_a_tracking_class_with_four_backends(site: Site, tmp_path: Path) -> None:
-    """It calls wandb, mlflow, swanlab and tensorboard at once, as verl's Tracking does: a run for each, with the
-    same values.
+    """A script that calls wandb, mlflow, swanlab and tensorboard at once, like verl's Tracking: a run for each,
+    with the same values.
     """
     pytest.importorskip("torch")
     instead(site, "wandb,mlflow,swanlab,tensorboard", VERL, cwd=tmp_path)
@@ -418,7 +418,7 @@ def test_a_tracking_class_with_four_backends(site: Site, tmp_path: Path) -> None
 
 
 def test_without_the_variable_nothing_is_hooked_and_an_unknown_name_is_said(site: Site) -> None:
-    """HECTIQLAB_INSTEAD_OF: without it, imports stay as they are; a name without a stand-in is said."""
+    """HECTIQLAB_INSTEAD_OF: without it, imports stay as they are; a line names a tracker without a stand-in."""
     from .conftest import run_with
 
     look = "import sys; print([type(f).__module__ for f in sys.meta_path if type(f).__name__ == 'Finder'])"

@@ -51,8 +51,8 @@ def failure(call: Callable[[], object], kind: type[LabRequestError]) -> LabReque
 
 def test_requests_carry_the_key_and_the_protocol_and_share_a_connection() -> None:
     with scripted(answering(as_json(GREETING), as_json({"a": 1}))) as server, client(server) as lab:
-        found = lab.handshake()
-        assert (found.version, found.protocol, found.generation) == ("0.1.0", 1, "ab")
+        greeting = lab.handshake()
+        assert (greeting.version, greeting.protocol, greeting.generation) == ("0.1.0", 1, "ab")
         assert lab.get("/x", {"q": "a b&c"}) == {"a": 1}
         assert lab.post("/x", {"b": 2}) == {"a": 1}
         assert server.connections == 1

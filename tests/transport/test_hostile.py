@@ -168,15 +168,15 @@ def test_no_answer_is_more_than_an_error_of_ours(
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_retry_after_is_a_number_of_seconds_or_none(text: str, date: str) -> None:
-    found = retry_after_s({"retry-after": text, "date": date})
-    assert found is None or found >= 0
-    assert 0 < Backoff().failed(found) <= RETRY_AFTER_MAX_S
+    seconds = retry_after_s({"retry-after": text, "date": date})
+    assert seconds is None or seconds >= 0
+    assert 0 < Backoff().failed(seconds) <= RETRY_AFTER_MAX_S
 
 
 @given(st.text(max_size=30) | st.integers().map(str))
 def test_a_number_of_a_header_is_one(text: str) -> None:
-    found = number(text)
-    assert found is None or 0 <= found < 1 << 63
+    value = number(text)
+    assert value is None or 0 <= value < 1 << 63
 
 
 def test_an_answer_that_lacks_something_says_what(hostile: tuple[Server, LabClient]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgpack
 
@@ -24,19 +25,19 @@ from pyhectiqlab.uploader.drain import Drain
 from pyhectiqlab.uploader.send import Sender
 from pyhectiqlab.uploader.stream import Batch, Stream
 
-Told = tuple[Any, ...]  # ("point", key, step, value), ("event", kind, fields), ("loss", reason)
+Item = tuple[Any, ...]  # ("point", key, step, value), ("event", kind, fields), ("loss", reason)
 
 
 class ModelLab:
     """What a lab promises about batches, in a dict: a Transport without a network.
 
     Attributes:
-        told: per writer, what each sequence number brought.
+        stored: per writer, what each sequence number brought.
         poison: for these step numbers a batch is refused: "batch" by a 422 of its own, "request" as a whole by 400.
     """
 
     def __init__(self) -> None:
-        self.told: dict[str, list[Told]] = {}
+        self.stored: dict[str, list[Item]] = {}
         self.attached: list[dict[str, Any]] = []
         self.poison: dict[int, str] = {}
         self.results: list[dict[str, int]] = []  # one for each batch from now on, instead of looking at it
@@ -55,27 +56,27 @@ class ModelLab:
         if self.refuse:
             raise self.refuse.pop(0)
         request = msgpack.unpackb(body, strict_map_key=False, unicode_errors="surrogatepass")
-        decoded = [(batch, _told(batch)) for batch in request["batches"]]
-        if any(self._poisoned(told) == "request" for _, told in decoded):
+        decoded = [(batch, _items_of(batch)) for batch in request["batches"]]
+        if any(self._poisoned(items) == "request" for _, items in decoded):
             raise invalid(400)
-        return {"generation": "g", "results": [self._take(batch, told) for batch, told in decoded]}
+        return {"generation": "g", "results": [self._take(batch, items) for batch, items in decoded]}
 
-    def _poisoned(self, told: list[Told]) -> str | None:
-        items = [self.poison[item[2]] for item in told if item[0] == "point" and item[2] in self.poison]
-        return items[0] if items else None
+    def _poisoned(self, items: list[Item]) -> str | None:
+        ways = [self.poison[item[2]] for item in items if item[0] == "point" and item[2] in self.poison]
+        return ways[0] if ways else None
 
-    def _take(self, batch: dict[str, Any], told: list[Told]) -> dict[str, Any]:
-        held = self.told.setdefault(batch["writer"], [])
+    def _take(self, batch: dict[str, Any], items: list[Item]) -> dict[str, Any]:
+        held = self.stored.setdefault(batch["writer"], [])
         answer = {"writer": batch["writer"], "status": 200}
         if self.results:
             return {**answer, "cursor": len(held), **self.results.pop(0)}
         if batch["last"] > len(held):
             if batch["first"] != len(held) + 1:
                 answer["status"] = 409
-            elif self._poisoned(told):
+            elif self._poisoned(items):
                 answer["status"] = 422
             else:
-                held.extend(told)
+                held.extend(items)
         return {**answer, "cursor": len(held)}
 
     def heartbeat(self, session: str, payload: dict[str, Any]) -> None:
@@ -95,14 +96,14 @@ def invalid(status: int, code: str = "bad_request") -> LabRequestError:
     return Answer("http://lab", status, {"content-type": "application/x-msgpack"}, body).failure()
 
 
-def _told(batch: dict[str, Any]) -> list[Told]:
+def _items_of(batch: dict[str, Any]) -> list[Item]:
     """Return one entry for each sequence number of the batch. Assert that each is there once."""
     n = batch["last"] - batch["first"] + 1
-    told: list[Told | None] = [None] * n
+    items: list[Item | None] = [None] * n
 
-    def put(at: int, item: Told) -> None:
-        assert told[at] is None, "a sequence number twice"
-        told[at] = item
+    def put(at: int, item: Item) -> None:
+        assert items[at] is None, "a sequence number twice"
+        items[at] = item
 
     for series in batch["series"]:
         count = len(series["step"]) // 8
@@ -114,21 +115,29 @@ def _told(batch: dict[str, Any]) -> list[Told]:
     for at, kind, _, fields in batch["events"]:
         for i in range(records.event_count(kind, fields)):
             put(at + i, ("loss", fields["reason"]) if kind == "loss" else ("event", kind, fields))
-    assert None not in told, "a sequence number is missing"
-    return [item for item in told if item is not None]
+    assert None not in items, "a sequence number is missing"
+    return [item for item in items if item is not None]
 
 
 class Pipeline:
-    """A producer, and as many uploaders one after another as the test wants."""
+    """A producer, and as many uploaders one after another as the test wants. All are closed when the test has ended:
+    conftest.py.
+    """
+
+    opened: ClassVar[list[Pipeline]] = []
 
     def __init__(self, folder: Path, capacity: int = 1 << 16, lab: Any = None) -> None:
+        self.opened.append(self)
+        self._closed_last = contextlib.ExitStack()
         self.lab = lab or ModelLab()
         self.session = SessionDir.create(folder / "spool", this_process(), time.time())
         made = mapping._create_mapped(folder, "q", capacity)
         assert made is not None
         self.mapping = made
+        self._closed_last.callback(made.close)
         self.writer = secrets.token_hex(16)
         self.spill = SpillWriter(self.session.spill(self.writer))
+        self._closed_last.callback(self.spill.close)
         self.puts = make_puts(made, self.spill.append, {float})
         self.log: list[str] = []
         self.rejected: list[Batch] = []
@@ -154,9 +163,12 @@ class Pipeline:
     def start(self, journal: Callable[[Path], Journal] = Journal) -> None:
         """Start a new uploader, from the files alone; the one before it is gone as if killed."""
         self.journal = journal(self.session.path / "journal")
+        self._closed_last.callback(self.journal.close)
         known = recover.read_journal(self.journal, self.log.append)
         (info,) = self.session.writers()
         self.stream: Stream = recover.open_stream(self.session, info, known.pop(info.writer, None), self.log.append)
+        if self.stream.consumer is not None:
+            self._closed_last.callback(self.stream.consumer.close)
         self.drain_loop = Drain(self.journal, self.budget, self.log.append)
         self.sender = Sender(
             "s",
@@ -165,6 +177,11 @@ class Pipeline:
             rejected=lambda stream, batch: self.rejected.append(batch),
             log=self.log.append,
         )
+
+    def close(self) -> None:
+        """Close the producer and all uploaders. Safe twice."""
+        with contextlib.suppress(OSError):  # a test has filled the disk
+            self._closed_last.close()
 
     def log_points(self, n: int, key: str = "k") -> None:
         """Log points whose steps continue from 0 over the life of the pipeline."""
@@ -194,10 +211,10 @@ class Pipeline:
         raise AssertionError(f"not delivered after {turns} turns: {self.log[-5:]}")
 
     @property
-    def told(self) -> list[Told]:
-        held: list[Told] = self.lab.told.get(self.writer, [])
+    def stored(self) -> list[Item]:
+        held: list[Item] = self.lab.stored.get(self.writer, [])
         return held
 
     def points(self) -> list[int]:
         """Return the steps at the lab, in the order of their sequence numbers."""
-        return [item[2] for item in self.told if item[0] == "point"]
+        return [item[2] for item in self.stored if item[0] == "point"]

@@ -33,7 +33,7 @@ def packed(folder: Path, name: str = "out.zip") -> tuple[Path, Packed]:
 
 
 def test_the_tree_comes_out_as_it_went_in(tree: Path, tmp_path: Path) -> None:
-    target, told = packed(tree)
+    target, summary = packed(tree)
     with zipfile.ZipFile(target) as z:
         assert z.testzip() is None
         z.extractall(tmp_path / "out")
@@ -41,7 +41,7 @@ def test_the_tree_comes_out_as_it_went_in(tree: Path, tmp_path: Path) -> None:
     for path in tree.rglob("*"):
         other = tmp_path / "out" / path.relative_to(tree)
         assert other.is_dir() if path.is_dir() else other.read_bytes() == path.read_bytes()
-    assert told == Packed(files=4, bytes=100_000 + 50_000 + 0 + 2)
+    assert summary == Packed(files=4, bytes=100_000 + 50_000 + 0 + 2)
     assert sizes["a.txt"][0] < 5_000, "text shrinks"
     assert sizes["b/deep/x.bin"] == (100_000, 100_000), "noise is stored as it is"
 
@@ -62,8 +62,8 @@ def test_links_are_kept_as_links_and_nothing_outside_gets_in(tree: Path, tmp_pat
     (tree / "to-folder").symlink_to(outside)
     (tree / "loop").symlink_to(tree)
     os.mkfifo(tree / "pipe")
-    target, told = packed(tree)
-    assert (told.links, told.skipped) == (3, 1)
+    target, summary = packed(tree)
+    assert (summary.links, summary.skipped) == (3, 1)
     with zipfile.ZipFile(target) as z:
         names = z.namelist()
         assert not any("secret" in n for n in names) and "pipe" not in names
@@ -74,10 +74,10 @@ def test_links_are_kept_as_links_and_nothing_outside_gets_in(tree: Path, tmp_pat
 
 def test_a_large_file_is_streamed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "WHOLE_BYTES_MAX", 1000)
-    target, told = packed(tree)
+    target, summary = packed(tree)
     with zipfile.ZipFile(target) as z:
         assert z.testzip() is None and z.read("a.txt") == (tree / "a.txt").read_bytes()
-    assert told.files == 4
+    assert summary.files == 4
 
 
 def test_a_file_that_changes_while_it_is_read_spoils_the_whole(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,10 +145,10 @@ _TOKEN = "s3cr3tT0ken"
 def test_no_token_before_an_at_sign_stays(
     before: str, scheme: str, slashes: str, user: str, after: str, path: str
 ) -> None:
-    told = without_credentials(f"{scheme}{slashes}{before}{user}{_TOKEN}{after}{path}")
+    address = without_credentials(f"{scheme}{slashes}{before}{user}{_TOKEN}{after}{path}")
     user = rf"[\w.-]*{_TOKEN}"  # of ssh: part of the address there
     user_of_ssh = rf"([\w.+-]+::)*((git\+)?ssh://{user}@[^@]*|{user}@[^@/]*:[^@]*)"
-    assert _TOKEN not in told or re.fullmatch(user_of_ssh, told), told
+    assert _TOKEN not in address or re.fullmatch(user_of_ssh, address), address
 
 
 def test_a_program_that_hangs_or_floods_is_cut_short() -> None:
@@ -176,8 +176,9 @@ def test_a_git_that_hangs_is_a_timeout(repository: Path, monkeypatch: pytest.Mon
 def test_a_namespace_tells_its_packages() -> None:
     namespace: dict[str, Any] = {}
     exec("import msgpack as m, os, requests.adapters\nfrom yaml import safe_load\nx = 3", namespace)
-    found = versions(namespace, soon())
-    assert set(found) == {"msgpack", "requests", "yaml"} and found["requests"] == sys.modules["requests"].__version__
+    packages = versions(namespace, soon())
+    assert set(packages) == {"msgpack", "requests", "yaml"}
+    assert packages["requests"] == sys.modules["requests"].__version__
 
 
 def test_names_modules_and_nothing_are_taken() -> None:
@@ -205,8 +206,8 @@ def test_a_package_is_found_without_importing_it() -> None:
 
 
 def test_the_machine_is_told_and_its_cards_as_nvidia_smi_prints_them() -> None:
-    found = system(None)
-    assert found["memory_bytes"] > 1 << 28 and found["cpus"] >= found["cpus_usable"] >= 1 and found["cpu"]
+    machine = system(None)
+    assert machine["memory_bytes"] > 1 << 28 and machine["cpus"] >= machine["cpus_usable"] >= 1 and machine["cpu"]
     cards, driver = read_gpu_query("NVIDIA H100 80GB HBM3, 81559, 550.54.15\nNVIDIA H100, [N/A], 550.54.15\n")
     assert cards[0] == {"name": "NVIDIA H100 80GB HBM3", "memory_bytes": 81559 << 20}
     assert cards[1]["memory_bytes"] is None and driver == "550.54.15"

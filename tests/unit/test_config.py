@@ -42,9 +42,9 @@ def test_it_is_called_with_as_a_dict() -> None:
 
 
 def test_its_dict_is_plain_all_the_way() -> None:
-    found = Config(a=Config(b=Config(c=1)), d=[1]).dict
-    assert found == {"a": {"b": {"c": 1}}, "d": [1]}
-    assert type(found) is dict and type(found["a"]) is dict and type(found["a"]["b"]) is dict
+    plain_dict = Config(a=Config(b=Config(c=1)), d=[1]).dict
+    assert plain_dict == {"a": {"b": {"c": 1}}, "d": [1]}
+    assert type(plain_dict) is dict and type(plain_dict["a"]) is dict and type(plain_dict["a"]["b"]) is dict
 
 
 @pytest.mark.parametrize("name", ["items", "keys", "dict", "values", "get", "_values", "self", "mapping"])
@@ -135,8 +135,8 @@ PLAIN: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize("value, expected", PLAIN, ids=lambda v: repr(v)[:30])
 def test_what_is_stored_of_it(value: Any, expected: Any) -> None:
-    found = plain(value)
-    assert found == expected and type(found) is type(expected)
+    stored = plain(value)
+    assert stored == expected and type(stored) is type(expected)
 
 
 @pytest.mark.parametrize("value", [Color.RED, object(), len, Model, np.zeros(3), 1j, b"bytes", print], ids=named)
@@ -171,10 +171,10 @@ def family(size: int) -> list[Node]:
 def test_a_tree_whose_children_know_their_parents_ends_and_what_is_left_out_is_told() -> None:
     root = Node("root")
     root.others += [Node(f"child{i}", root) for i in range(3)]
-    found, gaps = plain_and_gaps({"lr": 0.1, "tree": root})
-    assert found["lr"] == 0.1
-    assert [child["name"] for child in found["tree"]["others"]] == ["child0", "child1", "child2"]
-    assert found["tree"]["others"][0]["parent"] == "<Node that contains itself>"
+    values, gaps = plain_and_gaps({"lr": 0.1, "tree": root})
+    assert values["lr"] == 0.1
+    assert [child["name"] for child in values["tree"]["others"]] == ["child0", "child1", "child2"]
+    assert values["tree"]["others"][0]["parent"] == "<Node that contains itself>"
     assert gaps[0] == ("tree.others.[0].parent", "contains itself") and len(gaps) == 3
     assert gaps_text(gaps) == "'tree.others.[0].parent' contains itself (and 2 more)"
 
@@ -184,8 +184,8 @@ def test_what_refers_to_itself_in_every_way_is_bounded(
     make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pyhectiqlab.capture.plain.NODES_MAX", 20_000)
-    found, gaps = plain_and_gaps(make())
-    assert len(msgpack.packb(found)) < 4_000_000
+    values, gaps = plain_and_gaps(make())
+    assert len(msgpack.packb(values)) < 4_000_000
     assert any("values are the most" in what for _, what in gaps)
 
 
@@ -258,8 +258,8 @@ UNREADABLE: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize("value, stored", UNREADABLE, ids=lambda v: type(v).__name__)
 def test_what_cannot_be_read_costs_itself_alone_and_is_told(value: Any, stored: Any) -> None:
-    found, gaps = plain_and_gaps({"lr": 0.1, "odd": value, "epochs": 3})
-    assert found == {"lr": 0.1, "odd": stored, "epochs": 3}
+    values, gaps = plain_and_gaps({"lr": 0.1, "odd": value, "epochs": 3})
+    assert values == {"lr": 0.1, "odd": stored, "epochs": 3}
     assert len(gaps) == 1 and gaps[0][0].startswith("odd")
 
 

@@ -123,9 +123,9 @@ def test_values_come_back_from_a_file_as_they_went_in(tmp_path: Path, name: str)
     values = {"i": 3, "f": 1e-5, "n": None, "b": True, "s": "é 1e-3", "inf": -math.inf, "l": [1, 2.5, "x", None]}
     config = Config(values, nested=Config(deep=Config(lr=0.1)), pair=(1, 2), nan=math.nan)
     config.save(tmp_path / name)
-    found = Config.load(tmp_path / name)
-    assert math.isnan(found.pop("nan")) and type(found.b) is bool and type(found.nested.deep) is Config
-    assert found == {**values, "nested": {"deep": {"lr": 0.1}}, "pair": [1, 2]}
+    loaded = Config.load(tmp_path / name)
+    assert math.isnan(loaded.pop("nan")) and type(loaded.b) is bool and type(loaded.nested.deep) is Config
+    assert loaded == {**values, "nested": {"deep": {"lr": 0.1}}, "pair": [1, 2]}
 
 
 def test_a_learning_rate_written_by_hand_is_a_number(tmp_path: Path) -> None:
@@ -154,11 +154,11 @@ def test_without_pyyaml_the_error_names_the_extra(tmp_path: Path, monkeypatch: p
 
 
 def test_it_is_pushed_as_meta_by_path() -> None:
-    told: dict[str, Any] = {}
-    run: Any = SimpleNamespace(add_meta=told.__setitem__)
+    meta: dict[str, Any] = {}
+    run: Any = SimpleNamespace(add_meta=meta.__setitem__)
     Config(a=1, model=Config(layers=2)).push_as_meta(run, "config")
     Config(b=3).push_as_meta(run)
-    assert told == {"config/a": 1, "config/model/layers": 2, "b": 3}
+    assert meta == {"config/a": 1, "config/model/layers": 2, "b": 3}
 
 
 # Large configs -----------------------------------------------------------------------------------------------------

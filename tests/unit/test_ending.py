@@ -23,20 +23,20 @@ where = sys.argv[1]
 ending.watch_exit_code()
 ending.watch_exit_code()
 def tell():
-    found = ending.this_ending()
+    end = ending.this_ending()
     with open(where, "w") as f:
-        json.dump([found.state, found.cause, found.exit_code, found.detail], f)
+        json.dump([end.state, end.cause, end.exit_code, end.detail], f)
 atexit.register(tell)
 """
 
 
 def run(tmp_path: Path, code: str, *, watched: bool = True) -> tuple[int, str, str, Any]:
     """Run a script and return (exit status, stdout, stderr, what was reported)."""
-    told = tmp_path / "told"
+    report = tmp_path / "report"
     script = tmp_path / "script.py"
     script.write_text((WATCH if watched else "import os, sys\n") + code)
-    done = subprocess.run([sys.executable, str(script), str(told)], capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout, done.stderr, json.loads(told.read_text()) if told.exists() else None
+    done = subprocess.run([sys.executable, str(script), str(report)], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr, json.loads(report.read_text()) if report.exists() else None
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def run(tmp_path: Path, code: str, *, watched: bool = True) -> tuple[int, str, s
 def test_the_end_is_seen_and_the_exit_status_and_output_are_the_scripts_own(
     tmp_path: Path, code: str, state: str, cause: str, exit_code: int | None
 ) -> None:
-    status, out, err, told = run(tmp_path, code)
-    assert told[:3] == [state, cause, exit_code]
+    status, out, err, report = run(tmp_path, code)
+    assert report[:3] == [state, cause, exit_code]
     plain_status, plain_out, plain_err, _ = run(tmp_path, code, watched=False)
     assert (status, out) == (plain_status, plain_out)
     # The traceback may show the frame of the wrapper for sys.exit, which is not printed; otherwise only line numbers
@@ -70,9 +70,9 @@ def test_the_end_is_seen_and_the_exit_status_and_output_are_the_scripts_own(
 
 
 def test_the_traceback_is_told(tmp_path: Path) -> None:
-    _, _, err, told = run(tmp_path, "def train():\n    raise ValueError('diverged')\ntrain()")
-    assert "in train" in told[3] and "ValueError: diverged" in told[3]
-    assert told[3].strip() == err.strip()
+    _, _, err, report = run(tmp_path, "def train():\n    raise ValueError('diverged')\ntrain()")
+    assert "in train" in report[3] and "ValueError: diverged" in report[3]
+    assert report[3].strip() == err.strip()
 
 
 def test_a_wrapped_exit_is_called_as_the_original(tmp_path: Path) -> None:
@@ -203,9 +203,9 @@ def test_what_the_script_sets_later_holds_in_the_processes_that_it_forks(tmp_pat
     ids=named,
 )
 def test_an_exception_that_nobody_caught_makes_the_end(error: BaseException, state: str, exit_code: int | None) -> None:
-    found = ending_by(error)
-    assert (found.state, found.exit_code) == (state, exit_code)
-    assert "\n" not in found.cause and found.cause
+    end = ending_by(error)
+    assert (end.state, end.exit_code) == (state, exit_code)
+    assert "\n" not in end.cause and end.cause
 
 
 @pytest.mark.parametrize("code", [None, 0, 1, 3, 255, 256, -1, -257, True, "x", "", [], 1.0])

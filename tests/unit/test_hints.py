@@ -41,11 +41,11 @@ def test_names_of_other_trackers_are_answered_with_ours(run: Run, name: str, ins
 
 
 def test_hints_name_only_what_there_is(run: Run) -> None:
-    for name, told in HINTS.items():
+    for name, hint in HINTS.items():
         assert not hasattr(Run, name), f"{name} is a name of ours"
-        for ours in re.findall(r"run\.(\w+)", told):
+        for ours in re.findall(r"run\.(\w+)", hint):
             assert hasattr(Run, ours), (name, ours)
-        for ours in re.findall(r"Run\.existing\(name\)\.(\w+)", told):
+        for ours in re.findall(r"Run\.existing\(name\)\.(\w+)", hint):
             assert ours in RunView.__annotations__ or hasattr(RunView, ours), (name, ours)
 
 

@@ -40,8 +40,8 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def note(installed: Path, **told: object) -> None:
-    (installed / "pyhectiqlab-0.1.0.dist-info" / "direct_url.json").write_text(json.dumps(told))
+def note(installed: Path, **fields: object) -> None:
+    (installed / "pyhectiqlab-0.1.0.dist-info" / "direct_url.json").write_text(json.dumps(fields))
 
 
 def test_a_clone_is_installed_again_from_its_folder() -> None:
@@ -95,10 +95,10 @@ def test_where_nobody_knows_it_is_said_as_in_the_readme(installed: Path) -> None
 
 
 def test_nothing_advises_to_install_the_bare_name() -> None:
-    told = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("scripts/*")]
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("scripts/*")]
     for folder, folders, names in os.walk(ROOT / "pyhectiqlab"):
         folders[:] = [name for name in folders if name not in ("node_modules", "static", "__pycache__")]
-        told += [Path(folder) / name for name in names if name.endswith((".py", ".md", ".ts", ".tsx"))]
+        paths += [Path(folder) / name for name in names if name.endswith((".py", ".md", ".ts", ".tsx"))]
     bare = re.compile(r"pip install (--upgrade )?['\"]?pyhectiqlab")
-    wrong = [str(path) for path in told if path.is_file() and bare.search(path.read_text(errors="replace"))]
+    wrong = [str(path) for path in paths if path.is_file() and bare.search(path.read_text(errors="replace"))]
     assert not wrong

@@ -415,6 +415,6 @@ def test_an_ack_outlives_the_segment_that_said_it(tmp_path: Path) -> None:
     journal.append(data(11, 20), lambda: TABLE)
     journal.append(data(21, 30), lambda: TABLE)
     journal.release(0, keep_s=0)
-    found = recovered(tmp_path)
-    assert data(1, 10) not in found and data(11, 20) in found
-    assert Ack(A, 10) in found
+    entries = recovered(tmp_path)
+    assert data(1, 10) not in entries and data(11, 20) in entries
+    assert Ack(A, 10) in entries

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pyhectiqlab.capture.launcher import Place, dies_with_job, job, place
+from pyhectiqlab.capture.process import host, start_time
 
 TORCH = {"RANK": "3", "WORLD_SIZE": "8", "TORCHELASTIC_RESTART_COUNT": "2"}
 MPI = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}
@@ -56,7 +59,16 @@ def test_batch_systems_take_helpers_with_them(variable: str) -> None:
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "train-resnet-x7k2p"}, "kubernetes/train-resnet/x7k2p"),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "notebook-0"}, ""),
         ({"HOSTNAME": "train-resnet-x7k2p"}, ""),
+        (TORCH | {"TORCHELASTIC_RUN_ID": "9f/1"}, "torchrun:9f:1"),
+        (TORCH | {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "4"}, ""),  # one of several machines
+        (MPI | {"PMIX_NAMESPACE": "prterun-h-7"}, "PMIX_NAMESPACE:prterun-h-7"),
+        (TORCH | {"TORCHELASTIC_RUN_ID": "9f", "SLURM_JOB_ID": "42"}, "slurm/42/0"),
     ],
 )
 def test_the_batch_systems_job_is_known_by_its_environment(environ: dict[str, str], expected: str) -> None:
     assert job(environ) == expected
+
+
+def test_torchrun_on_one_machine_is_known_by_its_process() -> None:
+    environ = TORCH | {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "8"}
+    assert job(environ) == f"torchrun:{host()}:{os.getppid()}:{start_time(os.getppid())}"

@@ -49,8 +49,8 @@ def test_one_at_a_time_holds_it(tmp_path: Path) -> None:
 def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     process = holder(tmp_path)
     lease = Lease(tmp_path)
-    found = lease.holder()
-    assert lease.is_held() and not lease.acquire() and found is not None and found.pid == process.pid
+    owner = lease.holder()
+    assert lease.is_held() and not lease.acquire() and owner is not None and owner.pid == process.pid
     end(process)
     assert not lease.is_held() and lease.acquire()
     lease.release()
@@ -116,9 +116,9 @@ def test_without_locks_a_live_holder_with_a_pulse_keeps_it(tmp_path: Path, monke
 @pytest.mark.usefixtures("no_locks")
 def test_without_locks_a_holder_that_ended_loses_it_at_once(tmp_path: Path) -> None:
     process = holder(tmp_path)
-    found = Lease(tmp_path).holder()
+    owner = Lease(tmp_path).holder()
     end(process)
-    assert found is not None and found.has_ended()
+    assert owner is not None and owner.has_ended()
     assert not Lease(tmp_path).is_held() and Lease(tmp_path).acquire()
 
 
@@ -149,8 +149,8 @@ def test_a_lease_of_another_machine_is_free_once_it_is_silent(
     elsewhere(tmp_path, silent_s=10)
     lease = Lease(tmp_path)
     assert lease.is_held() and not lease.acquire()
-    found = lease.holder()
-    assert found is not None and found.host == "node7"
+    owner = lease.holder()
+    assert owner is not None and owner.host == "node7"
     elsewhere(tmp_path, silent_s=1000)
     assert not lease.is_held() and lease.acquire() and lease.holder() == this_process()
     lease.release()
@@ -172,8 +172,8 @@ def test_who_was_silent_for_too_long_learns_that_it_was_taken(tmp_path: Path) ->
     elsewhere(tmp_path, silent_s=0)
     assert not lease.renew()
     lease.release()
-    found = Lease(tmp_path).holder()
-    assert found is not None and found.host == "node7"
+    owner = Lease(tmp_path).holder()
+    assert owner is not None and owner.host == "node7"
 
 
 @pytest.mark.usefixtures("no_locks")

@@ -43,15 +43,15 @@ class Work:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda e: type(e).__name__)
 def test_whatever_a_turn_raises_the_next_one_comes(error: BaseException) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     work = Work([error, error], after=30.0)
-    loop = Loop("work", work, told.append)
+    loop = Loop("work", work, messages.append)
     loop.start()
     work.reached(3)
     loop.stop(10)
     assert loop.ended and loop.failing is None and loop.trouble.failures == 2
-    assert len(told) == 2, "the same failure is told once, and that it is over"
-    assert type(error).__name__ in told[0] and "Traceback" in told[0] and told[1] == "work works again"
+    assert len(messages) == 2, "the same failure is told once, and that it is over"
+    assert type(error).__name__ in messages[0] and "Traceback" in messages[0] and messages[1] == "work works again"
 
 
 def test_that_it_works_again_may_be_told_elsewhere() -> None:

@@ -58,8 +58,8 @@ def test_a_histogram_has_every_value_once_and_the_same_edges_from_any_library(va
         f"""
         from math import inf, nan
         from pyhectiqlab.capture import histogram
-        found = histogram.computed({[float(v) for v in values]!r}, 7)
-        print([*found.edges, *found.counts, found.nan, found.pinf, found.ninf])
+        bins = histogram.computed({[float(v) for v in values]!r}, 7)
+        print([*bins.edges, *bins.counts, bins.nan, bins.pinf, bins.ninf])
         """
     )
     outside = [of_array.nan, of_array.pinf, of_array.ninf]
@@ -69,9 +69,9 @@ def test_a_histogram_has_every_value_once_and_the_same_edges_from_any_library(va
 def test_bins_are_those_of_numpy() -> None:
     values = np.random.default_rng(1).normal(size=10_000)
     counts, edges = np.histogram(values, bins=64)
-    found = histogram.computed(values, 64)
-    assert found.counts == tuple(counts) and np.allclose(found.edges, edges)
-    assert histogram.given(counts, edges).counts == found.counts
+    bins = histogram.computed(values, 64)
+    assert bins.counts == tuple(counts) and np.allclose(bins.edges, edges)
+    assert histogram.given(counts, edges).counts == bins.counts
 
 
 @pytest.mark.parametrize(
@@ -221,9 +221,9 @@ def test_a_pil_image_of_any_mode_is_stored(mode: str) -> None:
 
 
 def test_floats_that_look_like_bytes_are_spoken_of() -> None:
-    told: list[str] = []
-    picture.array_png(np.full((2, 2), 200.0), told.append)
-    assert "from 0 to 1" in told[0] and "200" in told[0]
+    messages: list[str] = []
+    picture.array_png(np.full((2, 2), 200.0), messages.append)
+    assert "from 0 to 1" in messages[0] and "200" in messages[0]
 
 
 @pytest.mark.parametrize(

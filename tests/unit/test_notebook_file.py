@@ -36,7 +36,7 @@ def session(path: str, kernel: str = "k1", **more: Any) -> dict[str, Any]:
     return {"path": path, "kernel": {"id": kernel}, **more}
 
 
-def found(answers: dict[str, Any], seconds: float = 5) -> tuple[Path | None, list[tuple[str, str]]]:
+def file_and_servers(answers: dict[str, Any], seconds: float = 5) -> tuple[Path | None, list[tuple[str, str]]]:
     """Return the file, and which servers were asked, with which token."""
     asked = []
 
@@ -55,29 +55,32 @@ ONE, TWO = "http://127.0.0.1:1/", "http://127.0.0.1:2/base/"
 
 
 def test_the_server_that_started_the_kernel_is_asked_first(folder: Path) -> None:
-    assert found({TWO: [session("b.ipynb", "k2"), session("a.ipynb")]}) == (folder / "a.ipynb", [(TWO, "two")])
+    assert file_and_servers({TWO: [session("b.ipynb", "k2"), session("a.ipynb")]}) == (
+        folder / "a.ipynb",
+        [(TWO, "two")],
+    )
     of_classic = {"kernel": {"id": "k1"}, "notebook": {"path": "b.ipynb"}}
-    assert found({TWO: [of_classic]})[0] == folder / "b.ipynb"
-    assert found({TWO: [session("RTC:a.ipynb")]})[0] == folder / "a.ipynb"
+    assert file_and_servers({TWO: [of_classic]})[0] == folder / "b.ipynb"
+    assert file_and_servers({TWO: [session("RTC:a.ipynb")]})[0] == folder / "a.ipynb"
 
 
 @pytest.mark.parametrize("answer", [OSError("gone"), ValueError("no JSON"), None, {"message": "Forbidden"}, [None], []])
 def test_a_server_that_cannot_tell_is_passed_over(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub")
-    file, asked = found({TWO: answer, ONE: [session("a.ipynb")]})
+    file, asked = file_and_servers({TWO: answer, ONE: [session("a.ipynb")]})
     assert (file, asked) == (folder / "a.ipynb", [(TWO, "two"), (ONE, "hub")])
     monkeypatch.setenv("JPY_SESSION_NAME", str(folder / "b.ipynb"))
-    assert found({TWO: answer})[0] == folder / "b.ipynb"
+    assert file_and_servers({TWO: answer})[0] == folder / "b.ipynb"
 
 
 def test_what_is_no_notebook_on_this_machine_is_not_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in ("gone.ipynb", "kernel-k1.json", "", "a\0.ipynb"):
-        assert found({TWO: [session(path)]})[0] is None
+        assert file_and_servers({TWO: [session(path)]})[0] is None
     monkeypatch.setenv("JPY_SESSION_NAME", "console-1-uuid")
-    assert found({})[0] is None and notebook.rebuilt_name() == "notebook"
+    assert file_and_servers({})[0] is None and notebook.rebuilt_name() == "notebook"
     monkeypatch.setenv("JPY_SESSION_NAME", "/elsewhere/étude.ipynb")
-    assert found({})[0] is None and notebook.rebuilt_name() == "étude"
+    assert file_and_servers({})[0] is None and notebook.rebuilt_name() == "étude"
 
 
 def test_no_server_is_asked_when_the_time_is_over(folder: Path) -> None:
-    assert found({TWO: [session("a.ipynb")]}, seconds=-1) == (None, [])
+    assert file_and_servers({TWO: [session("a.ipynb")]}, seconds=-1) == (None, [])

@@ -97,5 +97,5 @@ def test_the_kernels_log_names_the_victim_by_pid_and_time(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/cgroup"), reason="needs Linux")
 def test_the_real_counter_where_there_is_one_is_a_number() -> None:
-    found = counter_of(os.getpid())
-    assert found is None or isinstance(kills(found), int)
+    counter_file = counter_of(os.getpid())
+    assert counter_file is None or isinstance(kills(counter_file), int)

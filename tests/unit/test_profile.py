@@ -31,9 +31,9 @@ def wrong(what: str, name: str | None = None) -> str:
 
 def test_a_saved_profile_is_read_back(home: Path) -> None:
     assert save("a b.c", project="vision") == home / "credentials"
-    found = load_profiles()["a b.c"]
-    assert found == profiles.Profile("a b.c", "http://a b.c.lab", "ann", "key-a b.c", "id", "vision")
-    assert "key-" not in repr(found)
+    profile = load_profiles()["a b.c"]
+    assert profile == profiles.Profile("a b.c", "http://a b.c.lab", "ann", "key-a b.c", "id", "vision")
+    assert "key-" not in repr(profile)
 
 
 def test_the_file_and_its_folder_are_the_owners_alone(home: Path) -> None:
@@ -101,8 +101,8 @@ def test_others_who_can_read_it_are_told_once(home: Path, capsys: pytest.Capture
     path.chmod(0o644)
     load_profiles()
     load_profiles()
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("chmod 600") == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("chmod 600") == 1
 
 
 def test_the_only_profile_is_used() -> None:
@@ -237,8 +237,8 @@ def test_the_id_of_the_lab_is_kept_with_its_profile_also_at_another_address(
 
 def test_a_line_break_at_the_end_of_what_a_profile_says_is_no_part_of_it(home: Path) -> None:
     save("lab", url="http://lab:1 ", secret_api_key="key\n", project="vision\r\n")
-    found = resolve()
-    assert (found.url, found.secret_api_key, found.project) == ("http://lab:1", "key", "vision")
+    profile = resolve()
+    assert (profile.url, profile.secret_api_key, profile.project) == ("http://lab:1", "key", "vision")
 
 
 @pytest.mark.parametrize("key", ["ke\ny", "ke\ty", "ke\0y", "k\u201cey", "ke y"])

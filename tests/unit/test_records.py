@@ -72,26 +72,26 @@ buffers = st.lists(stretches, max_size=8).map(b"".join)
 
 def numbered(buf: bytes) -> dict[int, Any]:
     """Return sequence number → item, read one record after another."""
-    found: dict[int, Any] = {}
+    items: dict[int, Any] = {}
     seq = 0
     for item in naive_decode(buf, KEYS):
-        found[seq] = item
+        items[seq] = item
         seq += item[2]["count"] if item[:2] == ("event", "loss") else 1
-    return found
+    return items
 
 
 def flat(series: dict[str, records.Columns], events: list[records.Event]) -> dict[int, Any]:
-    found: dict[int, Any] = {}
+    items: dict[int, Any] = {}
     for key, column in series.items():
         assert len(column.seq) == len(column.step) == len(column.value) == len(column.time) >= 1
         assert list(column.seq) == sorted(set(column.seq)), "numbers of a key grow"
         for seq, step, value in zip(column.seq, column.step, column.value, strict=True):
-            assert seq not in found
-            found[seq] = ("point", key, step, value)
+            assert seq not in items
+            items[seq] = ("point", key, step, value)
     for seq, kind, _, fields in events:
-        assert seq not in found
-        found[seq] = ("event", kind, fields)
-    return found
+        assert seq not in items
+        items[seq] = ("event", kind, fields)
+    return items
 
 
 def same(a: Any, b: Any) -> bool:
@@ -104,8 +104,8 @@ def same(a: Any, b: Any) -> bool:
 def test_decoding_finds_what_a_plain_reader_finds(buf: bytes) -> None:
     series, events, count = records.decode(buf, KEYS)
     expected = numbered(buf)
-    found = flat(series, events)
-    assert same(sorted(found.items(), key=lambda kv: kv[0]), sorted(expected.items(), key=lambda kv: kv[0]))
+    decoded = flat(series, events)
+    assert same(sorted(decoded.items(), key=lambda kv: kv[0]), sorted(expected.items(), key=lambda kv: kv[0]))
     assert records.measure(buf) == (len(buf), count)
 
 

@@ -241,10 +241,10 @@ def test_losses_of_the_producer_are_told_even_if_nothing_else_comes(line: Pipeli
     line.deliver()
     line.mapping.words[layout.LOST] += 7
     line.deliver()
-    assert line.told[-1] == ("loss", "queue_full")
+    assert line.stored[-1] == ("loss", "queue_full")
     assert line.stream.lost == {"queue_full": 7}
     line.deliver()
-    assert len(line.told) == 2
+    assert len(line.stored) == 2
 
 
 def test_a_spool_over_its_budget_gives_up_what_is_new_and_says_so(line: Pipeline) -> None:
@@ -259,7 +259,7 @@ def test_a_spool_over_its_budget_gives_up_what_is_new_and_says_so(line: Pipeline
     line.log_points(5)
     line.deliver()
     assert line.points() == [*range(5), *range(15, 20)]
-    assert line.told[5:15] == [("loss", "spool_full")] * 10
+    assert line.stored[5:15] == [("loss", "spool_full")] * 10
     assert line.stream.lost == {"spool_full": 10}
 
 
@@ -274,7 +274,7 @@ def test_how_a_run_ended_is_kept_past_the_budget_as_it_was_said(line: Pipeline, 
     line.start()
     line.deliver()
     assert line.points() == list(range(5))
-    assert line.told[5:] == [("loss", "spool_full")] * before + [
+    assert line.stored[5:] == [("loss", "spool_full")] * before + [
         ("event", "end", {"state": "failed", "cause": "ValueError: no"})
     ]
 
@@ -286,14 +286,14 @@ def test_the_end_of_a_closed_run_that_found_no_room_is_told_by_the_header_of_the
     words[layout.LOST] += 3
     words[layout.END] = as_word(Ending("failed", "ValueError: no", 1))
     line.deliver()
-    assert [item[:2] for item in line.told[5:]] == [("loss", "queue_full")], "closed by nobody yet"
+    assert [item[:2] for item in line.stored[5:]] == [("loss", "queue_full")], "closed by nobody yet"
     words[layout.CLOSED] = 1
     words[layout.LOST] += 1
     line.deliver()
     line.start()
     line.deliver()
-    assert [item[:2] for item in line.told[6:]] == [("event", "end"), ("loss", "queue_full")]
-    fields = line.told[6][2]
+    assert [item[:2] for item in line.stored[6:]] == [("event", "end"), ("loss", "queue_full")]
+    fields = line.stored[6][2]
     assert (fields["state"], fields["cause"], fields["exit_code"]) == ("failed", "closed", 1)
 
 
@@ -337,7 +337,7 @@ def test_damage_in_the_journal_becomes_a_loss_and_the_rest_arrives(line: Pipelin
     line.log_points(4)
     line.deliver()
     assert line.points() == [*range(4), *range(8, 16)]
-    assert line.told[4:8] == [("loss", "journal_damaged")] * 4
+    assert line.stored[4:8] == [("loss", "journal_damaged")] * 4
     assert line.stream.lost == {"journal_damaged": 4}
     assert any("damaged" in text for text in line.log)
 
@@ -443,9 +443,9 @@ def test_any_crashes_and_full_disks_lose_and_double_nothing(steps: list[str], si
             else:
                 full = step == "full"
         line.deliver()
-        assert line.points() == list(range(line.n)) and len(line.told) == line.n
+        assert line.points() == list(range(line.n)) and len(line.stored) == line.n
         assert not line.stream.lost
-        line.mapping.close()
+        line.close()
 
 
 def test_a_dict_without_metrics_is_nothing_and_holds_up_no_flush(line: Pipeline) -> None:
@@ -472,4 +472,4 @@ def test_a_spilled_record_cut_short_by_a_kill_or_a_full_disk_holds_up_nobody(
     assert words[layout.SPILL] == words[layout.ACKED_SPILL] == line.spill.path.stat().st_size
     line.spill.append(words[layout.TAIL], records.event("note", 0.0, {"text": "later"}))
     line.deliver()
-    assert line.told[-1] == ("event", "note", {"text": "later"})
+    assert line.stored[-1] == ("event", "note", {"text": "later"})

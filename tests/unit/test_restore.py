@@ -49,11 +49,11 @@ def put_back(home: Path, session: SessionDir) -> list[tuple[Writer, Stream]]:
 
 
 def steps(stream: Stream, after: int = 0) -> list[int]:
-    found: list[int] = []
+    steps_left: list[int] = []
     for batch in stream.pending:
         for series in encode.encoded(stream, batch, max(after, stream.acked)).wire["series"]:
-            found += memoryview(series["step"]).cast("q").tolist()
-    return found
+            steps_left += memoryview(series["step"]).cast("q").tolist()
+    return steps_left
 
 
 def test_events_of_a_deleted_run_keep_their_numbers_and_wait_behind_what_the_lab_has(home: Path) -> None:

@@ -40,8 +40,8 @@ def test_a_queue_lies_in_shared_memory_for_its_user_alone(shm: Path, fallback: P
     made = mapping.create("a.q", fallback, capacity=1 << 16)
     assert made.path == own(shm) / "a.q" and made.capacity == 1 << 16
     assert made.path.stat().st_mode & 0o777 == 0o600 and own(shm).stat().st_mode & 0o777 == 0o700
-    found = made.path.stat()
-    assert found.st_blocks * 512 >= found.st_size, "pages are reserved: a tmpfs that fills up later is a SIGBUS"
+    status = made.path.stat()
+    assert status.st_blocks * 512 >= status.st_size, "pages are reserved: a tmpfs that fills up later is a SIGBUS"
     made.close()
     made.close()
 

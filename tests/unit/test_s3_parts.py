@@ -22,11 +22,11 @@ def test_full_parts_are_followed_up_to_the_first_that_is_missing() -> None:
 
 def test_the_longest_tail_counts_and_a_full_part_more_than_any() -> None:
     parts = [part(0, 10), part(1, 3, "a"), part(1, 7, "b"), part(1, 5, "c")]
-    found = chain(parts, SIZES)
-    assert found.tail == part(1, 7, "b") and found.offset == 17
-    assert {p.nonce for p in found.passed} == {"a", "c"}
-    found = chain([*parts, part(1, 10, "d"), part(2, 1)], SIZES)
-    assert found.full[1].nonce == "d" and found.offset == 21
+    chosen = chain(parts, SIZES)
+    assert chosen.tail == part(1, 7, "b") and chosen.offset == 17
+    assert {p.nonce for p in chosen.passed} == {"a", "c"}
+    chosen = chain([*parts, part(1, 10, "d"), part(2, 1)], SIZES)
+    assert chosen.full[1].nonce == "d" and chosen.offset == 21
 
 
 def test_all_processes_choose_the_same_of_several_parts(rng: random.Random) -> None:
@@ -42,8 +42,8 @@ def test_the_offset_never_falls_whatever_is_added_and_whichever_passed_tail_goes
         parts: list[Part] = []
         offset = 0
         for n in range(30):
-            found = chain(parts, SIZES)
-            number = len(found.full)
+            chosen = chain(parts, SIZES)
+            number = len(chosen.full)
             parts.append(part(number, rng.randint(1, 10), f"{n:02}"))
             if rng.random() < 0.5:
                 parts = [p for p in parts if p not in chain(parts, SIZES).passed]

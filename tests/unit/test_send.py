@@ -52,7 +52,7 @@ def test_nothing_to_send_is_no_request(line: Pipeline) -> None:
 
 def test_a_lab_that_already_has_part_of_a_batch_gets_the_rest(line: Pipeline) -> None:
     batches(line, 10, 5)
-    line.lab.told[line.writer] = [("point", "k", i, float(i)) for i in range(7)]
+    line.lab.stored[line.writer] = [("point", "k", i, float(i)) for i in range(7)]
     line.deliver()
     assert line.points() == list(range(15))
 
@@ -62,7 +62,7 @@ def test_a_lab_restored_from_a_backup_is_refilled_from_the_journal(line: Pipelin
     batches(line, 10, 5)
     line.deliver()
     batches(line, 4)
-    del line.told[kept:]
+    del line.stored[kept:]
     line.deliver()
     assert line.points() == list(range(19))
     assert not line.stream.lost
@@ -75,9 +75,9 @@ def test_what_a_restored_lab_lacks_and_nobody_has_becomes_a_loss(line: Pipeline)
         segment.unlink()
     line.start()
     batches(line, 5)
-    line.told.clear()
+    line.stored.clear()
     line.deliver()
-    assert line.told[:10] == [("loss", "lab_restored")] * 10
+    assert line.stored[:10] == [("loss", "lab_restored")] * 10
     assert line.points() == list(range(10, 15))
     assert line.stream.lost == {"lab_restored": 10}
 
@@ -89,7 +89,7 @@ def test_what_is_sent_again_to_a_restored_lab_is_kept_though_the_budget_is_used_
         line.deliver()
         line.journal._end_segment()
     line.log_points(1)
-    del line.told[5:]
+    del line.stored[5:]
     while line.stream.rewind_to is None:
         line.drain()
         line.send()
@@ -106,7 +106,7 @@ def test_an_event_that_can_never_be_accepted_costs_itself_and_nothing_of_its_bat
     line.lab.poison = {4: how}
     line.deliver()
     assert line.points() == [i for i in range(12) if i != 4]
-    assert line.told[4] == ("loss", "rejected")
+    assert line.stored[4] == ("loss", "rejected")
     assert line.stream.lost == {"rejected": 1}
     assert [(b.first, b.last) for b in line.rejected] == [(5, 5)]
 
@@ -231,7 +231,7 @@ def test_an_answer_lost_after_the_commit_doubles_nothing(tmp_path: Path) -> None
     line.lab = faulty
     line.send()
     line.send()
-    held = faulty.inner.told[line.writer]  # type: ignore[attr-defined]
+    held = faulty.inner.stored[line.writer]  # type: ignore[attr-defined]
     assert [item[2] for item in held] == list(range(8))
     line.send()
     assert line.stream.acked == 8
@@ -333,19 +333,19 @@ def test_after_any_faults_the_lab_has_everything_once_and_in_order(faults: list[
                 line.send()
                 lab.results = []
             elif fault == "restored":
-                del lab.told.setdefault(line.writer, [])[sizes[i % 5] :]
+                del lab.stored.setdefault(line.writer, [])[sizes[i % 5] :]
             else:
                 line.start()
         faulty.fail_next(0)
         faulty.lose_replies(0)
         line.deliver()
-        held = lab.told.get(line.writer, [])
+        held = lab.stored.get(line.writer, [])
         if len(held) < line.n:  # restored after the last event: told by the next one
             line.log_points(1)
             line.deliver()
-        assert [item[2] for item in lab.told.get(line.writer, [])] == list(range(line.n))
+        assert [item[2] for item in lab.stored.get(line.writer, [])] == list(range(line.n))
         assert not line.stream.lost
-        line.mapping.close()
+        line.close()
 
 
 def test_what_is_too_large_for_one_request_goes_in_parts_and_nothing_is_lost(

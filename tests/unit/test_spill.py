@@ -61,11 +61,11 @@ def test_a_frame_still_being_written_is_left_for_the_next_time(tmp_path: Path) -
     for size in range(len(whole) + 1):
         (tmp_path / "s").write_bytes(whole[:size])
         reader = SpillReader(tmp_path / "s")
-        found = list(reader.frames(0, reader.size()))
-        at = found[-1][2] if found else 0
+        frames = list(reader.frames(0, reader.size()))
+        at = frames[-1][2] if frames else 0
         (tmp_path / "s").write_bytes(whole)
-        found += list(reader.frames(at, reader.size()))
-        assert [f[:2] for f in found] == [(1, b"first"), (2, b"second record")]
+        frames += list(reader.frames(at, reader.size()))
+        assert [f[:2] for f in frames] == [(1, b"first"), (2, b"second record")]
         reader.close()
 
 

@@ -75,8 +75,8 @@ def rank(
     ],
 )  # fmt: skip
 def test_the_state_of_a_run_follows_from_its_ranks(ranks: list[RankFacts], state: RunState) -> None:
-    for told in (ranks, ranks[::-1]):  # in any order of reports
-        run = state_of_run(told)
+    for facts in (ranks, ranks[::-1]):  # in any order of reports
+        run = state_of_run(facts)
         assert (run.state, run.rank, run.ended) == (state.state, state.rank, state.ended)
         of_it = [r for r in ranks if run.rank in (None, r.rank) and r.state == run.state and r.known[0]]
         assert (run.who, run.why) in ([r.known for r in of_it] or [("", "")]), "the why is that of the state's rank"
@@ -105,8 +105,8 @@ def test_a_process_that_ended_itself_outranks_no_failure() -> None:
 
 
 def test_whatever_is_known_of_two_ranks_the_run_has_a_state_that_can_be_shown() -> None:
-    said, found = sorted(states.SCRIPT_STATES), [None, *sorted(states.FINAL_STATES)]
-    facts = [RankFacts(r, s, 1.0, f, 2.0, lost, 3.0) for r in (0, 1) for s in said for f in found for lost in (0, 1)]
+    said, ended_as = sorted(states.SCRIPT_STATES), [None, *sorted(states.FINAL_STATES)]
+    facts = [RankFacts(r, s, 1.0, f, 2.0, lost, 3.0) for r in (0, 1) for s in said for f in ended_as for lost in (0, 1)]
     for some in itertools.product(facts[: len(facts) // 2], facts[len(facts) // 2 :]):
         run = state_of_run(some)
         assert run.state in states.ALL_STATES and (run.ended is None) == (run.state in states.LIVE_STATES)

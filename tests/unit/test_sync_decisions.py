@@ -72,9 +72,9 @@ def test_a_broken_session_does_not_stop_the_others(home: Path, monkeypatch: pyte
     monkeypatch.setenv("HECTIQLAB_URL", "http://lab")
     monkeypatch.setenv("HECTIQLAB_API_KEY", "k")
 
-    def one(found: SessionDir, lease: Lease, order: sync.Order, **more: Any) -> sync.Outcome:
+    def one(folder: SessionDir, lease: Lease, order: sync.Order, **more: Any) -> sync.Outcome:
         lease.release()
-        if found.name == first.name:
+        if folder.name == first.name:
             raise RuntimeError("broken")
         return sync.Outcome(5, 1, "the lab is full")
 
@@ -111,9 +111,9 @@ def test_what_an_uploader_leaves_that_ends_while_it_is_waited_for_is_sent(
     write_json(made.path / "status.json", {"writers": {writer.writer: {"journaled": 9, "acked": 4}}, "trouble": ""})
     leaving = Lease(made.path)
     assert leaving.acquire()
-    monkeypatch.setattr(living, "wake", lambda *told: leaving.release())
+    monkeypatch.setattr(living, "wake", lambda *arguments: leaving.release())
 
-    def send(found: SessionDir, lease: Lease, order: sync.Order, **more: Any) -> sync.Outcome:
+    def send(folder: SessionDir, lease: Lease, order: sync.Order, **more: Any) -> sync.Outcome:
         lease.release()
         return sync.Outcome(5, 0)
 

@@ -30,9 +30,9 @@ def test_what_misleads_is_seen_and_the_rest_is_as_it_was(case: dict[str, str]) -
 
 @given(st.text())
 def test_nothing_printed_turns_others_around(text: str) -> None:
-    for told in (clean(text), shown([text])):
-        assert not any(unicodedata.bidirectional(c) in TURNS for c in told)
-        assert not any(c in told for c in "\u200b\u2060\ufeff\x1b")
+    for printed in (clean(text), shown([text])):
+        assert not any(unicodedata.bidirectional(c) in TURNS for c in printed)
+        assert not any(c in printed for c in "\u200b\u2060\ufeff\x1b")
 
 
 def test_a_name_from_right_to_left_moves_no_column() -> None:
@@ -46,8 +46,8 @@ def test_a_name_from_right_to_left_moves_no_column() -> None:
 
 
 def test_a_downloaded_file_has_the_ending_that_is_seen() -> None:
-    told = disposition("attachment", f"photo{RLO}gnp.exe")
-    assert "%E2%80%AE" not in told and told.endswith("photo_gnp.exe")
+    header = disposition("attachment", f"photo{RLO}gnp.exe")
+    assert "%E2%80%AE" not in header and header.endswith("photo_gnp.exe")
 
 
 def test_one_is_no_plural() -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 
 def test_those_that_bear_on_a_training_are_stored_and_no_others() -> None:
-    told = {
+    relevant = {
         "CUDA_VISIBLE_DEVICES": "0,1",
         "OMP_NUM_THREADS": "4",
         "NCCL_DEBUG": "",
@@ -22,8 +22,8 @@ def test_those_that_bear_on_a_training_are_stored_and_no_others() -> None:
         "HF_HOME": "/x",
     }
     others = {"HOME": "/root", "PATH": "/bin", "USER": "me", "MY_DATA": "/data", "OMP": "1", "XCUDA_X": "1"}
-    assert variables({**others, **told}) == dict(sorted(told.items()))
-    assert variables({**others, **told}, ["MY_*", "USER"]).keys() == {*told, "MY_DATA", "USER"}
+    assert variables({**others, **relevant}) == dict(sorted(relevant.items()))
+    assert variables({**others, **relevant}, ["MY_*", "USER"]).keys() == {*relevant, "MY_DATA", "USER"}
 
 
 WORDS = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIALS", "JWT", "AUTH", "COOKIE"]
@@ -58,8 +58,8 @@ def test_secrets_in_values_are_hidden(value: str, shown: str) -> None:
 
 
 def test_it_is_bounded() -> None:
-    found = variables({f"SLURM_{i:04}": "x" * 5000 for i in range(1000)})
-    assert len(found) == VARIABLES_MAX and {len(value) for value in found.values()} == {CHARS_MAX}
+    stored = variables({f"SLURM_{i:04}": "x" * 5000 for i in range(1000)})
+    assert len(stored) == VARIABLES_MAX and {len(value) for value in stored.values()} == {CHARS_MAX}
 
 
 def test_settings_add_names_and_turn_it_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ FATAL = "Fatal Python error: Segmentation fault\n\n" + STACKS
 
 
 @pytest.mark.parametrize(
-    "status, told, stacks, state, cause, code, number",
+    "status, own_words, stacks, state, cause, code, number",
     [
         # what the process said of itself counts …
         (0, COMPLETED, "", "completed", "exit", 0, None),
@@ -55,9 +55,9 @@ FATAL = "Fatal Python error: Segmentation fault\n\n" + STACKS
     ],
 )
 def test_the_verdict(
-    status: int | None, told: Any, stacks: str, state: str, cause: str, code: int | None, number: int | None
+    status: int | None, own_words: Any, stacks: str, state: str, cause: str, code: int | None, number: int | None
 ) -> None:
-    end = how_it_ended(status, told, lambda: stacks, lambda: None)
+    end = how_it_ended(status, own_words, lambda: stacks, lambda: None)
     assert (end.state, end.cause, end.exit_code, end.signal) == (state, cause, code, number)
 
 

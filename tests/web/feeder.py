@@ -64,8 +64,8 @@ class FedRun:
     def heartbeat(self, backlog: int = 0, losses: Mapping[str, int] | None = None) -> None:
         self.feeder.heartbeat([self], backlog, losses)
 
-    def end(self, state: str, **told: Any) -> None:
-        body = {"run": self.id, "rank": self.rank, "attempt": self.attempt, "state": state, "time": time.time(), **told}
+    def end(self, state: str, **more: Any) -> None:
+        body = {"run": self.id, "rank": self.rank, "attempt": self.attempt, "state": state, "time": time.time(), **more}
         self.feeder.post(f"sessions/{self.session}/end", json=body)
 
     def _send(self, count: int, events: list[Any]) -> None:

@@ -146,6 +146,6 @@ def test_a_name_that_would_be_read_as_another_shows_that(
     files.add("photo\u202egnp.exe", b"MZ", run=run)
     page.goto(f"{lab.url}/runs/{run}?tab=artifacts")
     expect(page.locator("h3.name")).to_have_text("photo\ufffdgnp.exe")
-    with page.expect_download() as found:
+    with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
-    assert "\u202e" not in found.value.suggested_filename and found.value.suggested_filename.endswith(".exe")
+    assert "\u202e" not in download.value.suggested_filename and download.value.suggested_filename.endswith(".exe")

@@ -121,11 +121,11 @@ def test_python_of_the_table_gives_its_rows(
     assert [row["id"] for row in given] == [row.get_attribute("data-run") for row in rows.all()]
     assert [row["name"] for row in given] == ["run 1", "run 0", "run 2"]
     assert [list(row) for row in given] == 3 * [["id", "name", *columns]]
-    for row, told in zip(rows.all(), given, strict=True):
+    for row, given_row in zip(rows.all(), given, strict=True):
         cells = row.locator("td:not(.pick):not(.eye)")
-        loss = told[columns[2]]
-        expect(cells.nth(0)).to_have_attribute("title", str(told["config.lr"]))
-        expect(cells.nth(1)).to_have_text(told["config.kind"] or "–")
+        loss = given_row[columns[2]]
+        expect(cells.nth(0)).to_have_attribute("title", str(given_row["config.lr"]))
+        expect(cells.nth(1)).to_have_text(given_row["config.kind"] or "–")
         expect(cells.nth(2)).to_have_attribute("title", "NaN" if math.isnan(loss) else f"{loss:g}")
-        expect(cells.nth(3)).to_have_text(told["author"])
-        expect(cells.nth(4)).to_have_text(str(told["points"]))
+        expect(cells.nth(3)).to_have_text(given_row["author"])
+        expect(cells.nth(4)).to_have_text(str(given_row["points"]))

@@ -167,7 +167,7 @@ def test_lines_of_groups_are_told_apart_by_rank(page: Page, lab: RealLab, feeder
     page.get_by_label("Colour by").select_option("rank")
     page.keyboard.press("Escape")
 
-    def told(curves: Any) -> dict[str, tuple[int | None, float, float, float, int]]:
+    def by_name(curves: Any) -> dict[str, tuple[int | None, float, float, float, int]]:
         return {c["name"]: (c["rank"], c["line"][0], c["min"][0], c["max"][0], c["count"][0]) for c in curves}
 
     wanted = {
@@ -178,7 +178,7 @@ def test_lines_of_groups_are_told_apart_by_rank(page: Page, lab: RealLab, feeder
         "lr 0.01 · rank 1": (1, 102.0, 102.0, 102.0, 1),
     }
     curves = loss.wait("d.curves.length === 5")["curves"]
-    assert told(curves) == wanted
+    assert by_name(curves) == wanted
     colours = {c["name"]: c["color"] for c in curves}
     assert len(set(colours.values())) == 3 and colours["lr 0.1 · rank 1"] == colours["lr 0.01 · rank 1"]
     expect(page.get_by_role("list", name="Colour: rank").get_by_role("listitem")).to_have_text(
@@ -196,7 +196,7 @@ def test_lines_of_groups_are_told_apart_by_rank(page: Page, lab: RealLab, feeder
     page.wait_for_url(re.compile("dash=rank"))
     page.reload()
     curves = loss.wait("d.curves.length === 5 && new Set(d.curves.map(c => c.dash.join())).size === 3")["curves"]
-    assert told(curves) == wanted and len({c["color"] for c in curves}) == 2
+    assert by_name(curves) == wanted and len({c["color"] for c in curves}) == 2
     # A chart for each rank.
     page.goto(f"{lab.url}/projects/{project}?by=config.lr&col=state&sort=config.lr&facet=rank")
     facet = page.locator('.panel[data-key="loss"]')
@@ -206,14 +206,14 @@ def test_lines_of_groups_are_told_apart_by_rank(page: Page, lab: RealLab, feeder
         its = Panel(page, "loss")
         its.root = page.locator(f'.panel[data-key="loss"][data-facet="rank {rank}"]')
         here = {name: line for name, line in wanted.items() if line[0] == rank}
-        assert told(its.wait(f"d.curves.length === {len(here)}")["curves"]) == here
+        assert by_name(its.wait(f"d.curves.length === {len(here)}")["curves"]) == here
     # The table can be grouped by rank, too: a rank is named once, and the columns are those of that rank.
     page.goto(
         f"{lab.url}/projects/{project}?by=config.lr&by=rank&color=rank&dash=config.lr"
         '&col=metric."loss".last&col=metric."loss".smoothed(mean,9)&sort=rank'
     )
     curves = loss.wait("d.curves.length === 5 && new Set(d.curves.map(c => c.color)).size === 3")["curves"]
-    assert told(curves) == wanted and len({tuple(c["dash"]) for c in curves}) == 2
+    assert by_name(curves) == wanted and len({tuple(c["dash"]) for c in curves}) == 2
     row = page.locator("tr.group-row", has_text="lr 0.1 · rank 1")
     expect(row.locator("td.spread b")).to_have_text(["100.5", "100.5"])
     expect(row.locator("td.spread small").first).to_have_text("100 … 101")

@@ -37,8 +37,8 @@ def test_the_run_that_diverged_and_why(page: Page, feeder: Feeder) -> None:
         if n == 3:
             curve[40:] = [math.nan] * 10
         run.points({"train/loss": (range(50), curve)})
-        told = {"cause": "FloatingPointError: the loss is NaN", "exit_code": 1} if n == 3 else {}
-        run.end("failed" if n == 3 else "completed", **told)
+        failure = {"cause": "FloatingPointError: the loss is NaN", "exit_code": 1} if n == 3 else {}
+        run.end("failed" if n == 3 else "completed", **failure)
     clicks = Clicks(page)
     page.goto(f"{feeder.url}/projects/{project}")
     expect(page.locator("tbody .run-name a")).to_have_count(6)

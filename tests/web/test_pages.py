@@ -297,8 +297,8 @@ def test_a_page_that_is_not_there_says_so(page: Page, lab: RealLab, watch: Watch
     page.get_by_text("There is no such page").wait_for()
     page.locator("a.button", has_text="All projects").click()
     page.get_by_role("heading", name="Projects").wait_for()
-    told = requests.get(f"{lab.url}/nowhere", timeout=5)
-    assert (told.status_code, told.json()["error"]["code"]) == (404, "not_found")
+    response = requests.get(f"{lab.url}/nowhere", timeout=5)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_a_run_that_does_not_exist_or_was_deleted_is_told(page: Page, feeder: Feeder, watch: Watch) -> None:

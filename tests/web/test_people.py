@@ -81,9 +81,9 @@ def test_an_admin_changes_roles_and_disables_and_the_audit_log_tells(
     theirs.goto(f"{lab.url}/")
     theirs.get_by_label("Username").wait_for()
     page.get_by_role("link", name="Audit log").click()
-    told = page.locator("tbody tr")
-    expect(told.nth(0)).to_contain_text("disableduser babbage")
-    expect(told.nth(1)).to_contain_text("changed the roleuser babbage now viewer")
+    entries = page.locator("tbody tr")
+    expect(entries.nth(0)).to_contain_text("disableduser babbage")
+    expect(entries.nth(1)).to_contain_text("changed the roleuser babbage now viewer")
 
 
 def test_an_admin_sees_and_revokes_keys_and_hands_over_and_deletes(

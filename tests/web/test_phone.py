@@ -101,8 +101,8 @@ def test_every_page_fits_a_phone(
             page.screenshot(path=f"{folder}/phone-{name.replace(' ', '-')}.png", full_page=True)
         if (more := sideways(page)) > 0:
             wide[name] = more
-        if found := page.evaluate(SMALL):
-            small[name] = found
+        if too_small := page.evaluate(SMALL):
+            small[name] = too_small
     assert not wide
     assert not small, "\n".join(f"{name}: {one}" for name, some in small.items() for one in some[:4])
 

@@ -119,8 +119,8 @@ def test_an_alias_is_set_moved_and_removed_on_the_page(page: Page, lab: RealLab,
     page.get_by_role("textbox", name="Alias").fill("production")
     page.get_by_role("button", name="Point here").click()
     expect(page.get_by_label("Version", exact=True).locator("option").first).to_have_text("1.1.0 · production")
-    found = registry.client.get(f"/projects/{registry.project}/datasets/digits/versions/production")
-    assert found["version"] == "1.1.0"
+    version = registry.client.get(f"/projects/{registry.project}/datasets/digits/versions/production")
+    assert version["version"] == "1.1.0"
     page.goto(f"{place}?version=production")
     page.get_by_role("button", name="Remove the alias production").click()
     page.get_by_text("None points to this version.").wait_for()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from ..clickhouse import server
 from ..fleet.conftest import fleet, lab
@@ -54,23 +54,27 @@ def test_a_page_says_what_is_wrong_and_goes_on_once_clickhouse_is_back(two: Flee
     feeder = Feeder(two.url, two.api_key)
     run = feeder.run("away")
     run.points({"loss": ([0, 1], [3.0, 2.0])})
+    unseen = feeder.run("unseen")  # no lab has kept anything that it read of it
+    unseen.points({"loss": ([0, 1], [3.0, 2.0])})
     context = browser.new_context()
     page = context.new_page()
     page.goto(two.labs[0].login_link or "")
     page.get_by_role("heading", name="Projects").wait_for()
     page.goto(f"{two.url}/runs/{run.id}")
     Panel(page, "loss").wait()
+    context.set_offline(True)
+    run.points({"loss": ([2], [1.0])})  # the labs have kept what they read for the page, but not this
     server().kill()
+    context.set_offline(False)
     try:
-        page.get_by_role("group", name="Chart of loss").press("+")  # the chart that is there asks for what it zooms to
         page.locator('.panel[data-key="loss"]').get_by_text("The lab cannot reach the points now.").wait_for()
-        page.reload()
-        page.get_by_role("heading", name="away").first.wait_for()
+        page.goto(f"{two.url}/runs/{unseen.id}")
+        page.get_by_role("heading", name="unseen").first.wait_for()
         page.get_by_text("The lab cannot reach all of its data.").wait_for()
         page.get_by_text("The lab cannot reach the points now.").wait_for()  # where the charts would be
     finally:
         server().start()
     Panel(page, "loss").wait("d.curves[0].total === 2")
-    assert page.get_by_text("The lab cannot reach the points now.").count() == 0
+    expect(page.get_by_text("The lab cannot reach the points now.")).to_have_count(0)  # once the lab has said so
     context.close()
     feeder.close()

@@ -68,10 +68,10 @@ def test_a_smoothed_value_is_of_all_points_small_enlarged_and_zoomed(page: Page,
     expect(head).to_have_text(re.compile(r"^raw \S+ · smoothed \S+$"))
     name = panel.root.locator("h3")  # has its room all the same
     assert name.evaluate("e => e.scrollWidth <= e.clientWidth && e.clientWidth > 20")
-    told = head.inner_text().replace("−", "-").split()
-    assert float(told[1]) == pytest.approx(newest, rel=1e-3)
+    words = head.inner_text().replace("−", "-").split()
+    assert float(words[1]) == pytest.approx(newest, rel=1e-3)
     end = smoothed(steps, values, steps[-1:], "exponential", 100)[0]
-    assert float(told[4]) == pytest.approx(end, rel=1e-3)
+    assert float(words[4]) == pytest.approx(end, rel=1e-3)
 
     page.get_by_label("Kind of smoothing").select_option("gaussian")
     page.get_by_label("Width of smoothing in steps").fill("250")

@@ -32,8 +32,8 @@ PEOPLE = {
 
 
 def options(provider: Provider) -> list[str]:
-    told = ["--oidc-issuer", provider.issuer, "--oidc-client-id", CLIENT_ID, "--oidc-role", "team=member"]
-    return [*told, "--oidc-label", "the team's login"]
+    arguments = ["--oidc-issuer", provider.issuer, "--oidc-client-id", CLIENT_ID, "--oidc-role", "team=member"]
+    return [*arguments, "--oidc-label", "the team's login"]
 
 
 @pytest.fixture(scope="module")

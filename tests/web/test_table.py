@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from .feeder import Feeder
 from .panels import Panel
@@ -63,6 +64,31 @@ def test_a_table_of_many_runs_is_scrolled_with_few_rows_in_the_page(page: Page, 
     assert table.evaluate("e => e.scrollTop") == top
     page.get_by_role("button", name="Name").click()
     expect(names(page).first).to_have_text("many-159")  # at the top again
+
+
+def test_columns_that_come_late_leave_the_rows_that_a_reader_scrolled_to(page: Page, feeder: Feeder) -> None:
+    project = f"late-{uuid.uuid4().hex[:6]}"
+    feeder.runs([f"late-{n:03}" for n in range(160)], project, lambda n: {"loss": ([0], [n / 160])})
+    held: list[Route] = []
+    released = threading.Event()
+    page.route("**/table/columns?*", lambda route: route.continue_() if released.is_set() else held.append(route))
+    page.goto(f"{feeder.url}/projects/{project}?sort=name&pane=table")
+    expect(names(page).first).to_have_text("late-000")
+    page.get_by_role("region", name="Runs").evaluate("e => e.scrollTo(0, 35 * 120)")
+    expect(names(page).filter(has_text="late-125")).to_be_visible()
+    page.evaluate(
+        """() => {
+            window.gaps = 0;
+            const look = () => { window.gaps += document.querySelectorAll('tbody tr.gap').length; };
+            new MutationObserver(look).observe(document.querySelector('tbody'), { childList: true, subtree: true });
+        }"""
+    )
+    released.set()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("columnheader", name="loss")).to_be_visible()
+    expect(page.locator("tbody tr", has_text="late-125").get_by_text("0.78", exact=False)).to_be_visible()
+    assert page.evaluate("window.gaps") == 0
 
 
 def test_what_tells_the_runs_apart_is_shown_first_and_any_metric_is_a_column(

@@ -95,8 +95,8 @@ def test_a_run_that_is_pointed_at_comes_to_the_front_and_each_side_can_have_the_
     loss.hover(0.3)
     readout = loss.root.locator(".readout")
     expect(readout).to_be_visible()
-    told, pane = readout.bounding_box(), page.locator(".split-right").bounding_box()
-    assert told and pane and pane["x"] <= told["x"] and told["x"] + told["width"] <= pane["x"] + pane["width"]
+    inner, pane = readout.bounding_box(), page.locator(".split-right").bounding_box()
+    assert inner and pane and pane["x"] <= inner["x"] and inner["x"] + inner["width"] <= pane["x"] + pane["width"]
     page.get_by_role("heading", name="desk").hover()
     expect(page.locator("tr[data-lit]")).to_have_count(0)
     # The divider, by hand and by keyboard.
@@ -225,19 +225,19 @@ def test_the_config_of_the_run_that_is_pointed_at_is_told(page: Page, feeder: Fe
     page.goto(f"{feeder.url}/projects/{runs[0].project}?col=state&col=points")
     loss = Panel(page, "loss")
     loss.wait("d.curves.length === 10")
-    told = page.locator(".lit-config")
-    expect(told).to_have_count(0)
+    lit_config = page.locator(".lit-config")
+    expect(lit_config).to_have_count(0)
     row(page, "run-04").locator(".run-name").hover()
-    expect(told).to_have_text("run-04model.name net-1lr 0.4")
+    expect(lit_config).to_have_text("run-04model.name net-1lr 0.4")
     row(page, "run-00").locator(".run-name").hover()  # which is not drawn
-    expect(told).to_have_text("run-00model.name net-0lr 0")
+    expect(lit_config).to_have_text("run-00model.name net-0lr 0")
     page.get_by_role("heading", name="desk").hover()
-    expect(told).to_have_count(0)
+    expect(lit_config).to_have_count(0)
     page.get_by_label("Pick run-07", exact=True).focus()
-    expect(told).to_have_text("run-07model.name net-1lr 0.7")
-    box, pressed = told.bounding_box(), page.get_by_label("Pick run-07", exact=True).bounding_box()
+    expect(lit_config).to_have_text("run-07model.name net-1lr 0.7")
+    box, pressed = lit_config.bounding_box(), page.get_by_label("Pick run-07", exact=True).bounding_box()
     assert box and pressed and (pressed["y"] + pressed["height"] < box["y"] or pressed["y"] > box["y"] + box["height"])
     low, high = loss.wait("d.curves.length === 10")["y"]
     plot = loss.box()
     page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] * (high - 6) / (high - low))
-    expect(told).to_have_text("run-06model.name net-0lr 0.6")
+    expect(lit_config).to_have_text("run-06model.name net-0lr 0.6")

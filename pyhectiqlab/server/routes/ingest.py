@@ -78,6 +78,7 @@ async def ingest(request: Request) -> Response:
         else:
             size = max(len(body), POINT_BYTES * sum(b.points for b in decoded.batches if isinstance(b, Batch)))
             results = await _results(lab, job, size)
+            lab.screen.note_answered(job)
     lab.metrics.answered(result["status"] for result in results)
     lives = {"generation": lab.generation, "start": lab.start_id}
     answer: dict[str, Any] = {"v": limits.PROTOCOL_VERSION, **lives, "results": results}

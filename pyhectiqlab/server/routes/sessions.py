@@ -55,6 +55,8 @@ def attach(request: Request, body: models_runs.AttachBody, lab: TheLab, caller: 
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
     run = attached.run
+    if attached.mode == "read-write":
+        lab.screen.note_attached(caller.user.id, run.id)
     return reply(
         answer(
             models_runs.AttachAnswer,

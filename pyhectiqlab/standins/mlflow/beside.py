@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from typing import Any
 
+from ...client.saying import say_once
 from ..quiet import mirror
 from . import active, files
 from .active import ActiveRun
@@ -31,6 +33,7 @@ LOGGED = (
     "log_table",
 )
 FIGURES = ("log_figure", "log_image")
+ASKING_S = 1.0  # for which MLflow is asked for a run that it cannot read
 
 
 def attach(mlflow: Any) -> None:
@@ -71,15 +74,32 @@ def _run_of(client: Any, run_id: str) -> ActiveRun:
 
 
 def _opened(client: Any, run_id: str) -> ActiveRun:
-    real = client.get_run(run_id)
-    project = client.get_experiment(real.info.experiment_id).name
-    known = {key: value for key, value in real.data.tags.items() if not key.startswith("mlflow.")}
-    name = real.info.run_name or run_id
-    run = active.begin(None if project == "Default" else project, name, known)
+    real = _asked(client, run_id)
+    if real is None:
+        run = active.begin(None, run_id, {})
+    else:
+        project = client.get_experiment(real.info.experiment_id).name
+        known = {key: value for key, value in real.data.tags.items() if not key.startswith("mlflow.")}
+        run = active.begin(None if project == "Default" else project, real.info.run_name or run_id, known)
+        if real.data.params:
+            run.params(real.data.params)
     run._run.add_meta("mlflow run_id", run_id)
-    if real.data.params:
-        run.params(real.data.params)
     return run
+
+
+def _asked(client: Any, run_id: str) -> Any:
+    """Return MLflow's run. Ask again where that fails: its store of files reads every metric of the run, and raises at
+    a file that another thread has created and not yet written. None, which is said: it fails for ASKING_S.
+    """
+    until = time.monotonic() + ASKING_S
+    while True:
+        try:
+            return client.get_run(run_id)
+        except Exception as e:
+            if time.monotonic() > until:
+                say_once(f"MLflow does not tell the name of run {run_id!r} ({e}): the lab has it under its id.")
+                return None
+            time.sleep(ASKING_S / 50)
 
 
 def _logging(name: str) -> Any:

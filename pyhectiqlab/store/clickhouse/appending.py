@@ -19,36 +19,35 @@ batches that come again get a new block. This does not depend on how long ClickH
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from ...base import crashpoints
 from ...errors import StoreError
 from ..points import AppendResult, PointBatch
-from ..series.grid import check_batch, check_times
+from ..series.grid import TIME_MAX, check_batch, check_times
 from . import facts
 from .client import ClickHouse
 from .facts import Block, Facts
 from .facts_schema import DONE, OPEN, PENDING
 from .identities import Identities, key_number
 
-ARRIVED = np.dtype(
-    [
-        ("window", "<u4"),
-        ("block", "<i8"),
-        ("key", "<u8"),
-        ("series", "<u8"),
-        ("step", "<i8"),
-        ("value", "<f8"),
-        ("time", "<i8"),
-        ("seq", "<i8"),
-        ("arrival", "<i8"),
-        ("writer", "<i8"),
-    ]
-)
+ARRIVED = {
+    "window": "<u4",
+    "block": "<i8",
+    "key": "<u8",
+    "series": "<u8",
+    "step": "<i8",
+    "value": "<f8",
+    "time": "<i8",
+    "seq": "<i8",
+    "arrival": "<i8",
+    "writer": "<i8",
+}
 _COUNTS = np.dtype([("writer", "<i8"), ("points", "<i8")])
 ROWS_MAX = 1_000_000  # rows of one insert; ClickHouse makes one part of slightly more than a million
 WINDOWS_TRIED = 20  # attempts to find an open window, as one may be closed while we wait for its row
@@ -62,10 +61,7 @@ class Appender:
 
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         """See PointStore."""
-        for batch in batches:
-            check_batch(batch)
-            for column in batch.columns:
-                check_times(column, int(np.min(column.time)), int(np.max(column.time)))
+        _check(batches)
         results: list[AppendResult] = []
         for part in _parts(batches):
             results += self._append(part)
@@ -118,10 +114,22 @@ class Appender:
             block, arrivals = _note(conn, batches, writers, runs, self._facts.lock_of("order of blocks"))
         crashpoints.passing("points.noted")
         if block.points:
-            self._clickhouse.insert("arrived", _rows(batches, writers, series, block, arrivals))
+            self._clickhouse.insert("arrived", _arrived(batches, writers, series, block, arrivals))
         crashpoints.passing("points.inserted")
         facts.settle(held, block.id, is_there=True)
         crashpoints.passing("points.settled")
+
+
+def _check(batches: Sequence[PointBatch]) -> None:
+    """Raise ValueError for what no store can hold."""
+    for batch in batches:
+        check_batch(batch)
+    columns = [column for batch in batches for column in batch.columns]
+    if columns:
+        times = np.concatenate([column.time for column in columns])  # looked at at once: there are thousands of columns
+        if int(times.min()) < -TIME_MAX or int(times.max()) > TIME_MAX:
+            for column in columns:
+                check_times(column, int(np.min(column.time)), int(np.max(column.time)))
 
 
 def settle(held: Connection, clickhouse: ClickHouse, block: Block) -> None:
@@ -193,40 +201,53 @@ def _note(
         points=sizes,
         run=[runs[b.run] for b in batches],
         attempt=[b.attempt for b in batches],
-        zero=[_zero(batch) for batch in batches],
+        zero=_zeros(batches, sizes),
     )
     arrivals = sorted(row[0] for row in rows)
     return Block(number, window, sum(sizes), tuple(writers[b.writer] for b in batches)), arrivals
 
 
-def _zero(batch: PointBatch) -> int | None:
-    """Return the time that is the attempt's relative time 0 if this batch is the attempt's first; None: it has no
-    points.
+def _zeros(batches: Sequence[PointBatch], sizes: Sequence[int]) -> list[int | None]:
+    """Return for each batch the time that is its attempt's relative time 0 if it is the attempt's first; None: it has
+    no points.
     """
-    if batch.columns and batch.origin is not None:
-        return batch.origin
-    return min((int(np.min(column.time)) for column in batch.columns), default=None)
+    lowest: Iterator[int] = iter(())
+    if any(sizes):
+        times = np.concatenate([column.time for batch in batches for column in batch.columns])
+        first = np.cumsum([0, *(size for size in sizes if size)])[:-1]
+        lowest = iter(np.minimum.reduceat(times, first).tolist())
+    zeros = [next(lowest) if size else None for size in sizes]
+    return [
+        zero if zero is None or batch.origin is None else batch.origin
+        for batch, zero in zip(batches, zeros, strict=True)
+    ]
 
 
-def _rows(
+def _arrived(
     batches: Sequence[PointBatch],
     writers: dict[str, int],
     series: dict[tuple[str, str, int, int], int],
     block: Block,
     arrivals: Sequence[int],
-) -> np.ndarray[Any, np.dtype[Any]]:
-    columns = [(b, c, arrival) for b, arrival in zip(batches, arrivals, strict=True) for c in b.columns]
-    sizes = [len(c.step) for _, c, _ in columns]
-    rows = np.empty(sum(sizes), ARRIVED)
-    rows["window"], rows["block"] = block.window, block.id
+) -> dict[str, NDArray[Any]]:
+    """Return the columns of the table `arrived`, with a row for each point."""
+    its = [(b, c, arrival) for b, arrival in zip(batches, arrivals, strict=True) for c in b.columns]
+    sizes = [len(c.step) for _, c, _ in its]
+
+    def alike(name: str, values: Iterable[int]) -> NDArray[Any]:
+        return np.repeat(np.array(list(values), ARRIVED[name]), sizes)
+
+    columns = {
+        "window": np.full(sum(sizes), block.window, ARRIVED["window"]),
+        "block": np.full(sum(sizes), block.id, ARRIVED["block"]),
+        "key": alike("key", (key_number(c.key) for _, c, _ in its)),
+        "series": alike("series", (series[b.run, c.key, b.rank, b.attempt] for b, c, _ in its)),
+        "arrival": alike("arrival", (arrival for _, _, arrival in its)),
+        "writer": alike("writer", (writers[b.writer] for b, _, _ in its)),
+    }
     for name in ("step", "value", "time", "seq"):
-        rows[name] = np.concatenate([getattr(c, name) for _, c, _ in columns])
-    rows["key"] = np.repeat(np.array([key_number(c.key) for _, c, _ in columns], np.uint64), sizes)
-    numbers = np.array([series[b.run, c.key, b.rank, b.attempt] for b, c, _ in columns], np.uint64)
-    rows["series"] = np.repeat(numbers, sizes)
-    rows["arrival"] = np.repeat(np.array([arrival for _, _, arrival in columns], np.int64), sizes)
-    rows["writer"] = np.repeat(np.array([writers[b.writer] for b, _, _ in columns], np.int64), sizes)
-    return rows
+        columns[name] = np.concatenate([getattr(c, name) for _, c, _ in its]).astype(ARRIVED[name], copy=False)
+    return columns
 
 
 def _parts(batches: Sequence[PointBatch]) -> Sequence[Sequence[PointBatch]]:

@@ -46,7 +46,8 @@ def series_of(conn: Connection, runs: Collection[str], keys: Collection[str]) ->
 def series_of_one_key(conn: Connection, runs: NDArray[np.int64], key: str) -> NDArray[np.int64]:
     """Return the series of a key in runs that are not deleted: rows of (id, number of the run, rank, attempt).
 
-    It comes as one value of bytes, which takes a tenth of the time that ten thousand rows do.
+    It comes as one value of bytes, which takes a tenth of the time that ten thousand rows do. The query looks
+    for the deleted runs, as they are few: to look up all the others took a quarter of its time.
 
     Args:
         runs: numbers of those that are wanted. Of many, all between the lowest and the highest may be in the answer.
@@ -54,8 +55,8 @@ def series_of_one_key(conn: Connection, runs: NDArray[np.int64], key: str) -> ND
     few = len(runs) <= NAMED_MAX
     which = "= ANY(:runs)" if few else "BETWEEN :low AND :high"
     query = f"""SELECT string_agg(int8send(s.id) || int8send(s.run) || int8send(s.rank) || int8send(s.attempt), '')
-        FROM points_series s JOIN points_runs r ON r.id = s.run
-        WHERE s.key = :key AND s.run {which} AND r.id {which} AND NOT r.deleted"""
+        FROM points_series s WHERE s.key = :key AND s.run {which}
+        AND NOT EXISTS (SELECT FROM points_runs r WHERE r.id = s.run AND r.id {which} AND r.deleted)"""
     values = {"runs": runs.tolist()} if few else {"low": int(runs.min()), "high": int(runs.max())}
     data = one(conn, query, key=kept(key), **values) if len(runs) else None
     return np.frombuffer(data or b"", ">i8").astype(np.int64).reshape(-1, 4)
@@ -135,15 +136,20 @@ def _ids(conn: Connection, table: str, names: Collection[str]) -> dict[str, int]
 def series_ids(conn: Connection, places: Collection[tuple[int, str, int, int]]) -> dict[tuple[int, str, int, int], int]:
     """Return the ids of series, by (run, key, rank, attempt), which it makes for new ones."""
     wanted = sorted({(run, kept(key), rank, attempt) for run, key, rank, attempt in places})
-    columns = {name: [place[i] for place in wanted] for i, name in enumerate(("runs", "keys", "ranks", "attempts"))}
-    listed = """unnest(CAST(:runs AS bigint[]), CAST(:keys AS text[]), CAST(:ranks AS bigint[]),
-        CAST(:attempts AS bigint[])) AS w (run, key, rank, attempt)"""
-    query = f"""SELECT s.run, s.key, s.rank, s.attempt, s.id FROM {listed} JOIN points_series s
-        ON s.run = w.run AND s.key = w.key AND s.rank = w.rank AND s.attempt = w.attempt"""
-    known = {tuple(row[:4]): row[4] for row in all_of(conn, query, **columns)}
-    if len(known) < len(wanted):
-        insert = f"""INSERT INTO points_series (run, key, rank, attempt) SELECT * FROM {listed} ORDER BY 1, 2, 3, 4
-            ON CONFLICT DO NOTHING"""
-        run(conn, insert, **columns)
-        known = {tuple(row[:4]): row[4] for row in all_of(conn, query, **columns)}
+    # Most are new: they are inserted first, and only those that were there are looked up.
+    insert = f"""INSERT INTO points_series (run, key, rank, attempt) SELECT * FROM {_LISTED} ORDER BY 1, 2, 3, 4
+        ON CONFLICT DO NOTHING RETURNING run, key, rank, attempt, id"""
+    known = {tuple(row[:4]): row[4] for row in all_of(conn, insert, **_columns_of(wanted))}
+    if there := [place for place in wanted if place not in known]:
+        query = f"""SELECT s.run, s.key, s.rank, s.attempt, s.id FROM {_LISTED} JOIN points_series s
+            ON s.run = w.run AND s.key = w.key AND s.rank = w.rank AND s.attempt = w.attempt"""
+        known |= {tuple(row[:4]): row[4] for row in all_of(conn, query, **_columns_of(there))}
     return {place: known[(place[0], kept(place[1]), *place[2:])] for place in places}
+
+
+_LISTED = """unnest(CAST(:runs AS bigint[]), CAST(:keys AS text[]), CAST(:ranks AS bigint[]),
+    CAST(:attempts AS bigint[])) AS w (run, key, rank, attempt)"""
+
+
+def _columns_of(places: Sequence[tuple[int, str, int, int]]) -> dict[str, list[object]]:
+    return {name: [place[i] for place in places] for i, name in enumerate(("runs", "keys", "ranks", "attempts"))}

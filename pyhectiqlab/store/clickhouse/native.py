@@ -7,6 +7,7 @@ costs ClickHouse a third of what RowBinary does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from ...base.texts import counted
 _TYPES = {"<u4": "UInt32", "<u8": "UInt64", "<i8": "Int64", "<f8": "Float64"}
 
 
-def pack(rows: NDArray[Any]) -> bytes:
-    """Return rows whose fields are columns of a table, as one block."""
-    names = rows.dtype.names or ()
-    parts = [_packed(len(names)), _packed(len(rows))]
-    for name in names:
-        kind = _TYPES[rows.dtype[name].str]
-        parts += [_packed(len(name)), name.encode(), _packed(len(kind)), kind.encode(), rows[name].tobytes()]
+def pack(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return columns of a table, of one length each, as one block."""
+    length = len(next(iter(columns.values())))
+    parts: list[bytes | memoryview] = [_packed(len(columns)), _packed(length)]
+    for name, column in columns.items():
+        assert len(column) == length, name
+        kind = _TYPES[column.dtype.str]
+        numbers = np.ascontiguousarray(column).view("u1").data  # not copied before it is joined
+        parts += [_packed(len(name)), name.encode(), _packed(len(kind)), kind.encode(), numbers]
     return b"".join(parts)
 
 

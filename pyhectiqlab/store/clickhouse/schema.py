@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 from ...base.installing import upgrade_advice
@@ -9,7 +10,10 @@ from ...errors import NewerSchemaError, StoreError
 from ..addresses import lacking, other_generation
 from .client import Address, ClickHouse
 
+log = logging.getLogger("hectiqlab.server")
+
 SCHEMA_VERSION = 1
+NOTINGS = 3  # attempts to note a generation
 BUILT = ("stored", "nodes", "summaries")  # a build is a partition of each
 
 # The lab answers a client once the insert is answered, so points have to survive a power failure from then on.
@@ -111,9 +115,23 @@ def id_of(clickhouse: ClickHouse) -> str:
 
 
 def note_generation(clickhouse: ClickHouse, generation: str) -> None:
-    """Make the points those of this generation of the lab."""
-    clickhouse.do("ALTER TABLE lab DELETE WHERE key = 'generation' SETTINGS mutations_sync = 2")
-    clickhouse.insert_texts("lab", [["generation", generation]], ["key", "value"])
+    """Make the points those of this generation of the lab.
+
+    Reads back what it noted: an earlier generation that stays in the table would keep every lab from starting. Raises
+    StoreError where one stays after NOTINGS attempts.
+    """
+    earlier = f"FROM lab WHERE key = 'generation' AND value != '{generation}'"
+    for _ in range(NOTINGS):
+        clickhouse.do("ALTER TABLE lab DELETE WHERE key = 'generation' SETTINGS mutations_sync = 2")
+        clickhouse.insert_texts("lab", [["generation", generation]], ["key", "value"])
+        parts = clickhouse.text(f"SELECT arrayStringConcat(groupArray(_part), ', ') {earlier}")
+        if not parts:
+            return
+        log.warning("ClickHouse at %s kept an earlier generation of the lab in %s.", clickhouse.address, parts)
+    raise StoreError(
+        f"ClickHouse at {clickhouse.address} keeps an earlier generation of the lab in its table `lab`, though it was"
+        " deleted: stop what else writes to this database, and call `hectiqlab admin adopt` again."
+    )
 
 
 def statements(lab_id: str, cluster: str) -> list[str]:

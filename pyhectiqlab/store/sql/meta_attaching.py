@@ -37,6 +37,7 @@ _KNOWN = select(
         for name in ("session", "rank", "attempt", "restart", "sets_state", "last_seen", "ended", "state", "lost")
     ),
     sessions.c.host,
+    sessions.c.job,
     sessions.c.main,
     sessions.c.opening,
     sessions.c.script,
@@ -99,7 +100,7 @@ class AttachingSql(Share):
         live_since = now - lost_after_s
         if request.gone:  # asked again: the first time it had joined sessions that are gone, and set no state
             self._forget(request, run_id)
-        known = self.conn.execute(_KNOWN.where(sessions.c.run_id == run_id)).all()
+        known = [] if created else self.conn.execute(_KNOWN.where(sessions.c.run_id == run_id)).all()
         # A process that slept was silent. When it comes back, it still belongs to the same life of its job.
         lately = [s for s in known if s.last_seen > live_since or s.session == request.session]
         live = [s for s in lately if s.ended is None and s.session not in request.gone]

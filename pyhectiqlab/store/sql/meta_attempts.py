@@ -3,7 +3,8 @@
 An attempt is one life of a script. It begins when the run is opened while nobody has it open. It is over when the
 process that opened it has closed it or has ended, or when one of its processes failed. These share an attempt:
 
-* the ranks of a job;
+* the ranks of a job. A rank that starts only after another one has ended belongs to that one's attempt where both
+  name the same job, and its launcher has not started them again;
 * a process that opens the run beside a living one, such as a helper that sets a tag. It sets no state: its end changes
   nothing, and nobody can join an attempt of which only such a helper lives;
 * the processes of one script, which multiprocessing or a fork started. Each sets states, like a rank of its own, until
@@ -101,7 +102,7 @@ def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]
     there = of_rank(newest)
     if there and all(_goes_on(request, s) for s in there):
         return newest
-    peers = any(s.attempt == newest for s in living)
+    peers = any(s.attempt == newest and (s in living or _same_job(request, s)) for s in speakers)
     return newest if peers and not there else newest + 1
 
 
@@ -138,6 +139,13 @@ def _goes_on(request: AttachRequest, s: Any) -> bool:
 
 def _same_life(request: AttachRequest, s: Any) -> bool:
     return request.restart is None or s.restart is None or s.restart == request.restart
+
+
+def _same_job(request: AttachRequest, s: Any) -> bool:
+    """Return whether this session is a rank of the same job, which its launcher started together with the request's. It
+    may have ended already.
+    """
+    return bool(request.job) and s.job == request.job and request.world_size > 1 and _same_life(request, s)
 
 
 def _same_script(request: AttachRequest, s: Any) -> bool:

@@ -12,7 +12,7 @@ from ...protocol.records import COUNTED_KINDS, event_count
 from ..meta import MetaBatch, Writer
 from .accepted_batches import AcceptedBatches
 from .dialect import any_of, read_slowly
-from .meta_runs import hold_runs, is_full, unpack
+from .meta_runs import hold_runs, unpack
 from .meta_schema import events, sessions, writers
 from .share import Share
 
@@ -41,8 +41,10 @@ class BatchesSql(Share):
         query = select(func.count()).select_from(writers).where(writers.c.run_id == run_id)
         return int(self.conn.execute(query).scalar_one())
 
-    def takes_writers(self, run_id: str) -> bool:
-        return not is_full(self.conn, select(writers.c.writer).where(writers.c.run_id == run_id), limits.WRITERS_MAX)
+    def full_of_writers(self, run_ids: Sequence[str]) -> set[str]:
+        query = select(writers.c.run_id).where(any_of(self.conn, writers.c.run_id, run_ids))
+        full = query.group_by(writers.c.run_id).having(func.count() >= limits.WRITERS_MAX)
+        return set(self.conn.execute(full).scalars())
 
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
         counted = case((events.c.kind.in_(COUNTED_KINDS), events.c.fields))  # the fields of other kinds have no count

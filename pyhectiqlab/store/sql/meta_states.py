@@ -98,9 +98,9 @@ class StatesSql(Share):
                 why=why[:WHY_CHARS_MAX],
             )
         )
-        self.conn.execute(
-            delete(run_states).where(run_states.c.run_id == run_id, run_states.c.n <= last + 1 - HISTORY_MAX)
-        )
+        if last >= HISTORY_MAX:
+            old = (run_states.c.run_id == run_id) & (run_states.c.n <= last + 1 - HISTORY_MAX)
+            self.conn.execute(delete(run_states).where(old))
 
     def preempt(self, run_id: str, attempt: int, job: str, now: float) -> None:
         """Mark what the batch system took away of the attempt before as preempted: it started `job` again."""

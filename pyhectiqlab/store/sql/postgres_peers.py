@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import logging
 import os
-import select
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy.engine import URL
 
+from ...base.fds import wait_ready
 from ...base.loops import Loop
 from ...errors import ConfigurationError, StoreError
 from ..notes import Notes
@@ -186,11 +186,12 @@ class PostgresPeers:
     def _hear(self) -> None:
         """Wait until something is to be done, and take what others told."""
         at = min(self._look_at, self._told_at + TELL_EVERY_S) if self._to_tell else self._look_at
-        ready, _, _ = select.select([self._conn, self._hurried], [], [], max(0.0, at - time.monotonic()))
+        its = self._conn.fileno()
+        ready = wait_ready((its, self._hurried), at - time.monotonic())
         if self._hurried in ready:
             with contextlib.suppress(OSError):
                 os.read(self._hurried, 4096)
-        if self._conn in ready:
+        if its in ready:
             self._conn.pgconn.consume_input()
             while (notice := self._conn.pgconn.notifies()) is not None:
                 self._take(notice.be_pid, notice.extra.decode())

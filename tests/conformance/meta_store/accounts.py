@@ -22,9 +22,9 @@ class AccountsSuite:
 
     def test_a_fresh_store_has_an_id_and_a_generation_of_its_own(self, store: MetaStore) -> None:
         with store.reading() as view:
-            told = {view.lab_value("id"), view.lab_value("generation")}
+            values = {view.lab_value("id"), view.lab_value("generation")}
             assert view.lab_value("never set") is None
-        assert None not in told and len(told) == 2
+        assert None not in values and len(values) == 2
 
     def test_a_value_of_the_lab_is_set_and_set_again(self, world: World) -> None:
         world.write(lambda tx: tx.set_lab_value("k", "1"))

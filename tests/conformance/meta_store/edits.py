@@ -106,7 +106,7 @@ class EditsSuite:
         assert world.write(lambda tx: tx.set_runs_archived([one], 9.0)) == {}, "it is since 5"
         assert world.read(lambda view: (view.run(one).archived, view.run(two).archived)) == (5.0, None)
 
-        def found(words: str) -> set[str]:
+        def matching(words: str) -> set[str]:
             query = RunQuery(world.project, parse(words), NEWEST_FIRST, 9)
             ids = world.read(lambda view: view.found_ids(query, 10.0))
             assert {run for _, run in world.read(lambda view: view.runs(query, 10.0)).places} == {*ids}
@@ -124,7 +124,7 @@ class EditsSuite:
             f"id={one},{two}": {one, two},
             f"id!={two}": set(),
         }.items():
-            assert found(words) == expected, words
+            assert matching(words) == expected, words
 
     def test_another_attempt_takes_a_run_out_of_the_archive(self, world: World) -> None:
         run = world.run("1", session="s1")

@@ -80,14 +80,14 @@ class EventsSuite:
         world.tell(run, points=1, writer="v", rank=1, attempt=2)
         world.tell(run, points=2, now=NOW + 6)
         with world.store.reading() as view:
-            found = view.writers(["w", "v", "none"])
-            assert {w: (row.cursor, row.rank, row.attempt) for w, row in found.items()} == {
+            writers = view.writers(["w", "v", "none"])
+            assert {w: (row.cursor, row.rank, row.attempt) for w, row in writers.items()} == {
                 "w": (13, 0, 1),
                 "v": (1, 1, 2),
             }
-            assert found["w"].run == run and found["w"].last_seen == NOW + 6
-            told = view.run(run)
-            assert told is not None and told.points == 13
+            assert writers["w"].run == run and writers["w"].last_seen == NOW + 6
+            run_row = view.run(run)
+            assert run_row is not None and run_row.points == 13
             assert [row.writer for row in view.writers_of(run, 9)] == ["v", "w"]
             assert [row.writer for row in view.writers_of(run, 9, after="v")] == ["w"]
             assert [row.writer for row in view.writers_of(run, 1)] == ["v"]
@@ -119,11 +119,11 @@ class EventsSuite:
 
     def test_a_run_takes_so_many_writers(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "WRITERS_MAX", 2)
-        run = world.run("r")
+        run, other = world.run("r"), world.run("other")
         world.tell(run, points=1)
-        assert world.read(lambda view: view.takes_writers(run))
+        assert world.read(lambda view: view.full_of_writers([run, other])) == set()
         world.tell(run, points=1, writer="v")
-        assert not world.read(lambda view: view.takes_writers(run))
+        assert world.read(lambda view: view.full_of_writers([run, other])) == {run}
 
     def test_no_batches_change_nothing(self, world: World) -> None:
         with world.store.writing() as tx:

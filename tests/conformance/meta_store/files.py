@@ -134,10 +134,10 @@ class FilesSuite:
         order: list[tuple[str, int | None, int]] = [("B", None, 1), *steps, ("é", None, 1)]
         assert versions(world, run=run) == order
         for size in (1, 2, 3):
-            found: list[tuple[str, int | None, int]] = []
-            while page := versions(world, run=run, limit=size, after=found[-1] if found else None):
-                found += page
-            assert found == order
+            listed: list[tuple[str, int | None, int]] = []
+            while page := versions(world, run=run, limit=size, after=listed[-1] if listed else None):
+                listed += page
+            assert listed == order
         newest = [place for place in order if place != ("b", 2, 1)]
         assert versions(world, run=run, all_versions=False) == newest
         assert versions(world, run=run, name="b", step=2) == [("b", 2, 2), ("b", 2, 1)]
@@ -181,12 +181,12 @@ class FilesSuite:
             assert tx.quota_of(world.project) == 100
             tx.check_quota(world.project, {"d": 60, "v": 30, "new": 10})
             tx.check_quota(None, {"d": 60, "new": 5})
-            with pytest.raises(QuotaExceededError) as told:
+            with pytest.raises(QuotaExceededError) as refused:
                 tx.check_quota(world.project, {"d": 60, "new": 11})
-            assert (told.value.project, told.value.use, told.value.more) == ("p", Use(90, 100), 11)
-            with pytest.raises(QuotaExceededError) as told:
+            assert (refused.value.project, refused.value.use, refused.value.more) == ("p", Use(90, 100), 11)
+            with pytest.raises(QuotaExceededError) as refused:
                 tx.check_quota(None, {"new": 6})
-            assert told.value.project is None
+            assert refused.value.project is None
             tx.check_quota(world.project, {f"n{i}": 0 for i in range(2000)})
             tx.set_quota(world.project, None)
             assert tx.quota_of(world.project) is None

@@ -35,11 +35,11 @@ class ForksSuite:
         with world.store.reading() as view:
             assert [run.group for run in view.some_runs([one, two, three])] == ["sweep é", "Sweep", ""]
 
-            def found(term: str) -> set[str]:
+            def matching(term: str) -> set[str]:
                 return set(view.found_ids(RunQuery(terms=search.parse(term)), NOW))
 
-            assert found('group="sweep é"') == {one} and found("group~sweep") == {one, two}
-            assert found("group=*") == {one, two} and found("group!=*") == {three}
+            assert matching('group="sweep é"') == {one} and matching("group~sweep") == {one, two}
+            assert matching("group=*") == {one, two} and matching("group!=*") == {three}
             assert view.fact_values("group", RunQuery(), NOW) == {one: "sweep é", two: "Sweep"}
 
     def test_runs_are_put_into_a_group_and_back(self, world: World) -> None:

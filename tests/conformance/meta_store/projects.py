@@ -31,7 +31,7 @@ def names(world: World) -> list[str]:
     return [project.name for project in world.read(lambda view: view.projects(99))]
 
 
-def found(world: World, ref: str) -> str | None:
+def id_of(world: World, ref: str) -> str | None:
     project = world.read(lambda view: view.project(ref))
     return None if project is None else project.id
 
@@ -49,7 +49,7 @@ class ProjectsSuite:
             with world.store.writing() as tx:
                 rename(tx, world, name, now=NOW + n)
                 assert tx.changes.projects == {world.project}
-        assert names(world) == ["é"] and found(world, "p") == found(world, "q") == found(world, "é") == world.project
+        assert names(world) == ["é"] and id_of(world, "p") == id_of(world, "q") == id_of(world, "é") == world.project
         assert world.read(lambda view: view.former_names([world.project, "x"])) == {world.project: ["p", "q"], "x": []}
         again = world.attach("r", "s2", project="p", create_project=True)
         assert again.run.id == run and again.run.project == "é" and not again.project_made
@@ -57,14 +57,14 @@ class ProjectsSuite:
         with pytest.raises(NameTakenError):
             world.write(lambda tx: tx.add_project("é", world.user.id, NOW))
         taken = world.write(lambda tx: tx.add_project("p", world.user.id, NOW))  # by an admin of the project
-        assert found(world, "p") == taken.id
+        assert id_of(world, "p") == taken.id
         assert world.read(lambda view: view.former_names([world.project])) == {world.project: ["q"]}
         world.write(lambda tx: rename(tx, world, "q"))  # back
         assert world.read(lambda view: view.former_names([world.project])) == {world.project: ["é"]}
         with pytest.raises(NameTakenError):
             world.write(lambda tx: rename(tx, world, "p"))
         world.write(lambda tx: rename(tx, world, "q"))
-        assert found(world, "q") == world.project
+        assert id_of(world, "q") == world.project
 
     def test_a_former_name_is_taken_by_nobody_who_is_no_admin_of_the_project(self, world: World) -> None:
         """Otherwise what still has the old name, such as a running script, would report to somebody else."""
@@ -174,7 +174,7 @@ class ProjectsSuite:
         for n in range(2):
             world.write(lambda tx, n=n: tx.restore_project(world.project, world.user.id, NOW + 9 + n))
         with world.store.reading() as view:
-            assert found(world, "p") == found(world, "q") == world.project and view.deleted_projects(9) == []
+            assert id_of(world, "p") == id_of(world, "q") == world.project and view.deleted_projects(9) == []
             there, lost = view.run(kept), view.run(gone)
             assert there is not None and there.deleted is None
             assert lost is not None and lost.deleted == NOW - 9, "what was deleted before stays so"
@@ -221,7 +221,7 @@ class ProjectsSuite:
             assert deletions()
         with world.store.reading() as view:
             assert [run.deleted for run in map(view.run, ids) if run is not None] == [NOW - 9] + 4 * [None]
-            assert view.half_deleted() == [] and found(world, "p") == world.project
+            assert view.half_deleted() == [] and id_of(world, "p") == world.project
         assert world.write(lambda tx: tx.finish_deletion(world.project)) and marked() == 1, "it is not deleted"
 
     def test_who_asks_to_purge_a_project_that_is_being_deleted_asks_for_all_its_runs(
@@ -266,7 +266,7 @@ class ProjectsSuite:
         with pytest.raises(NameTakenError):  # the name still leads to the other project, of which he is not an admin
             world.write(lambda tx: tx.restore_project(world.project, bob.id, NOW))
         world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW))
-        assert names(world) == ["p", "q"] and found(world, "p") == world.project
+        assert names(world) == ["p", "q"] and id_of(world, "p") == world.project
 
     def test_nothing_is_left_of_a_purged_project_but_ids(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(meta_projects, "PURGE_AT_ONCE", 1)
@@ -341,7 +341,7 @@ class ProjectsSuite:
                     continue
                 outcomes = meet(place, first, second)
                 assert outcomes[0].error is None and isinstance(outcomes[1].error, NameTakenError), (one, other)
-                holder = found(world, "x")
+                holder = id_of(world, "x")
                 assert holder == {"make": outcomes[0].value, "rename": named, "restore": old}[one]
                 if one == "rename":
                     world.write(lambda tx: rename(tx, world, "named", named))
@@ -353,7 +353,7 @@ class ProjectsSuite:
     ) -> None:
         outcomes = meet(place, *(partial(rename, world=world, name=name) for name in ("q", "z")))
         assert [outcome.error for outcome in outcomes] == [None, None]
-        assert names(world) == ["z"] and {found(world, name) for name in "pqz"} == {world.project}
+        assert names(world) == ["z"] and {id_of(world, name) for name in "pqz"} == {world.project}
 
     @pytest.mark.parametrize("attaches_first", [True, False])
     def test_no_run_begins_in_a_project_that_is_deleted_meanwhile(

@@ -14,7 +14,7 @@ from .world import NOW, World, attach
 
 NAMES = ["b", "B", "é", "a_b", "a%b", "ba", "É"]
 HOSTS = {"B": "n1", "a_b": "n1", "a%b": "n1", "ba": "n1", "É": ""}
-FOUND = {
+MATCHES = {
     "name=b": ["b"],
     "name~B": ["b", "B", "a_b", "a%b", "ba"],
     "name~É": ["É"],  # only A to Z are the same in both cases
@@ -60,7 +60,7 @@ FOUND = {
 }
 
 
-def found(world: World, search: str = "", sort: str = "name", now: float = NOW + 9, **more: Any) -> list[str]:
+def matching(world: World, search: str = "", sort: str = "name", now: float = NOW + 9, **more: Any) -> list[str]:
     """Return the names of the runs on all pages, of two runs each."""
     names: list[str] = []
     after = None
@@ -88,33 +88,33 @@ class SearchesSuite:
                     "big": (1 << 62) + n,
                     "nan": math.nan,
                 }
-                told = [("config", {"values": values}), ("note", {"text": f"Note {name}"})]
+                facts = [("config", {"values": values}), ("note", {"text": f"Note {name}"})]
                 tags = [("tag", {"name": name})] if n % 2 else []
                 if name == "a%b":
                     attach(tx, world.user, name, "s2", NOW + n // 2, rank=1, world_size=2, host="n2")
-                tx.apply([world.next_batch(ids[name], *told, *tags, writer=name, points=n)], NOW)
+                tx.apply([world.next_batch(ids[name], *facts, *tags, writer=name, points=n)], NOW)
         return ids
 
     def test_pages_of_every_sort_have_each_run_once(self, world: World, runs: dict[str, str]) -> None:
         for sort in SORTS:
-            upwards, downwards = found(world, sort=sort), found(world, sort=f"-{sort}")
+            upwards, downwards = matching(world, sort=sort), matching(world, sort=f"-{sort}")
             assert sorted(upwards) == sorted(NAMES), sort
             assert upwards == downwards[::-1], sort
 
     def test_names_are_sorted_as_bytes(self, world: World, runs: dict[str, str]) -> None:
-        assert found(world) == sorted(NAMES, key=str.encode)
+        assert matching(world) == sorted(NAMES, key=str.encode)
 
     def test_what_a_search_finds(self, world: World, runs: dict[str, str]) -> None:
-        assert {search: sorted(found(world, search)) for search in FOUND} == {
-            search: sorted(names) for search, names in FOUND.items()
+        assert {search: sorted(matching(world, search)) for search in MATCHES} == {
+            search: sorted(names) for search, names in MATCHES.items()
         }
-        for search, names in FOUND.items():
+        for search, names in MATCHES.items():
             query = RunQuery(world.project, parse(search))
             ids = world.read(lambda view, query=query: view.found_ids(query, NOW + 9))
             assert sorted(ids) == sorted(runs[name] for name in names), search
 
     def test_a_search_by_id_and_among_some(self, world: World, runs: dict[str, str]) -> None:
-        assert found(world, f"id={runs['b']}") == found(world, runs["b"]) == ["b"]
+        assert matching(world, f"id={runs['b']}") == matching(world, runs["b"]) == ["b"]
         with world.store.reading() as view:
             query = RunQuery(world.project, sort=parse_sort("name"), limit=9)
             page = view.runs(query, NOW, among={runs["b"], runs["é"], "none"})
@@ -125,15 +125,15 @@ class SearchesSuite:
 
     def test_only_what_somebody_sees_is_found(self, world: World, runs: dict[str, str]) -> None:
         bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW))
-        assert len(found(world, seen_by=bob.id)) == len(NAMES)
+        assert len(matching(world, seen_by=bob.id)) == len(NAMES)
         world.write(lambda tx: tx.set_private(world.project, True))
-        assert found(world, seen_by=bob.id) == []
+        assert matching(world, seen_by=bob.id) == []
         everywhere = RunQuery(None, seen_by=bob.id)
         assert world.read(lambda view: view.runs(everywhere, NOW)).places == []
 
     def test_deleted_runs_are_not_found(self, world: World, runs: dict[str, str]) -> None:
         world.write(lambda tx: tx.delete_run(runs["b"], NOW))
-        assert "b" not in found(world)
+        assert "b" not in matching(world)
 
     def test_runs_added_between_pages_push_none_out(self, world: World, runs: dict[str, str]) -> None:
         query = RunQuery(world.project, (), parse_sort("-created"), 3)

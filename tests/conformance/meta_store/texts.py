@@ -38,19 +38,19 @@ def paged(
     world: World, page: Callable[[MetaView, Any], list[Any]], place: Callable[[Any], Any], start: Any
 ) -> list[Any]:
     """Return the items of all pages. `page` returns the page after a place."""
-    found: list[Any] = []
+    items: list[Any] = []
     at = start
     while some := world.read(lambda view, at=at: page(view, at)):
-        found += some
+        items += some
         at = place(some[-1])
-        assert len(found) < 1000
-    return found
+        assert len(items) < 1000
+    return items
 
 
 class TextsSuite:
     @pytest.mark.parametrize("text", ODD)
     def test_odd_texts_are_told_as_they_can_be_kept(self, world: World, text: str) -> None:
-        told = kept(text)
+        stored = kept(text)
         with world.store.writing() as tx:
             run = attach(tx, world.user, text, "s", project=None, host=text, job=text, script=text, restart=text).run.id
             events: list[tuple[str, dict[str, Any]]] = [
@@ -71,24 +71,24 @@ class TextsSuite:
             tx.note_changes([change(1).__class__(NOW, text, text, text, text, text, text)])
             tx.set_lab_value(text, text)
         with world.store.reading() as view:
-            assert [(r.id, r.name, r.state_why) for r in view.runs_named(text)] == [(run, told, told)]
+            assert [(r.id, r.name, r.state_why) for r in view.runs_named(text)] == [(run, stored, stored)]
             (session,) = view.sessions(run, 9)
-            assert (session.host, session.job, session.cause, session.detail) == (told, told, told, told)
+            assert (session.host, session.job, session.cause, session.detail) == (stored, stored, stored, stored)
             project = view.project(f"p {text}")
-            assert project is not None and project.name == f"p {told}"
-            assert view.keys(user.id) == [key] or view.keys(user.id)[0].name == told
-            assert view.changes_told(1)[0].detail == view.lab_value(text) == told
-            assert f"bob {told}" in [u.username for u in view.users()]
+            assert project is not None and project.name == f"p {stored}"
+            assert view.keys(user.id) == [key] or view.keys(user.id)[0].name == stored
+            assert view.changes_told(1)[0].detail == view.lab_value(text) == stored
+            assert f"bob {stored}" in [u.username for u in view.users()]
             if len(events) > 1:
-                assert view.tags(run, 9) == [Tag(told, told[:32], told)] and view.note(run) == told
-                assert view.meta(run) == {told: "a\0b"}
+                assert view.tags(run, 9) == [Tag(stored, stored[:32], stored)] and view.note(run) == stored
+                assert view.meta(run) == {stored: "a\0b"}
                 assert view.config(run) == {text: "v", "path": {"to": text}, "zero": "a\0b"}
-                assert view.config_values(text) == {run: "v"} and view.config_values("path.to") == {run: told}
+                assert view.config_values(text) == {run: "v"} and view.config_values("path.to") == {run: stored}
                 assert view.config_values("zero") == {run: "a\ufffdb"}
                 (item,) = view.media_items(MediaQuery(run, "text", text))
                 assert item.fields is not None and item.fields["text"] == "a\0b"
-                assert [group.name for group in view.media_groups(run, None, text, 9, None)] == [told]
-                assert view.losses(run) == {told: 1}
+                assert [group.name for group in view.media_groups(run, None, text, 9, None)] == [stored]
+                assert view.losses(run) == {stored: 1}
                 for field in (Field("name"), Field("tag"), Field("note"), Field("config", "path.to")):
                     for op in ("=", "~"):
                         query = RunQuery(None, [Term(field, op, (text,))])
@@ -98,7 +98,7 @@ class TextsSuite:
     def test_looking_for_odd_texts_finds_nothing_and_fails_in_nothing(self, world: World, text: str) -> None:
         world.run("r")
         with world.store.reading() as view:
-            for found in (
+            for single in (
                 view.run(text),
                 view.project(text),
                 view.user(text),
@@ -117,7 +117,7 @@ class TextsSuite:
                 view.role_in(text, text),
                 view.lab_value(text),
             ):
-                assert found is None
+                assert single is None
             for some in (
                 view.some_runs([text]),
                 view.runs_named(text),
@@ -177,8 +177,8 @@ class TextsSuite:
             fits = len(path.encode()) <= 2000
             assert view.config_values(path) == ({run: value[:TEXT_CHARS_MAX]} if fits else {})
             assert view.config_values(path + "x") == {}
-            (found,) = view.meta(run)
-            assert key.startswith(found) and len(found.encode()) in {min(len(key.encode()), 2000)}
+            (stored_key,) = view.meta(run)
+            assert key.startswith(stored_key) and len(stored_key.encode()) in {min(len(key.encode()), 2000)}
             assert [tag.name for tag in view.tags(run, 9)] == [name]
             assert len(view.note(run)) == limits.NOTE_CHARS_MAX
             query = RunQuery(None, [Term(Field("config", "short"), "=", (value,))])
@@ -252,9 +252,9 @@ class TextsSuite:
         run = world.run("r", pid=INT64_MAX, rank=(1 << 31) - 1, world_size=(1 << 31) - 1, opening=INT64_MAX)
         rank = (1 << 31) - 1
         with world.store.writing() as tx:
-            told = ("text", {"name": "t", "text": "x", "step": INT64_MAX})
+            fact = ("text", {"name": "t", "text": "x", "step": INT64_MAX})
             tx.apply([batch(run, writer="v", points=INT64_MAX - 2)], NOW)
-            tx.apply([batch(run, told, writer="v", first=INT64_MAX - 1, rank=rank, attempt=rank)], NOW)
+            tx.apply([batch(run, fact, writer="v", first=INT64_MAX - 1, rank=rank, attempt=rank)], NOW)
             tx.heartbeat(
                 "s",
                 world.user.id,

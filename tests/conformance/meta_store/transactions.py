@@ -152,5 +152,5 @@ class TransactionsSuite:
                 store.close()
 
         with ThreadPoolExecutor(n) as threads:
-            found = set(threads.map(open_it, range(n)))
-        assert len(found) == 1 and None not in found.pop()
+            labs = set(threads.map(open_it, range(n)))
+        assert len(labs) == 1 and None not in labs.pop()

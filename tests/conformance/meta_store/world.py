@@ -52,15 +52,15 @@ class World:
         return self.attach(name, **more).run.id
 
     def next_batch(
-        self, run: str, *told: tuple[str, Mapping[str, Any]], writer: str = "w", points: int = 0, **more: Any
+        self, run: str, *facts: tuple[str, Mapping[str, Any]], writer: str = "w", points: int = 0, **more: Any
     ) -> MetaBatch:
         """Return the next batch of a writer: events of these kinds and fields, then points."""
         last = self.numbers.get(writer, 0)
-        self.numbers[writer] = last + len(told) + points
-        return batch(run, *told, writer=writer, first=last + 1, points=points, **more)
+        self.numbers[writer] = last + len(facts) + points
+        return batch(run, *facts, writer=writer, first=last + 1, points=points, **more)
 
-    def tell(self, run: str, *told: tuple[str, Mapping[str, Any]], now: float = NOW, **more: Any) -> None:
-        wanted = self.next_batch(run, *told, **more)
+    def tell(self, run: str, *facts: tuple[str, Mapping[str, Any]], now: float = NOW, **more: Any) -> None:
+        wanted = self.next_batch(run, *facts, **more)
         self.write(lambda tx: tx.apply([wanted], now))
 
     def end(self, run: str, session: str = "s", state: str = "completed", **more: Any) -> bool:
@@ -96,7 +96,7 @@ def attach(tx: MetaTransaction, user: User, name: str, session: str, now: float 
 
 def batch(
     run: str,
-    *told: tuple[str, Mapping[str, Any]],
+    *facts: tuple[str, Mapping[str, Any]],
     writer: str = "w",
     first: int = 1,
     points: int = 0,
@@ -107,9 +107,9 @@ def batch(
     time: float = NOW,
 ) -> MetaBatch:
     events = [
-        Event(first + i, kind, time, fields, msgpack.packb(dict(fields))) for i, (kind, fields) in enumerate(told)
+        Event(first + i, kind, time, fields, msgpack.packb(dict(fields))) for i, (kind, fields) in enumerate(facts)
     ]
-    last = first + len(told) + points - 1
+    last = first + len(facts) + points - 1
     return MetaBatch(writer, run, rank, attempt, session, first, last, points, skew, events)
 
 

@@ -49,7 +49,7 @@ def read() -> dict[str, Any]:
     every = plugin_event_multiplexer.EventMultiplexer(tensor_size_guidance={"": 0}, purge_orphaned_data=False)
     every._tensor_size_guidance = dict.fromkeys(("scalars", "histograms", "images", "text", "audio"), 0)
     every.AddRunsFromDirectory(".").Reload()
-    found: dict[str, Any] = {}
+    runs: dict[str, Any] = {}
     for run in sorted(every.Runs()):
         tags = every.GetAccumulator(run).Tags()["tensors"]
         for tag in sorted(tags):
@@ -58,8 +58,8 @@ def read() -> dict[str, Any]:
                 [event.wall_time, event.step, value_of(tensor_util.make_ndarray(event.tensor_proto))]
                 for event in every.Tensors(run, tag)
             ]
-            found.setdefault(run, {})[tag] = [plugin, rows]
-    return found
+            runs.setdefault(run, {})[tag] = [plugin, rows]
+    return runs
 
 
 def value_of(array: Any) -> Any:

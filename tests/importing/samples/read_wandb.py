@@ -17,29 +17,29 @@ from wandb.sdk.internal import datastore
 def read(path: str) -> dict[str, Any]:
     store = datastore.DataStore()
     store.open_for_scan(path)
-    found: dict[str, Any] = {"history": [], "config": {}, "summary": {}, "metrics": {}, "exit": None}
+    contents: dict[str, Any] = {"history": [], "config": {}, "summary": {}, "metrics": {}, "exit": None}
     while (data := store.scan_data()) is not None:
         record = wandb_internal_pb2.Record()
         record.ParseFromString(data)
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run = record.run
-            found["run"] = [run.run_id, run.project, run.display_name, run.run_group, list(run.tags), run.notes]
-            put_all(found["config"], run.config.update)
+            contents["run"] = [run.run_id, run.project, run.display_name, run.run_group, list(run.tags), run.notes]
+            put_all(contents["config"], run.config.update)
         elif kind == "config":
-            put_all(found["config"], record.config.update)
+            put_all(contents["config"], record.config.update)
         elif kind == "summary":
-            put_all(found["summary"], record.summary.update)
+            put_all(contents["summary"], record.summary.update)
         elif kind == "history":
             row: dict[str, Any] = {}
             put_all(row, record.history.item)
-            found["history"].append(row)
+            contents["history"].append(row)
         elif kind == "metric" and record.metric.step_metric:
-            found["metrics"][record.metric.name or record.metric.glob_name] = record.metric.step_metric
+            contents["metrics"][record.metric.name or record.metric.glob_name] = record.metric.step_metric
         elif kind == "exit":
-            found["exit"] = record.exit.exit_code
-    found["config"].pop("_wandb", None)
-    return found
+            contents["exit"] = record.exit.exit_code
+    contents["config"].pop("_wandb", None)
+    return contents
 
 
 def put_all(into: dict[str, Any], items: Any) -> None:

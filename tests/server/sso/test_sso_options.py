@@ -68,8 +68,8 @@ def test_the_bounds_of_keys_and_sessions_the_claims_and_the_names(own_lab: Any, 
     more += ["--oidc-name-claim", "email", "--oidc-groups-claim", "realm_access.roles"]
     lab = own_lab(*options(provider, *more))
     browser = Browser(lab, provider)
-    told = {"hd": "example.org", "email": "ada@example.org", "email_verified": True}
-    ada = person("ignored", **told, realm_access={"roles": ["team"]})
+    claims = {"hd": "example.org", "email": "ada@example.org", "email_verified": True}
+    ada = person("ignored", **claims, realm_access={"roles": ["team"]})
     for wrong in ({"hd": "example.com"}, {"hd": None}, {"email_verified": False}, {"email_verified": None}):
         provider.control(people={"p": {**ada, **wrong}})
         assert why(browser.log_in("p")) == ("no_group" if "hd" in wrong else "no_name")
@@ -122,7 +122,7 @@ def test_a_default_role_is_for_all_and_is_the_lab_s_to_change(own_lab: Any, prov
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "word"),
     [
         (["--oidc-issuer", "http://login.example.org"], "https"),
         (["--oidc-issuer", "login.example.org"], "https"),
@@ -137,11 +137,11 @@ def test_a_default_role_is_for_all_and_is_the_lab_s_to_change(own_lab: Any, prov
         (["--oidc-issuer", "https://a.example", "--oidc-client-secret-file", "/nowhere"], "/nowhere"),
     ],
 )
-def test_options_that_do_not_fit_end_the_start_in_a_line(own_lab: Any, arguments: list[str], told: str) -> None:
+def test_options_that_do_not_fit_end_the_start_in_a_line(own_lab: Any, arguments: list[str], word: str) -> None:
     with pytest.raises(LabError, match="did not start") as caught:
         own_lab(*arguments)
     lines = [line for line in str(caught.value).splitlines() if line]
-    assert told in lines[-1] and "Traceback" not in str(caught.value), caught.value
+    assert word in lines[-1] and "Traceback" not in str(caught.value), caught.value
 
 
 def test_the_environment_says_them_too(own_lab: Any, provider: Provider) -> None:

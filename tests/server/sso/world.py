@@ -23,8 +23,8 @@ ENV = {"HECTIQLAB_OIDC_CLIENT_SECRET": CLIENT_SECRET}
 
 
 def person(name: str, *groups: str, **more: Any) -> dict[str, Any]:
-    told = {"sub": f"id of {name}", "preferred_username": name, "groups": list(groups), **more}
-    return {claim: value for claim, value in told.items() if value is not None}
+    claims = {"sub": f"id of {name}", "preferred_username": name, "groups": list(groups), **more}
+    return {claim: value for claim, value in claims.items() if value is not None}
 
 
 def new_name() -> str:

@@ -94,10 +94,12 @@ export interface TableRows extends Loaded<Rows | null> {
 
 /** `query` null: nothing is asked yet. */
 export function useTableRows(query: TableQuery | null, interval_ms: number): TableRows {
-  const seen = useRef({ first: 0, last: 0, key: '' });
+  const seen = useRef({ first: 0, last: 0, order: '' });
   const [, draw] = useState(0);
   const key = JSON.stringify(query);
-  if (seen.current.key !== key) seen.current = { first: 0, last: 0, key };
+  // Other columns of the same rows leave the table where it is scrolled to.
+  const order = JSON.stringify(query && [query.project, query.filter, query.sort]);
+  if (seen.current.order !== order) seen.current = { first: 0, last: 0, order };
   const loaded = useLoad<Rows | null>(
     async (signal) => {
       if (!query) return null;
@@ -111,7 +113,7 @@ export function useTableRows(query: TableQuery | null, interval_ms: number): Tab
     interval_ms,
   );
   const want = (first: number, last: number): void => {
-    seen.current = { first, last, key };
+    seen.current = { first, last, order };
     const rows = loaded.data;
     if (!rows) return;
     for (const block of rows.missing(first, last)) {

@@ -22,7 +22,7 @@ from ..errors import StoreError
 from ..store.accounts import SCOPE_ALL, ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
 from ..store.storage import ChangeMark
-from .jobs import BusyError, Transacts
+from .transacts import BusyError, Transacts
 from .unstored import UnstoredSessions
 
 log = logging.getLogger("hectiqlab.server")

@@ -10,7 +10,7 @@ from ..base.texts import counted
 from ..store.backups.backup import last_backup
 from ..store.meta import MetaStore
 from ..store.retention import DAY_S
-from .jobs import Transacts
+from .transacts import Transacts
 
 log = logging.getLogger("hectiqlab.server")
 

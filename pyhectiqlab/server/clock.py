@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 from ..store.meta import MetaStore, MetaView
 from ..store.retention import DAY_S
-from .jobs import Transacts
+from .transacts import Transacts
 
 log = logging.getLogger("hectiqlab.server")
 

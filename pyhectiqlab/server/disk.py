@@ -13,8 +13,8 @@ from ..base.texts import size_text
 from ..errors import StoreError
 from ..store.meta import MetaTransaction
 from ..store.storage import Storage
-from .jobs import Transacts
 from .refusals import Refusals
+from .transacts import Transacts
 
 log = logging.getLogger("hectiqlab.server")
 

@@ -35,9 +35,9 @@ from ..store.meta import MetaStore, MetaTransaction
 from ..store.quotas import QuotaExceededError
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
 from ..store.storage import FilesLock
-from .jobs import Transacts
 from .replies import ApiError
 from .room import FULL, Room
+from .transacts import Transacts
 
 log = logging.getLogger("hectiqlab.server")
 

@@ -22,7 +22,7 @@ from ..store.meta import ForkLeft, MetaStore
 from ..store.points import Column, PointBatch, PointStore
 from .ingest import Batch, Request
 from .ingest_plan import IngestJob, Result
-from .jobs import Transacts
+from .transacts import Transacts
 
 ATTEMPT = 0  # the attempt of the points that a fork began with
 PAGE = 20_000  # points in a batch

@@ -6,27 +6,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from ..errors import StoreError
-from ..store.meta import MetaTransaction
 from . import ingest_plan
 from .ingest import Batch, Request
 from .pieces import pieces
+from .transacts import WriteFunction
 
-T = TypeVar("T")
 PIECE_S = 0.003  # what a piece of a long request takes, by estimate
-WriteFunction = Callable[[MetaTransaction], T]
-
-
-class BusyError(StoreError):
-    """Too much waits already: try again later."""
-
-
-class Transacts(Protocol):
-    """`Lab.write`: runs a function in a transaction of the MetaStore on the writer's thread; see there."""
-
-    def __call__(self, function: WriteFunction[T], /) -> T: ...
 
 
 class Job:

@@ -31,7 +31,6 @@ from .files import Files
 from .forks import Forks
 from .heartbeats import Heartbeats
 from .inserts import Inserts
-from .jobs import BusyError
 from .login import Logins
 from .metrics import Metrics
 from .news import Exchange
@@ -47,6 +46,7 @@ from .sso.service import SingleSignOn
 from .stream import Hub
 from .table import Orders
 from .totals import TotalsCache
+from .transacts import BusyError
 from .writer import Writer
 
 log = logging.getLogger("hectiqlab.server")

@@ -37,7 +37,7 @@ from ..base.texts import clean
 from ..errors import StoreError
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.notices import LAB, Notice, Target
-from .jobs import Transacts
+from .transacts import Transacts
 
 log = logging.getLogger("hectiqlab.server")
 

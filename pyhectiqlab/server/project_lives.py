@@ -20,7 +20,7 @@ from ..store.accounts import Change
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.notes import Notes
 from .accounts import Accounts
-from .jobs import Transacts
+from .transacts import Transacts
 
 SECONDS_MAX = 0.5  # of one turn of the lab's watch
 RESTORING = "projects that are restored"

@@ -14,8 +14,8 @@ from ..store.meta import MetaStore, MetaTransaction
 from ..store.points import PointStore
 from ..store.storage import Storage
 from .files import Files
-from .jobs import T, Transacts, WriteFunction
 from .project_lives import finish_deletions
+from .transacts import T, Transacts, WriteFunction
 
 SECONDS_MAX = 0.5  # of one turn of the lab's watch
 LONG_AGO_S = 1.0  # files of runs that somebody asked to purge count as unused since then

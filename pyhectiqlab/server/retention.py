@@ -17,7 +17,7 @@ from ..base.texts import counted, size_text
 from ..store.accounts import Change
 from ..store.meta import MetaStore, MetaTransaction, MetaView, Project
 from ..store.retention import DueRun, DueVersion, Rule, Setting, rule_of
-from .jobs import Transacts
+from .transacts import Transacts
 
 log = logging.getLogger("hectiqlab.server")
 

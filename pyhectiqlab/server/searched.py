@@ -17,7 +17,7 @@ from ..base.loops import Loop
 from ..protocol.search import Field
 from ..store.meta import MetaStore, RunQuery
 from ..store.points import PointStore
-from .jobs import Transacts
+from .transacts import Transacts
 
 log = logging.getLogger("hectiqlab.server")
 

@@ -14,7 +14,8 @@ from typing import Any, TypeGuard
 
 from .fair import FairQueue
 from .inserts import Inserts
-from .jobs import BusyError, Ingest, InPieces, Job
+from .jobs import Ingest, InPieces, Job
+from .transacts import BusyError
 
 JOBS_MAX = 4096  # that wait
 BYTES_MAX = 128 << 20  # of ingest bodies that wait

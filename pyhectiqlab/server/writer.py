@@ -22,9 +22,10 @@ from ..store.storage import ChangeMark
 from . import ingest_plan
 from .deferred import Deferred
 from .inserts import Inserts
-from .jobs import Ingest, InPieces, Job, Write, WriteFunction
+from .jobs import Ingest, InPieces, Job, Write
 from .refusals import Refusals
 from .remembered import Remembered
+from .transacts import WriteFunction
 from .waiting_jobs import WaitingJobs
 
 log = logging.getLogger("hectiqlab.server")

@@ -40,12 +40,12 @@ import numpy as np
 import psutil
 from ingest import Client, body
 
-from pyhectiqlab.server import deferred
-from pyhectiqlab.server.ingest import decode
-from pyhectiqlab.server.ingest_plan import IngestJob
-from pyhectiqlab.server.jobs import Ingest
-from pyhectiqlab.server.refusals import Refusals
-from pyhectiqlab.server.writer import COMPACT_BUDGET_S, Writer
+from pyhectiqlab.server.writing import deferred
+from pyhectiqlab.server.writing.ingest import decode
+from pyhectiqlab.server.writing.ingest_plan import IngestJob
+from pyhectiqlab.server.writing.jobs import Ingest
+from pyhectiqlab.server.writing.refusals import Refusals
+from pyhectiqlab.server.writing.writer import COMPACT_BUDGET_S, Writer
 from pyhectiqlab.store.meta import AttachRequest, MetaStore
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.points import Column, PointBatch

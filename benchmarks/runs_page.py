@@ -19,9 +19,9 @@ from _fill import PROJECT
 from _filled import main_of
 
 from pyhectiqlab.protocol.search import parse, parse_sort
-from pyhectiqlab.server.replies import reply
+from pyhectiqlab.server.http.replies import reply
 from pyhectiqlab.server.routes.common import run_answers
-from pyhectiqlab.server.search import find_runs
+from pyhectiqlab.server.tables.search import find_runs
 from pyhectiqlab.store.meta import MetaStore, RunPage, RunQuery
 from pyhectiqlab.store.points import PointStore
 

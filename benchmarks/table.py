@@ -20,11 +20,11 @@ from _fill import PROJECT
 from _filled import main_of
 
 from pyhectiqlab.protocol.search import parse, parse_column, parse_sort
-from pyhectiqlab.server.columns import columns
-from pyhectiqlab.server.configtexts import ConfigTexts
-from pyhectiqlab.server.groups import grouped
-from pyhectiqlab.server.suggest import suggest
-from pyhectiqlab.server.table import columns_of, sorted_ids
+from pyhectiqlab.server.tables.columns import columns
+from pyhectiqlab.server.tables.configtexts import ConfigTexts
+from pyhectiqlab.server.tables.groups import grouped
+from pyhectiqlab.server.tables.suggest import suggest
+from pyhectiqlab.server.tables.table import columns_of, sorted_ids
 from pyhectiqlab.store.meta import MetaStore, RunQuery
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 

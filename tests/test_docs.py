@@ -16,7 +16,7 @@ import pyhectiqlab
 from pyhectiqlab import cli, settings
 from pyhectiqlab.capture import variables
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.server import accounts, login
+from pyhectiqlab.server.accounts import accounts, login
 from pyhectiqlab.store import accounts as stored_accounts
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sqlite_points.database import SCHEMA_VERSION

@@ -8,10 +8,17 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import pyhectiqlab
 
 PACKAGE = Path(pyhectiqlab.__file__).parent
-PAGE = PACKAGE.parent / "ARCHITECTURE.md"
+ROOT = PACKAGE.parent
+PAGE = ROOT / "ARCHITECTURE.md"
+PAGES = {  # of each package whose parts have their ways stated
+    "ARCHITECTURE.md": (PACKAGE.name,),
+    "pyhectiqlab/server/README.md": (PACKAGE.name, "server"),
+}
 EVERYTHING = "everything"
 PUBLIC = ("__init__", "__main__")  # what users import and run
 TOP = {
@@ -26,16 +33,18 @@ TOP = {
 }  # modules; everything else is in a room
 
 
-def stated() -> dict[str, set[str]]:
-    """Return {part: the parts that it may import}, as ARCHITECTURE.md states it."""
-    section = PAGE.read_text().split("### Which way imports go\n")[1].split("\n## ")[0]
+def stated(page: Path = PAGE) -> dict[str, set[str]]:
+    """Return {part: the parts that it may import}, as a page states it."""
+    section = page.read_text().split("### Which way imports go\n")[1].split("\n## ")[0]
     lines = re.findall(r"^    (\S.*?) +→ (.*)$", section, re.MULTILINE)
     return {part: set(names.split(", ")) for parts, names in lines for part in parts.split(", ")}
 
 
-def part_of(module: tuple[str, ...]) -> str:
-    """Return the part that a module belongs to: `uploader` for pyhectiqlab.uploader.main, "" for the package itself."""
-    return module[1] if len(module) > 1 else ""
+def part_of(module: tuple[str, ...], within: tuple[str, ...] = (PACKAGE.name,)) -> str:
+    """Return the part of a package that a module belongs to: `uploader` for pyhectiqlab.uploader.main, "" for the
+    package itself.
+    """
+    return module[len(within)] if len(module) > len(within) else ""
 
 
 def exists(module: tuple[str, ...]) -> bool:
@@ -74,12 +83,14 @@ def modules() -> dict[tuple[str, ...], ast.Module]:
 
 
 @cache
-def actual() -> dict[tuple[str, str], str]:
-    """Return {(part, part that it imports): a module that does so}."""
+def actual(within: tuple[str, ...] = (PACKAGE.name,)) -> dict[tuple[str, str], str]:
+    """Return {(part, part that it imports): a module that does so}, of the parts of a package."""
     arrows = {}
     for module, tree in modules().items():
-        for other in imported(tree, module[:-1], types=False):
-            arrows[part_of(module), part_of(other)] = ".".join(module)
+        if module[: len(within)] == within:
+            for other in imported(tree, module[:-1], types=False):
+                if other[: len(within)] == within:
+                    arrows[part_of(module, within), part_of(other, within)] = ".".join(module)
     return {(a, b): module for (a, b), module in arrows.items() if a != b and a not in PUBLIC and b}
 
 
@@ -101,22 +112,23 @@ def reachable(arrows: dict[str, set[str]], start: str) -> set[str]:
     return reached
 
 
-def test_every_import_between_parts_is_stated() -> None:
-    ways = stated()
+@pytest.mark.parametrize("page, within", PAGES.items(), ids=lambda one: str(one))
+def test_every_import_between_parts_is_stated(page: str, within: tuple[str, ...]) -> None:
+    ways = stated(ROOT / page)
     wrong = [
         f"{module} imports {b}"
-        for (a, b), module in sorted(actual().items())
-        if b not in ways[EVERYTHING] and b not in ways.get(a, ())
+        for (a, b), module in sorted(actual(within).items())
+        if b not in ways.get(EVERYTHING, ()) and b not in ways.get(a, ())
     ]
-    assert not wrong, f"ARCHITECTURE.md, Which way imports go, has no arrow for: {', '.join(wrong)}"
+    assert not wrong, f"{page}, Which way imports go, has no arrow for: {', '.join(wrong)}"
 
 
-def test_every_stated_import_is_there() -> None:
-    there = actual().keys()
-    gone = [
-        f"{a} → {b}" for a, names in stated().items() for b in sorted(names) if a != EVERYTHING and (a, b) not in there
-    ]
-    assert not gone, f"ARCHITECTURE.md, Which way imports go, states what is gone: {', '.join(gone)}"
+@pytest.mark.parametrize("page, within", PAGES.items(), ids=lambda one: str(one))
+def test_every_stated_import_is_there(page: str, within: tuple[str, ...]) -> None:
+    there = actual(within).keys()
+    ways = stated(ROOT / page).items()
+    gone = [f"{a} → {b}" for a, names in ways for b in sorted(names) if a != EVERYTHING and (a, b) not in there]
+    assert not gone, f"{page}, Which way imports go, states what is gone: {', '.join(gone)}"
 
 
 def test_no_imports_of_modules_lead_in_a_circle() -> None:
@@ -130,8 +142,9 @@ def test_no_imports_of_modules_lead_in_a_circle() -> None:
     assert not circles(arrows)
 
 
-def test_no_stated_arrows_lead_in_a_circle() -> None:
-    assert not circles({part: names for part, names in stated().items() if part != EVERYTHING})
+@pytest.mark.parametrize("page", PAGES)
+def test_no_stated_arrows_lead_in_a_circle(page: str) -> None:
+    assert not circles({part: names for part, names in stated(ROOT / page).items() if part != EVERYTHING})
 
 
 def test_the_top_of_the_package_holds_what_people_import() -> None:

@@ -67,7 +67,7 @@ def _state(profile: str | None, data: Path | None) -> tuple[Any, str]:
                     return _asked(own, generation), ""
                 except LabError as e:
                     why_not = f"profile {own.name!r}: {e}"
-        from ..server.status import status as stored
+        from ..server.status.status import status as stored
 
         return stored(storage, None, time.time()), "it is stopped" if storage.alone else why_not
 

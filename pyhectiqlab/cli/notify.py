@@ -44,7 +44,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
     """
     if not _MAIL.fullmatch(address) and not _is_url(address, ("http", "https")):
         raise click.UsageError(f"{address!r} is neither an http or https URL nor mailto:NAME@HOST.")
-    from ..server.notifier import safe
+    from ..server.tending.notifier import safe
 
     try:
         on = states_of([word.strip() for word in words.split(",") if word.strip()])
@@ -75,7 +75,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
 @data_option
 def list_targets(data: Path | None, as_json: bool) -> None:
     """List who gets which notices, and whether they arrive."""
-    from ..server.notifier import safe
+    from ..server.tending.notifier import safe
 
     with opened_lab(data) as storage, storage.meta.reading() as view:
         targets = view.targets()
@@ -119,7 +119,7 @@ def remove(target: str, data: Path | None) -> None:
 @data_option
 def test(target: str, data: Path | None) -> None:
     """Send a test notice to TARGET (an id of the list) now, and say whether it arrived."""
-    from ..server.notifier import MAIL_SERVER, Undelivered, deliver
+    from ..server.tending.notifier import MAIL_SERVER, Undelivered, deliver
 
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
@@ -169,7 +169,7 @@ def mail_server(url: str, data: Path | None) -> None:
     """
     if not _is_url(url, _SCHEMES):
         raise click.UsageError(f"That is not a URL of {', '.join(f'{s}://' for s in _SCHEMES)}.")
-    from ..server.notifier import MAIL_SERVER
+    from ..server.tending.notifier import MAIL_SERVER
 
     with opened_lab(data) as storage, storage.meta.writing() as tx:
         tx.set_lab_value(MAIL_SERVER, url)

@@ -53,7 +53,7 @@ def keys(name: str, as_json: bool, data: Path | None) -> None:
 @data_option
 def add_key(name: str, key_name: str, days: int | None, only_metrics: bool, data: Path | None) -> None:
     """Make a key for a service account, and print it. It is never shown again. People make their own keys."""
-    from ..server.models import name_checked
+    from ..server.models.models import name_checked
     from ..store.accounts import SCOPE_ALL, SCOPE_METRICS, TooManyError
 
     try:

@@ -221,7 +221,7 @@ def _finish(storage: Storage) -> bool:
     """Purge all that was noted, or wait for the running lab to do so as long as there is progress. Return whether it is
     done.
     """
-    from ..server import purging
+    from ..server.tending import purging
 
     def progress() -> None:
         if sys.stderr.isatty():

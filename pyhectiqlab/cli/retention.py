@@ -109,7 +109,7 @@ def _rule(settings: Settings, project: Project | None) -> Rule:
 
 def _held_until(view: MetaView) -> float | None:
     """Return the time before which nothing is removed, whatever the rules say. None: there is no such time."""
-    from ..server.clock import sight_of
+    from ..server.tending.clock import sight_of
 
     sight = sight_of(view)
     return sight.steady_from if sight is not None and sight.steady_from > time.time() else None

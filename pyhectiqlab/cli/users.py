@@ -17,7 +17,7 @@ from .lazy import LazyGroup
 from .output import echo_json, json_option, moment, table
 
 if TYPE_CHECKING:
-    from ..server.accounts import Accounts
+    from ..server.accounts.accounts import Accounts
     from ..store.meta import MetaTransaction, MetaView, Project, User
     from ..store.storage import Storage
 
@@ -31,7 +31,7 @@ _password_file = click.option(
 @contextlib.contextmanager
 def opened_accounts(data: Path | None) -> Iterator[tuple[Storage, Accounts]]:
     """Open the accounts of a lab. A running lab reads permissions again after a change."""
-    from ..server.accounts import Accounts
+    from ..server.accounts.accounts import Accounts
 
     with opened_lab(data) as storage:
 
@@ -49,7 +49,7 @@ def _a(role: str) -> str:
 def checked_username(name: str) -> str:
     """Return a name for a new user. Raises ConfigurationError."""
     from ..protocol.usernames import new_username
-    from ..server.models import name_checked
+    from ..server.models.models import name_checked
 
     try:
         return new_username(name_checked(name))

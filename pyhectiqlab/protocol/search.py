@@ -1,7 +1,7 @@
 """The language in which runs are searched: terms, and what to sort by.
 
 HTTP, Python, the command and the web app use the same language. This module does no I/O: store/sql/meta_search.py and
-server/search.py apply it to a lab's rows.
+server/tables/search.py apply it to a lab's rows.
 
     state=failed,killed  tag=baseline  author=ada  created>2026-07-01  config.model.layers>=4
     metric.valid/loss.min<0.2  name~resnet  sweep

@@ -15,17 +15,13 @@ from starlette.exceptions import HTTPException
 from .._version import __version__
 from ..errors import SlowSearchError, StoreError
 from ..store.meta import FullError
-from .access import caller, check_guarded
-from .admission import Admission
-from .bodies import problem_text
-from .compress import Compress
-from .gauges import Gauges
-from .guard import Guard
+from .access.access import caller, check_guarded
+from .counts.request_log import Observe
+from .http.guard import Guard
+from .http.moved import Moved, OldAddress
+from .http.proxies import BehindProxy, Trusted
+from .http.replies import ApiError, error_body, reply
 from .lab import Lab
-from .moved import Moved, OldAddress
-from .proxies import BehindProxy, Trusted
-from .replies import ApiError, error_body, reply
-from .request_log import Observe
 from .rootpath import RootPath
 from .routes import (
     accounts,
@@ -58,6 +54,10 @@ from .routes import (
     views,
 )
 from .routes.common import API
+from .status.gauges import Gauges
+from .turns.admission import Admission
+from .turns.bodies import problem_text
+from .turns.compress import Compress
 
 log = logging.getLogger("hectiqlab.server")
 MODULES = (  # whose routes are the API's; a request is compared with one after the other: what comes most is first

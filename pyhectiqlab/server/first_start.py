@@ -15,7 +15,7 @@ from .. import settings
 from ..errors import ConfigurationError
 from ..profile import load_profiles, same_address, save_profile
 from ..store.meta import User
-from .accounts import hash_token
+from .accounts.accounts import hash_token
 from .lab import Lab
 
 PROFILE = "local"

@@ -17,37 +17,37 @@ from ..errors import StoreError
 from ..store.accounts import Change
 from ..store.meta import Changes, MetaTransaction
 from ..store.storage import Storage
-from . import ingest_plan
-from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
-from .activity import Activity
-from .authority import Authority
-from .backup_watch import BackupWatch
-from .clock import Clock
-from .command_logins import CommandLogins
-from .configtexts import ConfigTexts
-from .damage_watch import DamageWatch
-from .disk import Disk
-from .files import Files
-from .forks import Forks
-from .heartbeats import Heartbeats
-from .inserts import Inserts
-from .login import Logins
-from .metrics import Metrics
-from .news import Exchange
-from .notifier import Notifier
-from .project_lives import ProjectLives
-from .purging import purge_some
-from .refusals import Refusals
-from .retention import Retention
-from .screen import Screen
-from .searched import Searched
-from .shares import Shares
+from .accounts.accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
+from .accounts.authority import Authority
+from .accounts.command_logins import CommandLogins
+from .accounts.login import Logins
+from .counts.activity import Activity
+from .counts.metrics import Metrics
+from .counts.totals import TotalsCache
+from .files.files import Files
+from .live.news import Exchange
+from .live.stream import Hub
 from .sso.service import SingleSignOn
-from .stream import Hub
-from .table import Orders
-from .totals import TotalsCache
+from .tables.configtexts import ConfigTexts
+from .tables.searched import Searched
+from .tables.table import Orders
+from .tending.backup_watch import BackupWatch
+from .tending.clock import Clock
+from .tending.damage_watch import DamageWatch
+from .tending.disk import Disk
+from .tending.forks import Forks
+from .tending.notifier import Notifier
+from .tending.project_lives import ProjectLives
+from .tending.purging import purge_some
+from .tending.retention import Retention
 from .transacts import BusyError
-from .writer import Writer
+from .turns.shares import Shares
+from .writing import ingest_plan
+from .writing.heartbeats import Heartbeats
+from .writing.inserts import Inserts
+from .writing.refusals import Refusals
+from .writing.screen import Screen
+from .writing.writer import Writer
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
@@ -274,8 +274,8 @@ class Lab:
 
     def watch_once(self, now: float, awake_since: float, steady: bool = True) -> None:
         """Mark silent runs as lost, and remove what was deleted long ago or is no longer to be kept. If the clock is
-        not `steady` (server/clock.py), remove nothing. Of several labs one does so; each does what is its own. Do all
-        that does not fail, then raise the first error.
+        not `steady` (server/tending/clock.py), remove nothing. Of several labs one does so; each does what is its own.
+        Do all that does not fail, then raise the first error.
         """
         duties: list[Callable[[], object]] = [self._store_heartbeats]
         if self.peers.has("watch"):

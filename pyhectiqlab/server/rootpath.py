@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
-from .permitted import KEPT_SLASH
+from .access.permitted import KEPT_SLASH
 from .routes.pages import PAGES
 
 # The first parts of the lab's own paths. If one of them were the root path, nobody could tell whether a proxy removed

@@ -25,12 +25,12 @@ from ..store.fleet import Addresses
 from ..store.opening import open_storage
 from . import first_start
 from .app import create_app
-from .connections import Connections, Protocol, most_connections
-from .guard import LOOPBACK_NAMES
+from .counts.request_log import set_up_logging
+from .http.connections import Connections, Protocol, most_connections
+from .http.guard import LOOPBACK_NAMES
+from .http.moved import OldAddress
+from .http.proxies import Trusted
 from .lab import PEOPLES_URL, SSO_ISSUER, Lab
-from .moved import OldAddress
-from .proxies import Trusted
-from .request_log import set_up_logging
 from .rootpath import checked
 from .sso.options import SsoOptions
 from .sso.service import SingleSignOn

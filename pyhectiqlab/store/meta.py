@@ -2,8 +2,8 @@
 
 It has two faces, both short-lived and for one thread. `reading()` gives a MetaView, which never waits for the writer
 and shows one state, that of its first query. `writing()` gives a MetaTransaction, which commits durably when its block
-ends, and changes nothing if the block raises. One thread at a time writes (server/writer.py). Times are float seconds
-since 1970 UTC by the lab's clock. Every method may raise StoreError (disk full, I/O).
+ends, and changes nothing if the block raises. One thread at a time writes (server/writing/writer.py). Times are float
+seconds since 1970 UTC by the lab's clock. Every method may raise StoreError (disk full, I/O).
 
 The state of a run follows from stored facts about the ranks of its newest attempt (protocol/states.py): what each
 rank's script said last ("running" at attach), how its process ended, and whether it is lost. So reports that arrive
@@ -78,7 +78,7 @@ class MetaView(
     def runs(self, query: RunQuery, now: float, among: Collection[str] | None = None) -> RunPage:
         """Return a page. Ages in terms count from `now`. `among`: only these runs.
 
-        Terms of metrics are ignored, and sorts by metrics and configs are not known: see server/search.py.
+        Terms of metrics are ignored, and sorts by metrics and configs are not known: see server/tables/search.py.
         """
 
     def found_ids(self, query: RunQuery, now: float) -> list[str]:

@@ -1,6 +1,6 @@
 """The rows of notices about runs: targets (who wants to know), and notices that are still to be delivered.
 
-server/notifier.py delivers them. Notices about the lab itself are no rows: they are there, too.
+server/tending/notifier.py delivers them. Notices about the lab itself are no rows: they are there, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pauses: where long work may be interrupted, so that others get their turn.
 
 Code that reads much calls `may_pause` between two items. It does nothing unless the caller that began the work in this
-thread asked for it by `pausing`, as the lab does for its requests (server/pace.py).
+thread asked for it by `pausing`, as the lab does for its requests (server/turns/pace.py).
 """
 
 from __future__ import annotations

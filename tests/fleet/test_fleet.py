@@ -9,7 +9,7 @@ from contextlib import closing
 
 import requests
 
-from pyhectiqlab.server.login import FREE_FAILURES
+from pyhectiqlab.server.accounts.login import FREE_FAILURES
 from pyhectiqlab.store.fleet import Addresses
 from pyhectiqlab.store.opening import open_beside
 

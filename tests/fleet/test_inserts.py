@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.server import ingest
-from pyhectiqlab.server.ingest_plan import IngestJob
-from pyhectiqlab.server.inserts import BURST, EVERY_S, MANY, MANY_S, ROWS, Inserts
-from pyhectiqlab.server.refusals import Refusals
-from pyhectiqlab.server.writer import Writer
+from pyhectiqlab.server.writing import ingest
+from pyhectiqlab.server.writing.ingest_plan import IngestJob
+from pyhectiqlab.server.writing.inserts import BURST, EVERY_S, MANY, MANY_S, ROWS, Inserts
+from pyhectiqlab.server.writing.refusals import Refusals
+from pyhectiqlab.server.writing.writer import Writer
 from pyhectiqlab.store.fleet import Addresses
 from pyhectiqlab.store.meta import AttachRequest
 from pyhectiqlab.store.opening import open_storage

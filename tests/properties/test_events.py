@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.protocol import events as rules
 from pyhectiqlab.protocol import limits, searchable
-from pyhectiqlab.server import ingest
+from pyhectiqlab.server.writing import ingest
 
 from ..seeds import examples
 

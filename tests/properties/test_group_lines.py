@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyhectiqlab.server.grouplines import Band, group_lines
+from pyhectiqlab.server.tables.grouplines import Band, group_lines
 from pyhectiqlab.store.points import Column, PointBatch, PointStore, Smoothing
 
 from ..stores import new_points

@@ -19,8 +19,8 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pyhectiqlab.server import ingest, ingest_plan
-from pyhectiqlab.server.deferred import Deferred
+from pyhectiqlab.server.writing import ingest, ingest_plan
+from pyhectiqlab.server.writing.deferred import Deferred
 from pyhectiqlab.store.catching_up import tell, untold
 from pyhectiqlab.store.meta import AttachRequest
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyhectiqlab.server import jsontext
-from pyhectiqlab.server.jsontext import encoded, encoded_in_pieces
+from pyhectiqlab.server.http import jsontext
+from pyhectiqlab.server.http.jsontext import encoded, encoded_in_pieces
 
 scalars = (
     st.none()

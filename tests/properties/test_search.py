@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.protocol.search import ANY, STATS, Sort, Term, parse, parse_sort, quoted, smoothed_of
 from pyhectiqlab.protocol.searchable import searchable
-from pyhectiqlab.server.search import find_runs
+from pyhectiqlab.server.tables.search import find_runs
 from pyhectiqlab.store.clickhouse import facts_series, reading, recents
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, MetaStore, RunQuery
 from pyhectiqlab.store.points import Column, PointBatch, PointStore

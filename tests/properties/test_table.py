@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.protocol.search import Field, parse_column, parse_sort
 from pyhectiqlab.protocol.searchable import searchable
-from pyhectiqlab.server.columns import columns
-from pyhectiqlab.server.configtexts import ConfigTexts
-from pyhectiqlab.server.groups import grouped
-from pyhectiqlab.server.table import columns_of, sorted_ids
+from pyhectiqlab.server.tables.columns import columns
+from pyhectiqlab.server.tables.configtexts import ConfigTexts
+from pyhectiqlab.server.tables.groups import grouped
+from pyhectiqlab.server.tables.table import columns_of, sorted_ids
 from pyhectiqlab.store.meta import RunQuery
 
 from ..seeds import examples

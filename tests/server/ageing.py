@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import insert
 
-from pyhectiqlab.server.retention import Retention
+from pyhectiqlab.server.tending.retention import Retention
 from pyhectiqlab.store.accounts import Change
 from pyhectiqlab.store.artifacts import ArtifactQuery, NewArtifact
 from pyhectiqlab.store.meta import AttachRequest, EndReport, Event, MetaBatch, MetaStore, MetaTransaction, Project, User

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from pyhectiqlab.server.accounts import Accounts
+from pyhectiqlab.server.accounts.accounts import Accounts
 from pyhectiqlab.store.meta import MetaTransaction
 from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from pyhectiqlab import settings
 from pyhectiqlab.profile import load_profiles
-from pyhectiqlab.server.accounts import AUDIT_KEPT_S
-from pyhectiqlab.server.login import Logins
+from pyhectiqlab.server.accounts.accounts import AUDIT_KEPT_S
+from pyhectiqlab.server.accounts.login import Logins
 from pyhectiqlab.store.accounts import AUDIT_ROWS_MAX
 from pyhectiqlab.store.sql.meta_schema import users
 from pyhectiqlab.testing.lab import RealLab

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from pyhectiqlab.server import models_files
-from pyhectiqlab.server.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
+from pyhectiqlab.server.files.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
+from pyhectiqlab.server.models import models_files
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 

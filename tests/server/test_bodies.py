@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 
 from pyhectiqlab import settings
 from pyhectiqlab.server import app
-from pyhectiqlab.server.bodies import INLINE_BYTES, BodyRoute, values_of
+from pyhectiqlab.server.turns.bodies import INLINE_BYTES, BodyRoute, values_of
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id

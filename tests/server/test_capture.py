@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from pyhectiqlab.server import models_runs
+from pyhectiqlab.server.models import models_runs
 
 from .api import Api, error_of, events_batch, new_id
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pyhectiqlab.server.clock import Clock, Sight
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
+from pyhectiqlab.server.tending.clock import Clock, Sight
 from pyhectiqlab.store.meta import MetaStore
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.retention import DAY_S

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from pyhectiqlab import settings
-from pyhectiqlab.server.command_logins import LETTERS, WRONG_CODES_FREE, CommandLogins
+from pyhectiqlab.server.accounts.command_logins import LETTERS, WRONG_CODES_FREE, CommandLogins
 from pyhectiqlab.store.notes import MemoryNotes
 from pyhectiqlab.testing.lab import RealLab
 

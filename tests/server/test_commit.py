@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.server import ingest
-from pyhectiqlab.server.ingest_plan import IngestJob
-from pyhectiqlab.server.refusals import Refusals
-from pyhectiqlab.server.writer import Writer
+from pyhectiqlab.server.writing import ingest
+from pyhectiqlab.server.writing.ingest_plan import IngestJob
+from pyhectiqlab.server.writing.refusals import Refusals
+from pyhectiqlab.server.writing.writer import Writer
 from pyhectiqlab.store.meta import AttachRequest, MetaTransaction, NameTakenError, User
 
 from ..stores import SqlitePlace, new_points

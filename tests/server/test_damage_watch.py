@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pyhectiqlab.server import damage_watch
 from pyhectiqlab.server.lab import Lab
-from pyhectiqlab.server.status import status
+from pyhectiqlab.server.status.status import status
+from pyhectiqlab.server.tending import damage_watch
 from pyhectiqlab.store.opening import open_storage
 
 from .api import wait_until

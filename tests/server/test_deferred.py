@@ -1,4 +1,4 @@
-"""Batches of points alone of which lab.db is told a moment after they were answered (server/deferred.py).
+"""Batches of points alone of which lab.db is told a moment after they were answered (server/writing/deferred.py).
 
 Nothing that was answered is lost, counted twice or forgotten, whenever the lab is killed, backed up or refused by its
 disk.
@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.server import deferred, ingest, waiting_jobs
-from pyhectiqlab.server.ingest_plan import IngestJob
-from pyhectiqlab.server.refusals import Refusals
-from pyhectiqlab.server.writer import Writer
+from pyhectiqlab.server.writing import deferred, ingest, waiting_jobs
+from pyhectiqlab.server.writing.ingest_plan import IngestJob
+from pyhectiqlab.server.writing.refusals import Refusals
+from pyhectiqlab.server.writing.writer import Writer
 from pyhectiqlab.store.backups import backup
 from pyhectiqlab.store.backups.restoring import restore
 from pyhectiqlab.store.opening import open_storage

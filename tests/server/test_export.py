@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyhectiqlab.importing.points import Problems
 from pyhectiqlab.importing.table import source
 from pyhectiqlab.protocol.csvcells import text_cell, text_of_cell
-from pyhectiqlab.server.export import FormatMissingError, exported
+from pyhectiqlab.server.tables.export import FormatMissingError, exported
 from pyhectiqlab.store.points import PointStore
 from pyhectiqlab.testing.lab import RealLab
 

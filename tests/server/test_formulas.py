@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyhectiqlab.server import formulalines
-from pyhectiqlab.server.formula import FormulaError, parse_formula
-from pyhectiqlab.server.formulalines import FormulaLine
+from pyhectiqlab.server.tables import formulalines
+from pyhectiqlab.server.tables.formula import FormulaError, parse_formula
+from pyhectiqlab.server.tables.formulalines import FormulaLine
 from pyhectiqlab.store.points import Column, PointBatch
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.server import ingest, waiting_jobs
-from pyhectiqlab.server.ingest_plan import IngestJob
+from pyhectiqlab.server.writing import ingest, waiting_jobs
+from pyhectiqlab.server.writing.ingest_plan import IngestJob
 
 from .api import batch, new_id, packed
 from .test_commit import Stores

@@ -14,7 +14,7 @@ import pytest
 
 from pyhectiqlab.protocol import limits
 from pyhectiqlab.server.routes.ingest import INLINE_BYTES, INLINE_WEIGHT
-from pyhectiqlab.server.weight import weigh
+from pyhectiqlab.server.turns.weight import weigh
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import NOW_US, Api, batch, column, events_batch, new_id, packed

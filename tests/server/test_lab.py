@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.errors import OutcomeUnknownError, StoreError
-from pyhectiqlab.server import waiting_jobs
-from pyhectiqlab.server import writer as writer_module
-from pyhectiqlab.server.ingest import decode
-from pyhectiqlab.server.ingest_plan import IngestJob
+from pyhectiqlab.server.accounts.login import FREE_FAILURES, Throttle
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
-from pyhectiqlab.server.login import FREE_FAILURES, Throttle
+from pyhectiqlab.server.writing import waiting_jobs
+from pyhectiqlab.server.writing import writer as writer_module
+from pyhectiqlab.server.writing.ingest import decode
+from pyhectiqlab.server.writing.ingest_plan import IngestJob
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
 from pyhectiqlab.store.notes import MemoryNotes
 from pyhectiqlab.store.opening import open_storage

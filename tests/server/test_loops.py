@@ -16,9 +16,9 @@ from sqlalchemy.exc import OperationalError, TimeoutError
 
 from pyhectiqlab import settings
 from pyhectiqlab.base import loops
-from pyhectiqlab.server import damage_watch, disk, notifier
 from pyhectiqlab.server.app import create_app
 from pyhectiqlab.server.lab import Lab
+from pyhectiqlab.server.tending import damage_watch, disk, notifier
 from pyhectiqlab.store.meta import User
 from pyhectiqlab.store.opening import open_storage
 

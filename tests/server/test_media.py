@@ -11,8 +11,8 @@ import pytest
 
 from pyhectiqlab.protocol.limits import STEP_MAX, STEP_MIN
 from pyhectiqlab.protocol.media import Histogram
-from pyhectiqlab.server import models_media
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
+from pyhectiqlab.server.models import models_media
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 

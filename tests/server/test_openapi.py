@@ -9,7 +9,8 @@ import requests
 from pydantic import BaseModel
 
 from pyhectiqlab.protocol import media, registry, roles, states
-from pyhectiqlab.server import (
+from pyhectiqlab.server.app import openapi_schema
+from pyhectiqlab.server.models import (
     models,
     models_accounts,
     models_actions,
@@ -19,7 +20,6 @@ from pyhectiqlab.server import (
     models_series,
     models_views,
 )
-from pyhectiqlab.server.app import openapi_schema
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, events_batch, new_id

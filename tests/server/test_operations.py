@@ -16,7 +16,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from pyhectiqlab.server.disk import warn_below
+from pyhectiqlab.server.tending.disk import warn_below
 from pyhectiqlab.testing.lab import RealLab
 
 from ..commands import run_command

@@ -16,7 +16,7 @@ import requests
 
 from pyhectiqlab import settings
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.server.pace import DEBT_MAX_S, HEAVY_S, OTHERS_S, Pace, Work, begin, in_pieces
+from pyhectiqlab.server.turns.pace import DEBT_MAX_S, HEAVY_S, OTHERS_S, Pace, Work, begin, in_pieces
 from pyhectiqlab.store.pauses import may_pause
 from pyhectiqlab.testing.lab import RealLab
 

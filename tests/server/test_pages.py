@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fastapi import Request, Response
 
-from pyhectiqlab.server.gzipped import takes_gzip
-from pyhectiqlab.server.replies import ApiError
+from pyhectiqlab.server.http.gzipped import takes_gzip
+from pyhectiqlab.server.http.replies import ApiError
 from pyhectiqlab.server.routes import pages
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

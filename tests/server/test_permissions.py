@@ -3,8 +3,8 @@
 Each is asked about a project that is open to the lab and about one that is private.
 
 The routes come from the application itself. A route without a line in ROUTES fails, and so does one whose guard
-(server/access.py) asks for something else than its line says. A request is as small as it can be: what somebody may do
-but said badly is answered 404 or 422 by what lies behind the guard, never 401 or 403.
+(server/access/access.py) asks for something else than its line says. A request is as small as it can be: what somebody
+may do but said badly is answered 404 or 422 by what lies behind the guard, never 401 or 403.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import requests
 from fastapi.routing import APIRoute
 
 from pyhectiqlab.server import app as application
-from pyhectiqlab.server.access import needs_of
+from pyhectiqlab.server.access.access import needs_of
 from pyhectiqlab.server.app import API
 
 from ..labs import ForkedLab
@@ -194,7 +194,7 @@ def test_every_route_has_a_line_here_and_the_guard_that_it_says() -> None:
 def test_a_route_without_a_guard_is_not_served() -> None:
     from fastapi import APIRouter
 
-    from pyhectiqlab.server.access import TheCaller, check_guarded
+    from pyhectiqlab.server.access.access import TheCaller, check_guarded
 
     router = APIRouter()
 

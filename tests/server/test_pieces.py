@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.server import ingest
-from pyhectiqlab.server.ingest import Batch
-from pyhectiqlab.server.pieces import cost_s, pieces
+from pyhectiqlab.server.writing import ingest
+from pyhectiqlab.server.writing.ingest import Batch
+from pyhectiqlab.server.writing.pieces import cost_s, pieces
 
 from .api import new_id, packed
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
-from pyhectiqlab.server import project_lives
-from pyhectiqlab.server.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
+from pyhectiqlab.server.files.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
-from pyhectiqlab.server.project_lives import ProjectLives
+from pyhectiqlab.server.tending import project_lives
+from pyhectiqlab.server.tending.project_lives import ProjectLives
 from pyhectiqlab.store.accounts import Change
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.sql import meta_projects

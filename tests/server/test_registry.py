@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.server import models_registry
-from pyhectiqlab.server.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
+from pyhectiqlab.server.files.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
 from pyhectiqlab.server.lab import Lab
+from pyhectiqlab.server.models import models_registry
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pyhectiqlab.protocol.registry import Version
-from pyhectiqlab.server import retention as retention_module
+from pyhectiqlab.server.tending import retention as retention_module
 from pyhectiqlab.store.artifacts import NewArtifact, RemovedError
 from pyhectiqlab.store.meta import MetaStore
 from pyhectiqlab.store.registry import NewVersion, VersionFile

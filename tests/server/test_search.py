@@ -11,9 +11,9 @@ import msgpack
 import pytest
 
 from pyhectiqlab.protocol import search
+from pyhectiqlab.server.http.replies import cursor_out
 from pyhectiqlab.server.lab import Lab
-from pyhectiqlab.server.replies import cursor_out
-from pyhectiqlab.server.searched import KEY, METRICS_MAX
+from pyhectiqlab.server.tables.searched import KEY, METRICS_MAX
 from pyhectiqlab.store.meta import RunQuery
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore

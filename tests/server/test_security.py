@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from pyhectiqlab.errors import ConfigurationError
-from pyhectiqlab.server.cookies import COOKIE, without_others
-from pyhectiqlab.server.login import ENTRIES_MAX, FREE_FAILURES, FREE_FAILURES_OF_NAME, KIND, Logins
-from pyhectiqlab.server.proxies import Trusted, caller_address, place_of
+from pyhectiqlab.server.accounts.login import ENTRIES_MAX, FREE_FAILURES, FREE_FAILURES_OF_NAME, KIND, Logins
+from pyhectiqlab.server.http.cookies import COOKIE, without_others
+from pyhectiqlab.server.http.proxies import Trusted, caller_address, place_of
 from pyhectiqlab.server.serve import checked_url
 from pyhectiqlab.store.notes import MemoryNotes
 from pyhectiqlab.testing.lab import RealLab

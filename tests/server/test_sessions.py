@@ -13,8 +13,8 @@ import pytest
 
 from pyhectiqlab.capture.process import this_process
 from pyhectiqlab.protocol.limits import HEARTBEAT_RUNS
-from pyhectiqlab.server.bodies import INLINE_BYTES
-from pyhectiqlab.server.waiting_jobs import CROWD
+from pyhectiqlab.server.turns.bodies import INLINE_BYTES
+from pyhectiqlab.server.writing.waiting_jobs import CROWD
 from pyhectiqlab.spool import Writer
 from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab

@@ -22,10 +22,10 @@ import pytest
 import requests
 
 from pyhectiqlab import settings
-from pyhectiqlab.server.inflate import opened
-from pyhectiqlab.server.ingest import decode
-from pyhectiqlab.server.login import FREE_FAILURES_OF_ADDRESS
-from pyhectiqlab.server.weight import Scale, weigh
+from pyhectiqlab.server.accounts.login import FREE_FAILURES_OF_ADDRESS
+from pyhectiqlab.server.turns.inflate import opened
+from pyhectiqlab.server.turns.weight import Scale, weigh
+from pyhectiqlab.server.writing.ingest import decode
 from pyhectiqlab.store.pauses import pausing
 from pyhectiqlab.testing.lab import RealLab
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pyhectiqlab._version import __version__
-from pyhectiqlab.server.activity import RUNS_MAX, Activity
-from pyhectiqlab.server.status_advice import advice
+from pyhectiqlab.server.counts.activity import RUNS_MAX, Activity
+from pyhectiqlab.server.status.status_advice import advice
 from pyhectiqlab.store.backups.backup import note
 from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from pyhectiqlab.server.stream import QUEUE_MAX, READERS_AT_ONCE, RESYNC, Hub, Message
+from pyhectiqlab.server.live.stream import QUEUE_MAX, READERS_AT_ONCE, RESYNC, Hub, Message
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, column, events_batch, new_id

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyhectiqlab import Run
 from pyhectiqlab.capture.process import this_process
 from pyhectiqlab.protocol import records
-from pyhectiqlab.server import ingest
+from pyhectiqlab.server.writing import ingest
 from pyhectiqlab.spool import SessionDir, Writer
 from pyhectiqlab.uploader import encode
 from pyhectiqlab.uploader.cache import KEEP_ALL, CacheSettings, fold

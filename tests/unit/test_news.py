@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pyhectiqlab.server.news import Arrived, News
+from pyhectiqlab.server.live.news import Arrived, News
 from pyhectiqlab.store.peers import PAYLOAD_BYTES_MAX
 
 

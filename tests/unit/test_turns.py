@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from pyhectiqlab.server.fair import FairQueue
-from pyhectiqlab.server.shares import Bytes, Costs, OverShareError, Rate, Turns
+from pyhectiqlab.server.turns.fair import FairQueue
+from pyhectiqlab.server.turns.shares import Bytes, Costs, OverShareError, Rate, Turns
 
 
 def test_callers_take_turns() -> None:

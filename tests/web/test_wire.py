@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Response
 
-from pyhectiqlab.server.gzipped import BYTES_MIN
+from pyhectiqlab.server.http.gzipped import BYTES_MIN
 
 from .conftest import NewPage
 from .feeder import Feeder

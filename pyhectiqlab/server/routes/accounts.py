@@ -13,16 +13,16 @@ from ...base.texts import counted
 from ...errors import StoreError
 from ...store.accounts import SCOPE_ALL, SCOPE_METRICS, ServiceAccountError, TooManyError
 from ...store.meta import User
-from .. import models, models_accounts
-from ..access import Anybody, TheCaller, TheLab, address_of, check_protocol, guard
-from ..access import caller as find_caller
-from ..accounts import WEB_SESSION_S, Caller
-from ..answers import answer, login_answer
-from ..bodies import BodyRoute
-from ..cookies import cookie_name, session_cookie
+from ..access.access import Anybody, TheCaller, TheLab, address_of, check_protocol, guard
+from ..access.access import caller as find_caller
+from ..access.password_logins import basic, log_in
+from ..accounts.accounts import WEB_SESSION_S, Caller
+from ..http.cookies import cookie_name, session_cookie
+from ..http.replies import ApiError, reply
 from ..lab import Lab
-from ..password_logins import basic, log_in
-from ..replies import ApiError, reply
+from ..models import models, models_accounts
+from ..models.answers import answer, login_answer
+from ..turns.bodies import BodyRoute
 from .common import Router, answers, base_url
 
 router = Router(tags=["accounts"], route_class=BodyRoute)

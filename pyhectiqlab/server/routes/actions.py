@@ -19,14 +19,14 @@ from ...store.meta import MetaTransaction, NameTakenError, ProjectArchivedError,
 from ...store.projects import ProjectGoneError
 from ...store.purging import PurgedError
 from ...store.quotas import QuotaExceededError
-from .. import models_actions as models
-from ..access import TheCaller, TheLab
-from ..accounts import Caller
-from ..bodies import BodyRoute
-from ..guard import JSON_BYTES_MAX
+from ..access.access import TheCaller, TheLab
+from ..access.permitted import changeable_runs, project_to_add_to
+from ..accounts.accounts import Caller
+from ..http.guard import JSON_BYTES_MAX
+from ..http.replies import ApiError, reply_large
 from ..lab import KEEP_DELETED_S, Lab
-from ..permitted import changeable_runs, project_to_add_to
-from ..replies import ApiError, reply_large
+from ..models import models_actions as models
+from ..turns.bodies import BodyRoute
 from .common import Router, answers
 
 router = Router(tags=["runs"], route_class=BodyRoute)

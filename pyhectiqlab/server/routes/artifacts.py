@@ -20,14 +20,14 @@ from fastapi import Depends, Query, Request, Response
 from ...base.texts import clean, counted
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
-from .. import models, models_files
-from ..access import AddableProject, AddableRun, ReadableProject, ReadableRun, TheCaller, TheLab, guard
-from ..answers import artifact_answer
-from ..authority import Grant, GrantedResponse
-from ..bodies import BodyRoute
+from ..access.access import AddableProject, AddableRun, ReadableProject, ReadableRun, TheCaller, TheLab, guard
+from ..access.permitted import find_run
+from ..accounts.authority import Grant, GrantedResponse
+from ..http.replies import ApiError, cursor_in, reply, reply_list
 from ..lab import Lab
-from ..permitted import find_run
-from ..replies import ApiError, cursor_in, reply, reply_list
+from ..models import models, models_files
+from ..models.answers import artifact_answer
+from ..turns.bodies import BodyRoute
 from .common import LIMIT, After, Limit, Router, answers, base_url
 
 router = Router(tags=["files"], route_class=BodyRoute)

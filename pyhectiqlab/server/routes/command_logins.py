@@ -10,14 +10,15 @@ from fastapi import Path, Request, Response
 
 from ... import settings
 from ...store.accounts import TooManyError
-from .. import command_logins, models, models_accounts
-from ..access import Anybody, TheCaller, TheLab, address_of
-from ..accounts import Caller
-from ..answers import answer
-from ..bodies import BodyRoute
+from ..access.access import Anybody, TheCaller, TheLab, address_of
+from ..accounts import command_logins
+from ..accounts.accounts import Caller
+from ..http.proxies import place_of
+from ..http.replies import ApiError, reply
 from ..lab import Lab
-from ..proxies import place_of
-from ..replies import ApiError, reply
+from ..models import models, models_accounts
+from ..models.answers import answer
+from ..turns.bodies import BodyRoute
 from .common import Router, answers, base_url
 
 router = Router(tags=["accounts"], route_class=BodyRoute)

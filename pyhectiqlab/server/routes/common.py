@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from ...errors import StoreError
 from ...store.meta import Run, User
 from ...store.points import SeriesInfo
-from ..answers import run_answer
+from ..http.replies import LIMIT_DEFAULT, LIMIT_MAX, ApiError
 from ..lab import Lab
-from ..models import ErrorAnswer
-from ..pace import in_pieces
-from ..replies import LIMIT_DEFAULT, LIMIT_MAX, ApiError
+from ..models.answers import run_answer
+from ..models.models import ErrorAnswer
+from ..turns.pace import in_pieces
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 After = Annotated[str | None, Query(max_length=4096, description="`next` of the page before.")]
@@ -40,7 +40,7 @@ class ApiRouter(APIRouter):
 
 
 class Router(ApiRouter):
-    """A router whose functions in threads keep the pace of the lab (server/pace.py)."""
+    """A router whose functions in threads keep the pace of the lab (server/turns/pace.py)."""
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
         if not inspect.iscoroutinefunction(endpoint):

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from .. import models_differences as models
-from ..access import TheCaller, TheLab
-from ..answers import answer
-from ..bodies import BodyRoute
-from ..differences import RUNS_MAX
-from ..differences import differences as differences_of
-from ..permitted import check_readable
-from ..replies import ApiError, reply_large, reply_msgpack, wants_msgpack
+from ..access.access import TheCaller, TheLab
+from ..access.permitted import check_readable
+from ..http.replies import ApiError, reply_large, reply_msgpack, wants_msgpack
+from ..models import models_differences as models
+from ..models.answers import answer
+from ..tables.differences import RUNS_MAX
+from ..tables.differences import differences as differences_of
+from ..turns.bodies import BodyRoute
 from .common import Router, answers
 
 router = Router(tags=["runs"], route_class=BodyRoute)

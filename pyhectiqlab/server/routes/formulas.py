@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from ...store.points import Smoothing
-from .. import models_formulas as models
-from .. import models_series
-from ..access import TheCaller, TheLab
-from ..bodies import BodyRoute
-from ..formula import Formula, FormulaError, parse_formula
-from ..formulalines import FormulaLine, TooLongError, formula_lines, formula_pairs
-from ..permitted import check_readable
-from ..replies import ApiError, Page, reply_large, wants_msgpack
+from ..access.access import TheCaller, TheLab
+from ..access.permitted import check_readable
+from ..http.replies import ApiError, Page, reply_large, wants_msgpack
+from ..models import models_formulas as models
+from ..models import models_series
+from ..tables.formula import Formula, FormulaError, parse_formula
+from ..tables.formulalines import FormulaLine, TooLongError, formula_lines, formula_pairs
+from ..turns.bodies import BodyRoute
 from .common import Router, answers
 from .series import buckets_answer
 

@@ -8,12 +8,12 @@ import numpy as np
 from fastapi import Request, Response
 
 from ...store.points import Smoothing
-from .. import models_grouplines as models
-from ..access import TheCaller, TheLab
-from ..bodies import BodyRoute
-from ..grouplines import LINES_MAX, RUNS_MAX, Band, GroupLine, group_lines
-from ..permitted import check_readable
-from ..replies import ApiError, Page, wants_msgpack
+from ..access.access import TheCaller, TheLab
+from ..access.permitted import check_readable
+from ..http.replies import ApiError, Page, wants_msgpack
+from ..models import models_grouplines as models
+from ..tables.grouplines import LINES_MAX, RUNS_MAX, Band, GroupLine, group_lines
+from ..turns.bodies import BodyRoute
 from .common import Router, answers
 
 router = Router(tags=["series"], route_class=BodyRoute)

@@ -6,9 +6,9 @@ from fastapi import Response
 
 from ..._version import __version__
 from ...protocol import limits
-from .. import models
-from ..access import Anybody, TheLab
-from ..replies import reply
+from ..access.access import Anybody, TheLab
+from ..http.replies import reply
+from ..models import models
 from .common import ApiRouter
 
 router = ApiRouter(tags=["lab"])

@@ -19,13 +19,13 @@ from ...store.imports import (
     RunRecord,
 )
 from ...store.meta import MayNotAddError, MetaTransaction, ProjectArchivedError, ProjectNotFoundError
-from .. import models_imports, models_runs
-from ..access import AddableRun, TheCaller, TheLab
-from ..accounts import Caller
-from ..answers import answer, run_url
-from ..bodies import BodyRoute
-from ..permitted import find_run
-from ..replies import ApiError, reply
+from ..access.access import AddableRun, TheCaller, TheLab
+from ..access.permitted import find_run
+from ..accounts.accounts import Caller
+from ..http.replies import ApiError, reply
+from ..models import models_imports, models_runs
+from ..models.answers import answer, run_url
+from ..turns.bodies import BodyRoute
 from .common import ApiRouter, answers, base_url, find_user, run_answers
 
 router = ApiRouter(tags=["imports"], route_class=BodyRoute)

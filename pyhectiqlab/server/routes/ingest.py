@@ -15,17 +15,17 @@ from ... import settings
 from ...errors import StoreError
 from ...protocol import limits
 from ...store.pauses import pausing
-from .. import models
-from ..access import CheckedInside, lab_of
-from ..access import caller as caller_of
-from ..inflate import opened
-from ..ingest import Batch, decode
-from ..ingest import Request as Decoded
-from ..ingest_plan import IngestJob
+from ..access.access import CheckedInside, lab_of
+from ..access.access import caller as caller_of
+from ..http.replies import MSGPACK, ApiError, reply, reply_msgpack
 from ..lab import Lab
-from ..pieces import cost_s
-from ..replies import MSGPACK, ApiError, reply, reply_msgpack
-from ..shares import Shares
+from ..models import models
+from ..turns.inflate import opened
+from ..turns.shares import Shares
+from ..writing.ingest import Batch, decode
+from ..writing.ingest import Request as Decoded
+from ..writing.ingest_plan import IngestJob
+from ..writing.pieces import cost_s
 from .common import ApiRouter, answers
 
 T = TypeVar("T")

@@ -12,10 +12,10 @@ from ...protocol import logs as protocol
 from ...protocol.logs import TEXT_CHARS_MAX
 from ...store.meta import StoredEvent
 from ...store.pauses import may_pause
-from .. import models, models_runs
-from ..access import ReadableRun, TheLab
-from ..answers import answer
-from ..replies import ApiError, Page, cursor_in, cursor_out
+from ..access.access import ReadableRun, TheLab
+from ..http.replies import ApiError, Page, cursor_in, cursor_out
+from ..models import models, models_runs
+from ..models.answers import answer
 from .common import LIMIT, After, Router, answers
 
 router = Router(tags=["runs"])

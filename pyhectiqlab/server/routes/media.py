@@ -10,10 +10,10 @@ from fastapi import Query, Request, Response
 from ...protocol import limits
 from ...protocol import media as protocol
 from ...store.media import MediaItem, MediaQuery
-from .. import models, models_media
-from ..access import ReadableRun, TheLab
-from ..answers import answer, artifact_answer
-from ..replies import cursor_in, reply_list
+from ..access.access import ReadableRun, TheLab
+from ..http.replies import cursor_in, reply_list
+from ..models import models, models_media
+from ..models.answers import answer, artifact_answer
 from .common import LIMIT, After, Limit, Router, answers, base_url
 
 router = Router(tags=["media"])

@@ -7,10 +7,10 @@ import time
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from .. import models, models_status
-from ..access import Admin, Scraper, TheLab
-from ..replies import reply
-from ..status import status as status_of
+from ..access.access import Admin, Scraper, TheLab
+from ..http.replies import reply
+from ..models import models, models_status
+from ..status.status import status as status_of
 from .common import Router, answers
 
 router = Router(tags=["operations"])

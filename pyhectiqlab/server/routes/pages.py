@@ -11,10 +11,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
-from ..access import TheLab
-from ..gzipped import is_known, packed_file, takes_gzip
-from ..refusals import NAME as REFUSED
-from ..replies import ApiError, reply
+from ..access.access import TheLab
+from ..http.gzipped import is_known, packed_file, takes_gzip
+from ..http.replies import ApiError, reply
+from ..writing.refusals import NAME as REFUSED
 from .accounts import set_cookie
 
 router = APIRouter(include_in_schema=False)

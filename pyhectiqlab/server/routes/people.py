@@ -10,11 +10,11 @@ from fastapi import Response
 from ...base.texts import counted
 from ...errors import StoreError
 from ...store.accounts import SCOPE_ALL, LastAdminError, NoHeirError, TooManyError
-from .. import models, models_accounts
-from ..access import Admin, TheLab
-from ..answers import answer
-from ..bodies import BodyRoute
-from ..replies import ApiError, reply
+from ..access.access import Admin, TheLab
+from ..http.replies import ApiError, reply
+from ..models import models, models_accounts
+from ..models.answers import answer
+from ..turns.bodies import BodyRoute
 from .common import Router, answers, find_user
 
 router = Router(tags=["accounts"], route_class=BodyRoute)

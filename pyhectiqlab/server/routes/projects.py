@@ -13,14 +13,22 @@ from ...store.accounts import NoHeirError
 from ...store.meta import MetaTransaction, NameTakenError, Project, ProjectRuns, User
 from ...store.projects import Objective, ProjectGoneError
 from ...store.retention import settings_text
-from .. import models, models_accounts
-from ..access import AdministeredProject, Member, OwnedProject, ReadableProject, RestorableProject, TheCaller, TheLab
-from ..accounts import Caller
-from ..answers import answer, project_answer
-from ..bodies import BodyRoute
+from ..access.access import (
+    AdministeredProject,
+    Member,
+    OwnedProject,
+    ReadableProject,
+    RestorableProject,
+    TheCaller,
+    TheLab,
+)
+from ..access.permitted import check_owner
+from ..accounts.accounts import Caller
+from ..http.replies import ApiError, cursor_in, cursor_out, reply
 from ..lab import KEEP_DELETED_S, Lab
-from ..permitted import check_owner
-from ..replies import ApiError, cursor_in, cursor_out, reply
+from ..models import models, models_accounts
+from ..models.answers import answer, project_answer
+from ..turns.bodies import BodyRoute
 from .common import LIMIT, After, Limit, Router, answers, find_user
 
 router = Router(tags=["projects"], route_class=BodyRoute)

@@ -10,11 +10,11 @@ from fastapi import Request, Response
 
 from ...protocol import limits
 from ...store.artifacts import ArtifactQuery
-from .. import models, models_runs
-from ..access import ReadableRun, TheCaller, TheLab
-from ..answers import answer, artifact_answer
-from ..bodies import BodyRoute
-from ..replies import LIMIT_MAX, MSGPACK, cursor_in, cursor_out, in_blocks
+from ..access.access import ReadableRun, TheCaller, TheLab
+from ..http.replies import LIMIT_MAX, MSGPACK, cursor_in, cursor_out, in_blocks
+from ..models import models, models_runs
+from ..models.answers import answer, artifact_answer
+from ..turns.bodies import BodyRoute
 from .artifacts import place_of
 from .common import After, Router, answers, base_url
 from .runs import run_page

@@ -27,15 +27,15 @@ from ...protocol.registry import (
 )
 from ...store.meta import Project
 from ...store.registry import NewVersion, RegisteredVersion, TooManyAliasesError, VersionFile
-from .. import models, models_registry
-from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard
-from ..accounts import Caller
-from ..answers import answer, project_ref, run_url
-from ..authority import Grant
-from ..bodies import BodyRoute
+from ..access.access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard
+from ..access.permitted import own_run
+from ..accounts.accounts import Caller
+from ..accounts.authority import Grant
+from ..http.replies import ApiError, cursor_in, reply, reply_list
 from ..lab import Lab
-from ..permitted import own_run
-from ..replies import ApiError, cursor_in, reply, reply_list
+from ..models import models, models_registry
+from ..models.answers import answer, project_ref, run_url
+from ..turns.bodies import BodyRoute
 from .artifacts import CONTENT, send_content
 from .common import LIMIT, After, Limit, Router, answers, base_url
 

@@ -13,16 +13,11 @@ from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery
 from ...store.projects import ProjectGoneError
 from ...store.purging import PurgedError
-from .. import models, models_runs
-from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab
-from ..accounts import Caller
-from ..answers import answer, tag_answers
-from ..bodies import BodyRoute
-from ..captured import captured, paper
-from ..lab import KEEP_DELETED_S, Lab
-from ..near import near_run
-from ..permitted import find_project, find_run, may_change
-from ..replies import (
+from ..access.access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab
+from ..access.near import near_run
+from ..access.permitted import find_project, find_run, may_change
+from ..accounts.accounts import Caller
+from ..http.replies import (
     ApiError,
     Page,
     cursor_in,
@@ -33,7 +28,12 @@ from ..replies import (
     reply_msgpack,
     wants_msgpack,
 )
-from ..search import find_runs
+from ..lab import KEEP_DELETED_S, Lab
+from ..models import models, models_runs
+from ..models.answers import answer, tag_answers
+from ..tables.captured import captured, paper
+from ..tables.search import find_runs
+from ..turns.bodies import BodyRoute
 from .common import LIMIT, After, Limit, Router, answers, run_answers
 
 router = Router(tags=["runs"], route_class=BodyRoute)

@@ -12,15 +12,15 @@ from starlette.concurrency import run_in_threadpool
 
 from ...protocol import limits
 from ...store.points import Buckets, Int64s, Points, Selector, SeriesInfo, Smoothing
-from .. import models, models_series
-from ..access import ReadableRun, TheCaller, TheLab
-from ..answers import answer
-from ..authority import Grant, GrantedResponse
-from ..bodies import BodyRoute
-from ..export import FORMATS, FormatMissingError, exported
-from ..permitted import check_readable
-from ..replies import MSGPACK, ApiError, Page, cursor_in, reply_list, reply_msgpack, wants_msgpack
-from ..shares import Shares
+from ..access.access import ReadableRun, TheCaller, TheLab
+from ..access.permitted import check_readable
+from ..accounts.authority import Grant, GrantedResponse
+from ..http.replies import MSGPACK, ApiError, Page, cursor_in, reply_list, reply_msgpack, wants_msgpack
+from ..models import models, models_series
+from ..models.answers import answer
+from ..tables.export import FORMATS, FormatMissingError, exported
+from ..turns.bodies import BodyRoute
+from ..turns.shares import Shares
 from .artifacts import disposition
 from .common import LIMIT, After, Limit, Router, answers, is_system
 

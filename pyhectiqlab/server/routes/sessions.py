@@ -18,15 +18,15 @@ from ...store.meta import (
     ProjectArchivedError,
     ProjectNotFoundError,
 )
-from .. import models, models_runs
-from ..access import TheCaller, TheLab
-from ..accounts import Caller
-from ..answers import answer, project_ref, run_url
-from ..bodies import BodyRoute
-from ..heartbeats import Beat
+from ..access.access import TheCaller, TheLab
+from ..access.near import near_project
+from ..accounts.accounts import Caller
+from ..http.replies import ApiError, reply
 from ..lab import Lab
-from ..near import near_project
-from ..replies import ApiError, reply
+from ..models import models, models_runs
+from ..models.answers import answer, project_ref, run_url
+from ..turns.bodies import BodyRoute
+from ..writing.heartbeats import Beat
 from .common import ApiRouter, answers, base_url
 
 router = ApiRouter(tags=["sessions"], route_class=BodyRoute)

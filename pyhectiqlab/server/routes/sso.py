@@ -18,16 +18,16 @@ from ...errors import StoreError
 from ...store.accounts import Change
 from ...store.meta import MetaTransaction, User
 from ...store.sso import LinkTakenError
-from .. import models, models_accounts
-from ..access import Admin, Anybody, TheLab, address_of
-from ..accounts import hash_token
-from ..bodies import BodyRoute
-from ..cookies import session_cookie, sso_cookie, sso_cookie_name
+from ..access.access import Admin, Anybody, TheLab, address_of
+from ..accounts.accounts import hash_token
+from ..http.cookies import session_cookie, sso_cookie, sso_cookie_name
+from ..http.proxies import place_of
+from ..http.replies import ApiError, reply
 from ..lab import Lab
-from ..proxies import place_of
-from ..replies import ApiError, reply
+from ..models import models, models_accounts
 from ..sso.refusals import RefusedError, Why
 from ..sso.service import SingleSignOn
+from ..turns.bodies import BodyRoute
 from .accounts import set_cookie
 from .common import Router, answers, base_url, find_user
 

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from .. import models
-from ..access import TheCaller, TheLab
-from ..accounts import Caller
-from ..authority import Grant, GrantedResponse
+from ..access.access import TheCaller, TheLab
+from ..access.permitted import find_project, find_run
+from ..accounts.accounts import Caller
+from ..accounts.authority import Grant, GrantedResponse
+from ..http.replies import ApiError
 from ..lab import Lab
-from ..permitted import find_project, find_run
-from ..replies import ApiError
-from ..stream import Message
+from ..live.stream import Message
+from ..models import models
 from .common import ApiRouter, answers
 
 router = ApiRouter(tags=["stream"])

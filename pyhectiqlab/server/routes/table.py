@@ -11,17 +11,18 @@ from fastapi import Query, Request, Response
 from ...protocol import search
 from ...protocol.search import Sort
 from ...store.meta import RunQuery
-from .. import models_table, tablecsv
-from ..access import TheCaller, TheLab
-from ..answers import answer
-from ..authority import Grant, GrantedResponse
-from ..bodies import BodyRoute
-from ..columns import columns as columns_of_runs
-from ..groups import BY_MAX, grouped
-from ..permitted import find_project
-from ..replies import ApiError, Page, reply, reply_large, wants_msgpack
-from ..suggest import suggest
-from ..table import COLUMNS_MAX, SORTS_MAX, Order, columns_of, sorted_ids
+from ..access.access import TheCaller, TheLab
+from ..access.permitted import find_project
+from ..accounts.authority import Grant, GrantedResponse
+from ..http.replies import ApiError, Page, reply, reply_large, wants_msgpack
+from ..models import models_table
+from ..models.answers import answer
+from ..tables import tablecsv
+from ..tables.columns import columns as columns_of_runs
+from ..tables.groups import BY_MAX, grouped
+from ..tables.suggest import suggest
+from ..tables.table import COLUMNS_MAX, SORTS_MAX, Order, columns_of, sorted_ids
+from ..turns.bodies import BodyRoute
 from .artifacts import disposition
 from .common import LIMIT, Limit, Router, answers, run_answers
 from .series import in_turns

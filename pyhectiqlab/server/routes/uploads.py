@@ -24,12 +24,12 @@ from ...base.texts import counted
 from ...errors import StoreError
 from ...store.artifacts import Upload
 from ...store.blobs import BlobUpload
-from .. import models
-from ..access import Adder, Anybody, TheCaller, TheLab
-from ..authority import Grant
-from ..files import Files, not_stored
-from ..replies import ApiError
-from ..room import Room
+from ..access.access import Adder, Anybody, TheCaller, TheLab
+from ..accounts.authority import Grant
+from ..files.files import Files, not_stored
+from ..files.room import Room
+from ..http.replies import ApiError
+from ..models import models
 from .common import ApiRouter, answers
 
 TUS = "1.0.0"

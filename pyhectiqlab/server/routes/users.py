@@ -9,13 +9,13 @@ from fastapi import Request, Response
 from ...protocol import roles
 from ...store.accounts import LastAdminError, ServiceAccountError, TooManyError
 from ...store.meta import MetaTransaction, NameTakenError
-from .. import models, models_accounts
-from ..access import Admin, Anybody, TheCaller, TheLab, address_of
-from ..accounts import hash_token
-from ..answers import answer, user_answer
-from ..bodies import BodyRoute
+from ..access.access import Admin, Anybody, TheCaller, TheLab, address_of
+from ..accounts.accounts import hash_token
+from ..http.replies import ApiError, cursor_in, cursor_out, reply
 from ..lab import Lab
-from ..replies import ApiError, cursor_in, cursor_out, reply
+from ..models import models, models_accounts
+from ..models.answers import answer, user_answer
+from ..turns.bodies import BodyRoute
 from .accounts import bad_password, logged_in
 from .common import LIMIT, After, Limit, Router, answers, base_url, find_user
 

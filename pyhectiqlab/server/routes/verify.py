@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from .. import models_verify as models
-from ..access import ReadableRun, TheLab
-from ..bodies import BodyRoute
-from ..replies import reply
-from ..verify import held
+from ..access.access import ReadableRun, TheLab
+from ..http.replies import reply
+from ..models import models_verify as models
+from ..tables.verify import held
+from ..turns.bodies import BodyRoute
 from .common import Router, answers
 
 router = Router(tags=["runs"], route_class=BodyRoute)

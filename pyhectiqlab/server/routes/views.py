@@ -13,13 +13,13 @@ from ...protocol import limits, roles
 from ...store.meta import MetaView, NameTakenError, Project
 from ...store.projects import ProjectGoneError
 from ...store.views import SavedView, ViewVersionError
-from .. import models, models_views
-from ..access import ReadableProject, TheCaller, TheLab
-from ..accounts import Caller
-from ..answers import answer
-from ..bodies import BodyRoute
+from ..access.access import ReadableProject, TheCaller, TheLab
+from ..accounts.accounts import Caller
+from ..http.replies import ApiError, cursor_in, reply_large, reply_list
 from ..lab import Lab
-from ..replies import ApiError, cursor_in, reply_large, reply_list
+from ..models import models, models_views
+from ..models.answers import answer
+from ..turns.bodies import BodyRoute
 from .common import LIMIT, After, Limit, Router, answers
 
 router = Router(tags=["views"], route_class=BodyRoute)

@@ -13,8 +13,8 @@ from ...protocol.usernames import new_username
 from ...store.accounts import Change, LastAdminError
 from ...store.meta import MetaStore, MetaTransaction, NameTakenError, User
 from ...store.sso import SsoLink
-from ..accounts import Accounts
-from ..models import name_checked
+from ..accounts.accounts import Accounts
+from ..models.models import name_checked
 from .options import NO_ACCESS, SsoOptions, claim_of
 from .provider import Person
 from .refusals import RefusedError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...protocol import roles
 from ...store.meta import MetaStore, User
 from ...store.notes import MemoryNotes, Notes
-from ..accounts import WEB_SESSION_S, Accounts
+from ..accounts.accounts import WEB_SESSION_S, Accounts
 from .options import SsoOptions
 from .pending import Pending
 

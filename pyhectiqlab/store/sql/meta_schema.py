@@ -229,7 +229,7 @@ Index(
     postgresql_where=text("deleted IS NULL"),
 )
 
-# Runs that began from another one's curves. Their points up to the step are copied by the lab, see server/forks.py
+# Runs that began from another one's curves. The lab copies their points up to the step, see server/tending/forks.py
 forks = Table(
     "forks",
     metadata,

@@ -1,7 +1,7 @@
 """SQL of the MetaStore for searches: terms of protocol/search.py as conditions on runs; sorts; pages behind a cursor.
 
 A page begins behind the last run of the page before (its sort value and id), not at a count of rows. So runs that are
-added meanwhile hide none and repeat none. The MetaStore does not know terms of metrics, see server/search.py.
+added meanwhile hide none and repeat none. The MetaStore does not know terms of metrics, see server/tables/search.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The guards of the routes: who is asking, and whether they may."""

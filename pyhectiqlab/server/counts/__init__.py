@@ -1,0 +1,1 @@
+"""What the lab counts while it works: metrics, activity, the log of requests."""

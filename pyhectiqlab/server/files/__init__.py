@@ -1,0 +1,1 @@
+"""Uploads, blobs and artifacts, and the room that they leave."""

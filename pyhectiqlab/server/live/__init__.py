@@ -1,0 +1,1 @@
+"""Live updates: what commits changed, told to pages and to the other labs."""

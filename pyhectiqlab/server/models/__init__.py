@@ -1,0 +1,1 @@
+"""JSON in and out: the shape of each request and answer."""

@@ -1,0 +1,1 @@
+"""What pages ask of many runs: tables, groups, formulas, searches, differences, exports."""

@@ -1,0 +1,1 @@
+"""Ingest and all other changes: from a request to the writer's commit."""

@@ -18,10 +18,9 @@ FRAMEWORKS = {
     "accelerate", "fastai", "gymnasium", "ignite", "keras", "lightning", "pytorch_lightning", "ray",
     "stable_baselines3", "tensorflow", "torchtitan", "torchvision", "transformers", "ultralytics", "xgboost",
 }  # fmt: skip
-PROGRAMS = {"pgbouncer"}  # labs behind it are tested where it is installed
 # PyTorch, if there is no build for CPUs; Aim, for Python 3.13 and later. scripts/test says so in a line of its own.
 ELSEWHERE = {"torch", "pytorch", "aim"}
-LISTED = FRAMEWORKS | PROGRAMS | ELSEWHERE
+LISTED = FRAMEWORKS | ELSEWHERE
 
 _MISSING = re.compile(
     r"([\w.]+) is not installed|could not import '([\w.]+)'|no ([\w.]+) on this machine|needs (nginx|openssl)",

@@ -23,7 +23,7 @@ def test_a_reason_says_what_is_missing() -> None:
         "this file system shares blocks: writing in place does no harm": None,
     }  # fmt: skip
     assert {reason: missing(reason) for reason in said} == said
-    assert unlisted(said) == ["no nginx on this machine"] and "lightning" in LISTED
+    assert unlisted(said) == ["!!! no pgbouncer on this machine", "no nginx on this machine"] and "lightning" in LISTED
 
 
 def test_a_run_of_ci_fails_where_a_test_is_skipped_for_an_engine_that_is_missing(tmp_path: Path) -> None:
